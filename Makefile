@@ -1,0 +1,52 @@
+# Every target sets up what it needs; nothing is installed outside this folder.
+#   make demo ARGS="--blocks 60 --seed 7 --json"
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint format docs lock clean
+SHELL := /bin/bash
+
+UV := .tool/bin/uv
+RUN := .venv/bin/
+PLUGINS := $(sort $(wildcard plugins/*/*/pyproject.toml))
+READY := .venv/.ready
+ARGS ?=
+export UV_PYTHON_PREFERENCE ?= system
+
+help:  ## Show the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(UV):
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tool uv
+
+$(READY): requirements-dev.lock pyproject.toml $(PLUGINS) | $(UV)
+	@test -x .venv/bin/python || $(UV) venv --quiet .venv
+	@$(UV) pip sync --quiet --require-hashes requirements-dev.lock
+	@$(UV) pip install --quiet --no-deps -e . $(addprefix -e ./,$(dir $(PLUGINS)))
+	@touch $@
+
+setup: $(READY)  ## Create .venv with everything, locked by hash.
+
+demo: $(READY)  ## Run the main job: a real chain, real contracts, real trades. ARGS="--json" and more.
+	@$(RUN)tallyio demo $(ARGS)
+
+test: $(READY)  ## Run the tests. ARGS go to pytest.
+	@$(RUN)python -m pytest $(ARGS)
+
+bench: $(READY)  ## Run the benchmarks. ARGS go to perf/run.py.
+	@$(RUN)python perf/run.py $(ARGS)
+
+lint: $(READY)  ## Check style and types.
+	@$(RUN)ruff format --check . && $(RUN)ruff check . && $(RUN)mypy
+
+format: $(READY)  ## Rewrite files to the project's style.
+	@$(RUN)ruff format . && $(RUN)ruff check --fix .
+
+docs: $(READY)  ## Regenerate the reference pages that come from code.
+	@$(RUN)python docs/generate.py $(ARGS)
+
+lock: | $(UV)  ## Resolve anew and export the locks: names, versions and hashes, no addresses.
+	@$(UV) lock --quiet --upgrade
+	@$(UV) export --quiet --all-packages --group dev --no-emit-workspace --no-header --format requirements-txt -o requirements-dev.lock
+	@$(UV) export --quiet --all-packages --all-extras --no-dev --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
+
+clean:  ## Remove what `setup` made.
+	@rm -rf .venv .tool uv.lock

@@ -1,0 +1,32 @@
+"""Where commands print: JSON for programs, rich text for people.
+
+Layer: cli.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_json(value: object) -> None:
+    """Print `value` as one line of JSON on standard output; records become objects, bytes hex text."""
+    import msgspec  # noqa: PLC0415 - `tallyio --help` prints no JSON
+
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=_encode).decode() + "\n")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that knows its terminal; plain text where there is none."""
+    from rich.console import Console  # noqa: PLC0415 - rich takes a tenth of a second
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

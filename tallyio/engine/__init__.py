@@ -1,0 +1,1 @@
+"""The way of one opportunity, from bytes to settled profit."""

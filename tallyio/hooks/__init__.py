@@ -1,0 +1,1 @@
+"""The contracts with plugins: specifications, typed calls, loading. Uses model."""

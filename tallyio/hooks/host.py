@@ -1,0 +1,129 @@
+"""Load the plugins that a configuration names, and call their hooks with types.
+
+Layer: hooks. `PluginHost` is the only caller of pluggy: one broken plugin is refused by name and
+never stops the others from loading.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+import pluggy
+
+from tallyio.hooks import specs
+from tallyio.hooks.catalog import Catalog, Installed
+from tallyio.hooks.contract import Kind
+from tallyio.hooks.interfaces import (
+    Chain,
+    ExchangeProtocol,
+    Notifier,
+    Settings,
+    Signer,
+    Strategy,
+)
+from tallyio.model.errors import PluginError, TallyError
+
+
+class PluginHost:
+    """Loads plugins on demand and builds their objects. Main thread, at start."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._manager = pluggy.PluginManager(specs.PROJECT)
+        self._manager.add_hookspecs(specs)
+        self._loaded: dict[tuple[Kind, str], Installed] = {}
+
+    @property
+    def loaded(self) -> tuple[Installed, ...]:
+        """What has been loaded so far, for the run's record."""
+        return tuple(self._loaded.values())
+
+    def sources(self) -> list[Path]:
+        """Return the Python files of every loaded plugin: what the compiled cache is keyed by."""
+        folders = [Path(plugin.folder) for plugin in self._loaded.values() if plugin.folder]
+        return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+    def chain(self, name: str, settings: Settings) -> Chain:
+        """Build a chain with plugin `name`. Raises: PluginError, ConfigError."""
+        return cast("Chain", self._build("chain", name, settings))
+
+    def protocol(self, name: str, settings: Settings) -> ExchangeProtocol:
+        """Build a protocol with plugin `name`. Raises: PluginError, ConfigError."""
+        return cast("ExchangeProtocol", self._build("protocol", name, settings))
+
+    def strategy(self, name: str, settings: Settings) -> Strategy:
+        """Build a strategy with plugin `name`. Raises: PluginError, ConfigError."""
+        return cast("Strategy", self._build("strategy", name, settings))
+
+    def signer(self, name: str, settings: Settings) -> Signer:
+        """Build a signer with plugin `name`; nothing starts yet. Raises: PluginError, ConfigError."""
+        return cast("Signer", self._build("signer", name, settings))
+
+    def notifier(self, name: str, settings: Settings) -> Notifier:
+        """Build a notifier with plugin `name`. Raises: PluginError, ConfigError."""
+        return cast("Notifier", self._build("notifier", name, settings))
+
+    def _build(self, kind: Kind, name: str, settings: Settings) -> object:
+        self._load(kind, name)
+        others = [
+            plugin for key, plugin in self._manager.list_name_plugin() if key != _register_name(kind, name)
+        ]
+        call = cast(
+            "Callable[..., object]", self._manager.subset_hook_caller(f"{specs.PROJECT}_{kind}", others)
+        )
+        try:
+            built = call(settings=settings)
+        except TallyError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                name, f"failed to start: {_one_line(error)}", way_out="report it to the plugin's owners"
+            ) from error
+        if built is None:
+            raise PluginError(name, "built nothing", way_out="report it to the plugin's owners")
+        return built
+
+    def _load(self, kind: Kind, name: str) -> None:
+        if (kind, name) in self._loaded:
+            return
+        plugin = self._catalog.sound(kind, name)
+        module = _import(plugin)
+        if not hasattr(module, f"{specs.PROJECT}_{kind}"):
+            raise PluginError(
+                name,
+                f"has no hook {specs.PROJECT}_{kind} in {plugin.module}",
+                way_out="add it, decorated with @hookimpl",
+            )
+        try:
+            self._manager.register(module, _register_name(kind, name))
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self._manager.unregister(name=_register_name(kind, name))
+            raise PluginError(
+                name, f"does not fit the hook specification: {_one_line(error)}", way_out="mend the hook"
+            ) from error
+        self._loaded[kind, name] = plugin
+
+
+def _import(plugin: Installed) -> ModuleType:
+    try:
+        return importlib.import_module(plugin.module)
+    except Exception as error:
+        raise PluginError(
+            plugin.name,
+            f"failed to import {plugin.module}: {_one_line(error)}",
+            way_out=f"reinstall {plugin.distribution}, or remove it from the configuration",
+        ) from error
+
+
+def _register_name(kind: Kind, name: str) -> str:
+    return f"{kind}:{name}"
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

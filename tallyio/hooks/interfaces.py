@@ -1,0 +1,271 @@
+"""What plugins build: the objects behind the five hooks.
+
+Layer: hooks. These are structural types: a plugin imports them for its type checker and need not
+inherit. Everything asynchronous lives here, in objects, and runs in the framework's nursery;
+the hooks themselves are plain functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import msgspec
+
+from tallyio.model.chain import (
+    AccountState,
+    BlockEvent,
+    Fees,
+    Head,
+    Log,
+    LogFilter,
+    Receipt,
+    StateSlice,
+)
+from tallyio.model.execution import Call, SignedTransaction, UnsignedTransaction
+from tallyio.model.market import PoolSpec
+from tallyio.model.units import Address, Hash, Wei
+
+Settings = Mapping[str, object]
+"""A plugin's own table of the configuration file, as TOML gave it. Parse it with
+`tallyio.hooks.settings.parse_settings`, which names file, table and key in its errors."""
+
+
+# --- chain -----------------------------------------------------------------------------------
+
+
+class ChainReader(Protocol):
+    """Read access to one chain; what protocol plugins get.
+
+    Every method raises `ChainError` when the node fails, lies or is late; the deadline covers the
+    whole call. `block` is a block hash; None means the latest block.
+    """
+
+    @property
+    def chain_id(self) -> int:
+        """The id that the node confirmed."""
+
+    async def head(self) -> Head:
+        """Return the latest head."""
+
+    async def call(
+        self, calls: Sequence[Call], *, block: Hash | None = None, sender: Address | None = None
+    ) -> list[bytes | None]:
+        """Return each call's return data in order, or None where it reverted; few round trips."""
+
+    async def logs(self, query: LogFilter) -> list[Log]:
+        """Return the logs that `query` selects, in chain order; wide ranges are split."""
+
+
+class ChainClient(ChainReader, Protocol):
+    """A live connection to one chain. Concurrent use by several tasks is fine."""
+
+    def blocks(self) -> AsyncIterator[BlockEvent]:
+        """Yield every block from the current head on, complete, each on its parent.
+
+        A reorg yields a `Rollback` first. Gaps are back-filled, duplicates dropped. A lost
+        connection is reopened and the sequence goes on where it was; once the chain's patience is
+        over it raises `ChainError`.
+        """
+
+    async def prestate(self, call: Call, *, sender: Address, block: Hash) -> StateSlice:
+        """Return everything that `call` reads at `block`: accounts, code and slots before the call."""
+
+    async def state_diff(self, block: Hash) -> StateSlice:
+        """Return what the transactions of `block` changed, as values after it; cleared slots are 0."""
+
+    async def nonce(self, account: Address) -> int:
+        """Return the number of mined transactions of `account`."""
+
+    async def balance(self, account: Address) -> Wei:
+        """Return the native balance of `account`."""
+
+    def fees(self, head: Head) -> Fees:
+        """Return what a transaction in the block after `head` pays; exact, without asking the node."""
+
+    async def submit(self, transaction: SignedTransaction) -> Hash:
+        """Send `transaction`; "already known" is success. Raises: ChainError: with the node's reason."""
+
+    async def receipt(self, transaction: Hash) -> Receipt | None:
+        """Return the receipt, or None while no block includes the transaction."""
+
+
+class Chain(Protocol):
+    """What `tallyio_chain` builds: a chain, not yet connected."""
+
+    def open(self) -> AbstractAsyncContextManager[ChainClient]:
+        """Connect, check the chain id, and serve until the block ends."""
+
+
+# --- protocol --------------------------------------------------------------------------------
+
+
+class CompiledProtocol(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a protocol's compiled functions are; `tallyio.market.abi` states their signatures."""
+
+    module: str
+    """Importable module that defines `quote`, `curve`, `gas` and `apply_log`."""
+    row_bytes: int
+    """Size of one row; a multiple of 64. A row is self-contained: it may be copied as bytes."""
+
+
+class ExchangeProtocol(Protocol):
+    """What `tallyio_protocol` builds: a family of pools that quote and trade alike."""
+
+    @property
+    def compiled(self) -> CompiledProtocol:
+        """The functions that are fused into detection."""
+
+    @property
+    def topics(self) -> tuple[bytes, ...]:
+        """Topic 0 of each event that changes a pool; the index is the `event` of `apply_log`."""
+
+    async def discover(self, chain: ChainReader, *, block: Head) -> list[PoolSpec]:
+        """Return the pools that this plugin's settings select, as of `block`."""
+
+    async def load(self, chain: ChainReader, pools: Sequence[PoolSpec], *, block: Head) -> list[bytes]:
+        """Return the row of each pool, as of `block`, `compiled.row_bytes` bytes each."""
+
+    def swap(  # noqa: PLR0913 - one swap has this many facts
+        self,
+        pool: PoolSpec,
+        *,
+        token_in: int,
+        token_out: int,
+        amount_in: int,
+        amount_out: int,
+        recipient: Address,
+        inner: tuple[Call, ...],
+        encode: Callable[[tuple[Call, ...]], bytes],
+    ) -> tuple[Call, ...]:
+        """Return the calls that the executor makes to swap exactly these amounts.
+
+        `inner` are calls to run after `recipient` has the output and before the pool checks its
+        payment; `encode` packs calls into callback data that the executor understands. The calls
+        returned must pay the pool. With `inner`, the pool must be able to flash.
+        """
+
+
+# --- strategy --------------------------------------------------------------------------------
+
+
+class CompiledStrategy(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a strategy's compiled function is; `tallyio.market.abi` states its signature."""
+
+    module: str
+    """Importable module that defines `detect`."""
+
+
+class StrategyIndex(Protocol):
+    """What a strategy prepared over a set of pools, in memory that compiled code reads."""
+
+    @property
+    def address(self) -> int:
+        """Address handed to `detect`; the object that answers owns the memory."""
+
+
+class MarketShape(Protocol):
+    """The pools and tokens of a market, as dense ids; what a strategy builds its index from."""
+
+    @property
+    def pool_tokens(self) -> Sequence[tuple[int, ...]]:
+        """Per pool id the token ids, in the pool's own order."""
+
+    @property
+    def pool_can_flash(self) -> Sequence[bool]:
+        """Per pool id whether a cycle may start there."""
+
+    @property
+    def token_ids(self) -> Mapping[Address, int]:
+        """Token id by address."""
+
+
+class Strategy(Protocol):
+    """What `tallyio_strategy` builds."""
+
+    @property
+    def compiled(self) -> CompiledStrategy:
+        """The function that runs in the lane."""
+
+    def index(self, shape: MarketShape) -> StrategyIndex:
+        """Build what `detect` needs for these pools; called again when pools are added."""
+
+
+# --- signer ----------------------------------------------------------------------------------
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What live trading may do at most; the signer enforces its part in its own process."""
+
+    chain_id: int
+    executor: Address
+    selectors: tuple[bytes, ...]
+    """Function selectors that a transaction may call."""
+    max_value_wei: Wei
+    """Native currency that one transaction may carry."""
+    max_fee_wei: Wei
+    """Highest max-fee per gas."""
+    max_gas: int
+
+
+class SignerClient(Protocol):
+    """A running signer. One request at a time; callers queue."""
+
+    @property
+    def account(self) -> Address:
+        """Whose key it holds."""
+
+    async def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
+        """Sign within the policy.
+
+        Raises: SignerRefused: against the policy (wrong chain, target, selector, fee, a nonce
+        already used for something else). SignerError: the process is gone or late.
+        """
+
+
+class Signer(Protocol):
+    """What `tallyio_signer` builds: a signer, not yet started."""
+
+    def open(self, limits: Limits) -> AbstractAsyncContextManager[SignerClient]:
+        """Start the signer process with its policy and serve until the block ends."""
+
+
+# --- notifier --------------------------------------------------------------------------------
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to people. `key` identifies repeats of the same fact."""
+
+    level: str
+    """"info", "warning" or "error"."""
+    title: str
+    body: str
+    key: str
+
+
+class Notifier(Protocol):
+    """What `tallyio_notifier` builds. It never raises into the engine."""
+
+    async def notify(self, notice: Notice) -> None:
+        """Deliver, deduplicate or drop `notice`; slow work happens in a thread."""
+
+
+__all__ = [
+    "AccountState",
+    "Chain",
+    "ChainClient",
+    "ChainReader",
+    "CompiledProtocol",
+    "CompiledStrategy",
+    "ExchangeProtocol",
+    "Limits",
+    "MarketShape",
+    "Notice",
+    "Notifier",
+    "Settings",
+    "Signer",
+    "SignerClient",
+    "Strategy",
+    "StrategyIndex",
+]

@@ -1,0 +1,50 @@
+"""Every hook of TallyIO, on one screen.
+
+Layer: hooks. Hooks are synchronous, build one object each, and are called once per configured
+plugin, at start, on the main thread, before any task or lane runs. Arguments are only ever added.
+`HOOK_API` is the number a plugin's contract names; it changes only when something is removed.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from tallyio.hooks.interfaces import (
+    Chain,
+    ExchangeProtocol,
+    Notifier,
+    Settings,
+    Signer,
+    Strategy,
+)
+
+HOOK_API = 1
+PROJECT = "tallyio"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec(firstresult=True)
+def tallyio_chain(settings: Settings) -> Chain | None:
+    """Build the chain that `[chains.<name>]` configures. Since hook_api 1."""
+
+
+@hookspec(firstresult=True)
+def tallyio_protocol(settings: Settings) -> ExchangeProtocol | None:
+    """Build the protocol that `[protocols.<name>]` configures. Since hook_api 1."""
+
+
+@hookspec(firstresult=True)
+def tallyio_strategy(settings: Settings) -> Strategy | None:
+    """Build the strategy that `[strategies.<name>]` configures. Since hook_api 1."""
+
+
+@hookspec(firstresult=True)
+def tallyio_signer(settings: Settings) -> Signer | None:
+    """Build the signer that `[signers.<name>]` configures; start nothing yet. Since hook_api 1."""
+
+
+@hookspec(firstresult=True)
+def tallyio_notifier(settings: Settings) -> Notifier | None:
+    """Build the notifier that `[notifiers.<name>]` configures. Since hook_api 1."""

@@ -1,0 +1,1 @@
+"""The machine: topology, profiles, placement, lanes, rings, supervision. Uses native."""

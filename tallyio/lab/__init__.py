@@ -1,0 +1,1 @@
+"""A world to practise in: real contracts on a local chain."""

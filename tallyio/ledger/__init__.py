@@ -1,0 +1,1 @@
+"""The crash-safe journal of intents, transactions and outcomes."""

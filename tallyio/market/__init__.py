@@ -1,0 +1,1 @@
+"""State in native memory and fused quoting. Uses native and model."""

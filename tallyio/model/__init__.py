@@ -1,0 +1,1 @@
+"""Frozen records with units. Imports nothing of ours above it."""
