@@ -1,0 +1,313 @@
+"""The SQLite file behind the ledger: every statement of ours is here.
+
+Layer: ledger. Synchronous; one thread at a time.
+
+Guarantees
+- `reserve` returns only after the intents are on disk (WAL, synchronous=FULL): kill -9 or power
+  loss after it cannot forget a nonce. All other writes survive kill -9 of the process and are
+  repaired from the chain after power loss, so they need not wait for the disk.
+- One nonce, one transaction: a unique index, not a convention.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self, cast
+
+import msgspec
+
+from tallyio.ledger.records import (
+    Death,
+    Finding,
+    Funnel,
+    Intent,
+    Mode,
+    NewIntent,
+    Settlement,
+)
+from tallyio.ledger.schema import SCHEMA, VERSION
+from tallyio.model.errors import EnvironmentFault, UnsafeRefused
+from tallyio.model.execution import SignedTransaction, UnsignedTransaction
+from tallyio.model.stages import Gate
+from tallyio.model.units import Address, Hash, hex_text
+
+
+class Journal:
+    """An open ledger file; use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise EnvironmentFault(
+                f"the ledger {path} cannot be opened: {error}",
+                way_out="check the folder's permissions and free space, or set [run] data_dir",
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    # --- runs
+
+    def begin_run(self, *, mode: Mode, chain_id: int, account: Address, record: dict[str, object]) -> int:
+        """Start a run; return its id."""
+        row = self._db.execute(
+            "INSERT INTO runs (started_at, mode, chain_id, account, record) VALUES (?, ?, ?, ?, ?)",
+            (_now(), mode, chain_id, hex_text(account), msgspec.json.encode(record).decode()),
+        )
+        return int(row.lastrowid or 0)
+
+    def end_run(self, run: int, outcome: str) -> None:
+        """Note how a run ended."""
+        self._db.execute("UPDATE runs SET ended_at = ?, outcome = ? WHERE id = ?", (_now(), outcome, run))
+
+    # --- opportunities
+
+    def record(self, run: int, findings: Iterable[Finding]) -> None:
+        """Write or overwrite what is known of these opportunities."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO opportunities VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                [_finding_row(run, finding) for finding in findings],
+            )
+
+    def kill(self, run: int, opportunity: int, gate: Gate, reason: str) -> None:
+        """Note what stopped an opportunity that was recorded alive."""
+        self._db.execute(
+            "UPDATE opportunities SET gate = ?, reason = ? WHERE run = ? AND id = ?",
+            (gate.value, reason, run, opportunity),
+        )
+
+    # --- intents
+
+    def reserve(self, run: int, account: Address, intents: Sequence[NewIntent]) -> list[int]:
+        """Make the intents durable, all or none, before anything is signed; return their ids.
+
+        Raises: UnsafeRefused: a nonce already belongs to another transaction.
+        """
+        self._db.execute("PRAGMA synchronous=FULL")
+        try:
+            with self._transaction():
+                return [self._reserve(run, account, intent) for intent in intents]
+        except sqlite3.IntegrityError:
+            nonces = ", ".join(str(intent.unsigned.nonce) for intent in intents)
+            raise UnsafeRefused(
+                f"a nonce among {nonces} of {hex_text(account)} already belongs to another transaction",
+                way_out="is a second instance using this key? stop it, then start again",
+            ) from None
+        except sqlite3.Error as error:
+            raise EnvironmentFault(
+                f"the ledger {self._path} cannot be written: {error}",
+                way_out="nothing was signed; make room on the disk and start again",
+            ) from error
+        finally:
+            self._db.execute("PRAGMA synchronous=NORMAL")
+
+    def signed(self, intent: int, transaction: SignedTransaction) -> None:
+        """Keep the signed bytes; call this before they leave the machine."""
+        self._db.execute(
+            "UPDATE intents SET state = 'signed', raw = ?, hash = ? WHERE id = ?",
+            (transaction.raw, hex_text(transaction.hash), intent),
+        )
+
+    def submitted(self, intent: int) -> None:
+        """Note that a node took the transaction."""
+        self._db.execute(
+            "UPDATE intents SET state = 'submitted' WHERE id = ? AND state = 'signed'", (intent,)
+        )
+
+    def release(self, intent: int) -> None:
+        """Give a nonce back that was reserved but never signed."""
+        self._db.execute(
+            "UPDATE intents SET state = 'released' WHERE id = ? AND state = 'reserved'", (intent,)
+        )
+
+    def settle(self, intent: int, outcome: Settlement) -> None:
+        """Note the outcome that a block holds."""
+        self._db.execute(
+            "UPDATE intents SET state = 'settled', block_number = ?, block_hash = ?, success = ?,"
+            " gas_used = ?, gas_price_wei = ?, realised = ? WHERE id = ?",
+            (
+                outcome.block_number,
+                hex_text(outcome.block_hash),
+                int(outcome.success),
+                outcome.gas_used,
+                str(outcome.gas_price_wei),
+                str(outcome.realised),
+                intent,
+            ),
+        )
+
+    def unsettle(self, block_hash: Hash) -> list[int]:
+        """Undo the settlements of a block that left the chain; return the intents concerned."""
+        rows = self._db.execute(
+            "UPDATE intents SET state = 'submitted', block_number = NULL, block_hash = NULL, success = NULL,"
+            " gas_used = NULL, gas_price_wei = NULL, realised = NULL WHERE block_hash = ? RETURNING id",
+            (hex_text(block_hash),),
+        )
+        return [row[0] for row in rows]
+
+    def open_intents(self, chain_id: int, account: Address) -> list[Intent]:
+        """Return the intents whose outcome is unknown, by nonce: what a restart has to settle first."""
+        rows = self._db.execute(
+            "SELECT id, run, opportunity, unsigned, state, deadline_block, raw, hash FROM intents"
+            " WHERE state NOT IN ('settled', 'released') AND chain_id = ? AND account = ? ORDER BY nonce",
+            (chain_id, hex_text(account)),
+        )
+        return [_intent(account, row) for row in rows]
+
+    def next_nonce(self, chain_id: int, account: Address) -> int:
+        """Return the first nonce after all that are taken here (0 if none is)."""
+        row = self._db.execute(
+            "SELECT max(nonce) FROM intents WHERE state <> 'released' AND chain_id = ? AND account = ?",
+            (chain_id, hex_text(account)),
+        ).fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    # --- questions
+
+    def last_run(self) -> int | None:
+        """Return the id of the latest run, or None."""
+        row = self._db.execute("SELECT max(id) FROM runs").fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def funnel(self, run: int) -> Funnel:
+        """Return how far the opportunities of `run` came, and what stopped the others."""
+        mode = self._db.execute("SELECT mode FROM runs WHERE id = ?", (run,)).fetchone()[0]
+        seen, priced, simulated = self._db.execute(
+            "SELECT count(*), count(CASE WHEN gate IS NOT 'gas' THEN 1 END), count(simulated)"
+            " FROM opportunities WHERE run = ?",
+            (run,),
+        ).fetchone()
+        signed, landed = self._db.execute(
+            "SELECT count(raw), count(CASE WHEN success = 1 THEN 1 END) FROM intents WHERE run = ?", (run,)
+        ).fetchone()
+        deaths = self._db.execute(
+            "SELECT gate, min(reason), count(*) FROM opportunities WHERE run = ? AND gate IS NOT NULL"
+            " GROUP BY gate ORDER BY count(*) DESC, gate",
+            (run,),
+        )
+        return Funnel(
+            run=run,
+            mode=mode,
+            seen=seen,
+            priced=priced,
+            simulated=simulated,
+            signed=signed,
+            landed=landed,
+            deaths=tuple(Death(gate=Gate(gate), reason=reason, count=n) for gate, reason, n in deaths),
+        )
+
+    def latest(self, run: int, count: int) -> list[dict[str, object]]:
+        """Return the last `count` opportunities of `run` with their fate, oldest first."""
+        rows = self._db.execute(
+            "SELECT o.id, o.block_number, o.strategy, o.path, o.token, o.predicted, o.simulated, i.realised,"
+            " o.gate, o.reason, i.hash, i.nonce FROM opportunities o"
+            " LEFT JOIN intents i ON i.run = o.run AND i.opportunity = o.id AND i.state <> 'released'"
+            " WHERE o.run = ? ORDER BY o.id DESC LIMIT ?",
+            (run, count),
+        )
+        names = [column[0] for column in rows.description]
+        return [dict(zip(names, row, strict=True)) for row in reversed(rows.fetchall())]
+
+    # --- inside
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA foreign_keys=ON")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == VERSION:
+            return
+        if version != 0:
+            raise EnvironmentFault(
+                f"the ledger {self._path} has format {version}, this TallyIO writes {VERSION}",
+                way_out="use the TallyIO that wrote it, or set another [run] data_dir",
+            )
+        with self._transaction():
+            for statement in SCHEMA.split(";\n"):
+                if statement.strip():
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={VERSION}")
+
+    def _reserve(self, run: int, account: Address, intent: NewIntent) -> int:
+        row = self._db.execute(
+            "INSERT INTO intents (run, opportunity, chain_id, account, nonce, signing_hash, unsigned,"
+            " deadline_block, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'reserved')",
+            (
+                run,
+                intent.opportunity,
+                intent.unsigned.chain_id,
+                hex_text(account),
+                intent.unsigned.nonce,
+                hex_text(intent.signing_hash),
+                _pack(intent.unsigned),
+                intent.deadline_block,
+            ),
+        )
+        return int(row.lastrowid or 0)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _pack(unsigned: UnsignedTransaction) -> bytes:
+    # JSON, because MessagePack integers end at 64 bits.
+    return msgspec.json.encode(unsigned)
+
+
+def _finding_row(run: int, finding: Finding) -> tuple[object, ...]:
+    return (
+        run,
+        finding.id,
+        finding.strategy,
+        finding.block_number,
+        hex_text(finding.block_hash),
+        finding.path,
+        hex_text(finding.token),
+        str(finding.amount_in),
+        str(finding.predicted),
+        None if finding.simulated is None else str(finding.simulated),
+        finding.net_wei,
+        finding.gate.value if finding.gate else None,
+        finding.reason,
+    )
+
+
+def _intent(account: Address, row: tuple[object, ...]) -> Intent:
+    number, run, opportunity, unsigned, state, deadline, raw, digest = row
+    return msgspec.convert(
+        {
+            "id": number,
+            "run": run,
+            "opportunity": opportunity,
+            "account": account,
+            "unsigned": msgspec.json.decode(cast("bytes", unsigned), type=UnsignedTransaction),
+            "state": state,
+            "deadline_block": deadline,
+            "raw": raw,
+            "hash": bytes.fromhex(digest[2:]) if isinstance(digest, str) else None,
+        },
+        Intent,
+    )

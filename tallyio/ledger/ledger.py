@@ -1,0 +1,101 @@
+"""The ledger as Trio tasks use it: one worker thread at a time, in call order.
+
+Layer: ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from tallyio.ledger.journal import Journal
+from tallyio.ledger.records import Finding, Intent, Mode, NewIntent, Settlement
+from tallyio.model.execution import SignedTransaction
+from tallyio.model.stages import Gate
+from tallyio.model.units import Address, Hash
+
+LEDGER_FILE = "ledger.sqlite"
+
+
+class Ledger:
+    """Writes what happens, durably where money depends on it; see `Journal` for the guarantees.
+
+    A call that has begun runs to its end even when its task is cancelled: a nonce is never
+    reserved on disk and unknown in memory because somebody pressed Ctrl-C in between.
+    """
+
+    def __init__(self, journal: Journal, run: int) -> None:
+        self._journal = journal
+        self._one_at_a_time = trio.CapacityLimiter(1)
+        self.run = run
+
+    async def record(self, findings: Iterable[Finding]) -> None:
+        """Write or overwrite what is known of these opportunities."""
+        await self._do(partial(self._journal.record, self.run, tuple(findings)))
+
+    async def kill(self, opportunity: int, gate: Gate, reason: str) -> None:
+        """Note what stopped an opportunity."""
+        await self._do(partial(self._journal.kill, self.run, opportunity, gate, reason))
+
+    async def reserve(self, account: Address, intents: Sequence[NewIntent]) -> list[int]:
+        """Make the intents durable before anything is signed. Raises as `Journal.reserve`."""
+        return await self._do(partial(self._journal.reserve, self.run, account, intents))
+
+    async def signed(self, intent: int, transaction: SignedTransaction) -> None:
+        """Keep the signed bytes, before they leave the machine."""
+        await self._do(partial(self._journal.signed, intent, transaction))
+
+    async def submitted(self, intent: int) -> None:
+        """Note that a node took the transaction."""
+        await self._do(partial(self._journal.submitted, intent))
+
+    async def release(self, intent: int) -> None:
+        """Give back a nonce that was never signed."""
+        await self._do(partial(self._journal.release, intent))
+
+    async def settle(self, intent: int, outcome: Settlement) -> None:
+        """Note the outcome that a block holds."""
+        await self._do(partial(self._journal.settle, intent, outcome))
+
+    async def unsettle(self, block_hash: Hash) -> list[int]:
+        """Undo the settlements of a block that left the chain."""
+        return await self._do(partial(self._journal.unsettle, block_hash))
+
+    async def open_intents(self, chain_id: int, account: Address) -> list[Intent]:
+        """Return the intents whose outcome is unknown, by nonce."""
+        return await self._do(partial(self._journal.open_intents, chain_id, account))
+
+    async def next_nonce(self, chain_id: int, account: Address) -> int:
+        """Return the first nonce after all that are taken here."""
+        return await self._do(partial(self._journal.next_nonce, chain_id, account))
+
+    async def _do[R](self, work: Callable[[], R]) -> R:
+        # `run_sync` waits for its thread even when cancelled; the shield covers the wait for a turn.
+        with trio.CancelScope(shield=True):
+            result = await trio.to_thread.run_sync(work, limiter=self._one_at_a_time)
+        return result  # noqa: RET504 - mypy takes a `with` for one that may swallow
+
+
+@asynccontextmanager
+async def open_ledger(
+    data_dir: Path, *, mode: Mode, chain_id: int, account: Address, record: dict[str, object]
+) -> AsyncIterator[Ledger]:
+    """Open (or create) the ledger in `data_dir`, begin a run, and note how the run ends."""
+    with Journal(data_dir / LEDGER_FILE) as journal:
+        run = journal.begin_run(mode=mode, chain_id=chain_id, account=account, record=record)
+        outcome = "crashed"
+        try:
+            yield Ledger(journal, run)
+            outcome = "ended"
+        except trio.Cancelled:
+            outcome = "stopped"
+            raise
+        except BaseException as error:
+            outcome = f"failed: {error}"
+            raise
+        finally:
+            journal.end_run(run, outcome)
