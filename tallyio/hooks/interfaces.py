@@ -227,6 +227,12 @@ class SignerClient(Protocol):
 class Signer(Protocol):
     """What `tallyio_signer` builds: a signer, not yet started."""
 
+    async def create(self) -> Address:
+        """Make a new key where the settings point, outside this process; return its account.
+
+        Raises: UnsafeRefused: there is a key already, or this kind of signer makes none.
+        """
+
     def open(self, limits: Limits) -> AbstractAsyncContextManager[SignerClient]:
         """Start the signer process with its policy and serve until the block ends."""
 

@@ -1,0 +1,1 @@
+"""Notices to chat services and mail through Apprise."""

@@ -1,0 +1,14 @@
+"""The hook of this plugin."""
+
+from __future__ import annotations
+
+from tallyio.hooks.interfaces import Notifier, Settings
+from tallyio.hooks.specs import hookimpl
+
+
+@hookimpl
+def tallyio_notifier(settings: Settings) -> Notifier:
+    """Build the notifier."""
+    from tallyio_notifier_apprise.notifier import AppriseNotifier  # noqa: PLC0415 - listing imports nothing heavy
+
+    return AppriseNotifier.from_settings(settings)

@@ -1,0 +1,1 @@
+"""A key in an encrypted file, held by a process of its own."""

@@ -1,0 +1,120 @@
+"""The signer process: `python -m tallyio_signer_local_key.process`, its socket on standard input.
+
+It holds the key; nothing else does. It has no reason to use the network, cannot gain privileges,
+leaves no core dump, and other processes of the same user cannot read its memory. It ends when the
+engine's end of the socket closes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from coincurve import PrivateKey
+
+from tallyio.model.execution import UnsignedTransaction
+from tallyio.model.transaction import encode_signed, signing_hash
+from tallyio_signer_local_key.frames import (
+    LENGTH_BYTES,
+    Answer,
+    Failed,
+    Ready,
+    Refused,
+    Request,
+    Setup,
+    Sign,
+    Signed,
+    body_length,
+    pack,
+)
+from tallyio_signer_local_key.keystore import KeystoreError, account, open_key
+from tallyio_signer_local_key.nonces import Nonces, SecondSignerError
+from tallyio_signer_local_key.policy import refusal
+
+PR_SET_DUMPABLE: Final = 4
+PR_SET_NO_NEW_PRIVS: Final = 38
+
+
+class Signer:
+    """One key under one policy."""
+
+    def __init__(self, key: PrivateKey, setup: Setup, nonces: Nonces) -> None:
+        self._key = key
+        self._limits = setup.limits
+        self._nonces = nonces
+
+    def sign(self, transaction: UnsignedTransaction) -> Answer:
+        """Return the signed transaction, or why not."""
+        reason = refusal(self._limits, transaction)
+        if reason is not None:
+            return Refused(reason=reason)
+        digest = signing_hash(transaction)
+        if not self._nonces.claim(transaction.chain_id, transaction.nonce, digest):
+            return Refused(reason=f"nonce {transaction.nonce} was signed for another transaction")
+        # RFC 6979: the same content gives the same bytes; libsecp256k1 returns low s.
+        compact = self._key.sign_recoverable(digest, hasher=None)
+        r, s = int.from_bytes(compact[:32]), int.from_bytes(compact[32:64])
+        return Signed(raw=encode_signed(transaction, compact[64], r, s))
+
+
+def main() -> None:
+    """Serve requests from standard input until it closes."""
+    harden()
+    channel = socket.socket(fileno=sys.stdin.fileno())
+    signer: Signer | None = None
+    while (request := _receive(channel)) is not None:
+        answer: Answer
+        if isinstance(request, Setup):
+            signer, answer = _set_up(request)
+        elif isinstance(request, Sign) and signer is not None:
+            answer = signer.sign(request.transaction)
+        else:
+            answer = Failed(reason="the first message must be the set-up")
+        channel.sendall(pack(answer))
+
+
+def harden() -> None:
+    """Give up what the signer does not need; see the module's first lines."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _set_up(setup: Setup) -> tuple[Signer | None, Answer]:
+    try:
+        key = open_key(Path(setup.keystore), Path(setup.password_file))
+        nonces = Nonces(Path(setup.keystore + ".nonces"))
+    except KeystoreError as error:
+        return None, Failed(reason=str(error))
+    except SecondSignerError:
+        reason = f"another signer holds {setup.keystore}; stop it first, two would spend the same nonces"
+        return None, Failed(reason=reason, unsafe=True)
+    return Signer(key, setup, nonces), Ready(account=account(key))
+
+
+def _receive(channel: socket.socket) -> Request | None:
+    prefix = _exactly(channel, LENGTH_BYTES)
+    if prefix is None:
+        return None
+    body = _exactly(channel, body_length(prefix))
+    return None if body is None else msgspec.json.decode(body, type=Request)
+
+
+def _exactly(channel: socket.socket, count: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < count:
+        part = channel.recv(count - len(data))
+        if not part:
+            return None
+        data += part
+    return bytes(data)
+
+
+if __name__ == "__main__":
+    main()

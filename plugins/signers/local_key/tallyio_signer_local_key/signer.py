@@ -1,0 +1,234 @@
+"""The engine's side of the signer process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import trio
+from coincurve import PublicKey
+
+from tallyio.hooks.interfaces import Limits, Settings
+from tallyio.hooks.settings import parse_settings
+from tallyio.model.errors import ConfigError, SignerError, SignerRefused, UnsafeRefused
+from tallyio.model.execution import SignedTransaction, UnsignedTransaction
+from tallyio.model.hashing import keccak256
+from tallyio.model.transaction import decode, signing_hash, transaction_hash
+from tallyio.model.units import Address, checksum
+from tallyio_signer_local_key.frames import (
+    LENGTH_BYTES,
+    Answer,
+    Failed,
+    Ready,
+    Refused,
+    Request,
+    Setup,
+    Sign,
+    Signed,
+    body_length,
+    pack,
+)
+from tallyio_signer_local_key.keystore import SCRYPT_N
+
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[signers.NAME]`."""
+
+    keystore: str
+    """Version 3 key file; relative paths start at the working directory."""
+    password_file: str
+    """File that holds the password, mode 0600. The signer process reads it, the engine does not."""
+    start_deadline_s: float = 60.0
+    """Opening takes about a second: scrypt is slow on purpose."""
+    deadline_s: float = 2.0
+    """For one signature."""
+    scrypt_n: int = SCRYPT_N
+    """Work factor of keys that are created here."""
+
+
+class LocalKey:
+    """A signer whose key is in an encrypted file."""
+
+    def __init__(self, settings: KeySettings) -> None:
+        self._settings = settings
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Parse the plugin's table. Raises: ConfigError."""
+        parsed = parse_settings(KeySettings, settings, where="signers")
+        return cls(
+            msgspec.structs.replace(
+                parsed,
+                keystore=str(Path(parsed.keystore).expanduser().resolve()),
+                password_file=str(Path(parsed.password_file).expanduser().resolve()),
+            )
+        )
+
+    async def create(self) -> Address:
+        """Make a new key where the settings point, in a process of its own; return its account.
+
+        A missing password file is made too. Raises: UnsafeRefused: a key is there already.
+        """
+        settings = self._settings
+        arguments = [settings.keystore, settings.password_file, str(settings.scrypt_n)]
+        done = await trio.run_process(
+            [*_module("create"), *arguments], capture_stdout=True, capture_stderr=True, check=False
+        )
+        if done.returncode != 0:
+            raise UnsafeRefused(f"no key was created: {done.stderr.decode().strip()}")
+        return Address(bytes.fromhex(done.stdout.decode()))
+
+    @asynccontextmanager
+    async def open(self, limits: Limits) -> AsyncIterator[LocalKeyClient]:
+        """Start the process, open the key, serve until the block ends.
+
+        Raises: ConfigError: the key cannot be opened. UnsafeRefused: another signer holds it.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await trio.lowlevel.open_process(
+                _module("process"),
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is the engine's: it closes the socket in order
+                env={name: os.environ[name] for name in ("PATH", "LANG", "HOME") if name in os.environ},
+            )
+        channel = Channel(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), process)
+        try:
+            yield LocalKeyClient(channel, await self._set_up(channel, limits), self._settings.deadline_s)
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+                await channel.close()
+
+    async def _set_up(self, channel: Channel, limits: Limits) -> Address:
+        settings = self._settings
+        setup = Setup(
+            keystore=settings.keystore,
+            password_file=settings.password_file,
+            limits=limits,
+        )
+        answer = await channel.ask(setup, settings.start_deadline_s)
+        if isinstance(answer, Failed):
+            raise (UnsafeRefused if answer.unsafe else ConfigError)(f"the signer: {answer.reason}")
+        if not isinstance(answer, Ready):
+            raise SignerError(f"the signer answered the set-up with {type(answer).__name__}")
+        return answer.account
+
+
+class Channel:
+    """One question at a time over the socket; the end of the process becomes an error with its reason."""
+
+    def __init__(self, stream: trio.SocketStream, process: trio.Process) -> None:
+        self._stream = stream
+        self._process = process
+        self._turn = trio.Lock()
+        self._broken = False
+
+    @property
+    def pid(self) -> int:
+        """The signer's process id."""
+        return self._process.pid
+
+    async def ask(self, request: Request, deadline_s: float) -> Answer:
+        """Send `request`, return the answer.
+
+        Raises: SignerError: the process is gone, late or talks nonsense; then it stays broken.
+        """
+        async with self._turn:
+            if self._broken:
+                raise SignerError(await self._epitaph())
+            # An answer that comes after its deadline would be taken for the next one's: one failure is final.
+            self._broken = True
+            try:
+                with trio.fail_after(deadline_s):
+                    await self._stream.send_all(pack(request))
+                    answer: Answer = msgspec.json.decode(await self._receive(), type=Answer)
+            except trio.TooSlowError:
+                raise SignerError(
+                    f"the signer did not answer within {deadline_s} s", way_out="start again"
+                ) from None
+            except (trio.BrokenResourceError, EOFError):
+                raise SignerError(await self._epitaph()) from None
+            except (msgspec.MsgspecError, ValueError) as error:
+                raise SignerError(f"the signer answered nonsense: {error}") from None
+            self._broken = False
+            return answer
+
+    async def close(self) -> None:
+        """Close the socket, which ends the process; kill it if it does not."""
+        await self._stream.aclose()
+        with trio.move_on_after(2):
+            await self._process.wait()
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _receive(self) -> bytes:
+        return await self._exactly(body_length(await self._exactly(LENGTH_BYTES)))
+
+    async def _exactly(self, count: int) -> bytes:
+        data = bytearray()
+        while len(data) < count:
+            part = await self._stream.receive_some(count - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return bytes(data)
+
+    async def _epitaph(self) -> str:
+        with trio.move_on_after(1):
+            await self._process.wait()
+        code = self._process.returncode
+        how = "is gone" if code is None else f"ended with exit code {code}"
+        return f"the signer process {how}; nothing was signed since, start again to go on"
+
+
+class LocalKeyClient:
+    """A running signer."""
+
+    def __init__(self, channel: Channel, account: Address, deadline_s: float) -> None:
+        self._channel = channel
+        self._account = account
+        self._deadline_s = deadline_s
+
+    @property
+    def account(self) -> Address:
+        """Whose key it holds."""
+        return self._account
+
+    @property
+    def pid(self) -> int:
+        """The signer's process id, for those who watch processes."""
+        return self._channel.pid
+
+    async def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
+        """Sign within the policy. Raises: SignerRefused, SignerError."""
+        answer = await self._channel.ask(Sign(transaction=transaction), self._deadline_s)
+        if isinstance(answer, Refused):
+            raise SignerRefused(f"the signer refuses: {answer.reason}")
+        if not isinstance(answer, Signed):
+            raise SignerError(f"the signer answered a request to sign with {type(answer).__name__}")
+        return self._checked(transaction, answer.raw)
+
+    def _checked(self, transaction: UnsignedTransaction, raw: bytes) -> SignedTransaction:
+        """Believe the signature only when it is ours, canonical, and over what was asked."""
+        signed, signature = decode(raw)
+        recoverable = signature.r.to_bytes(32) + signature.s.to_bytes(32) + bytes([signature.y_parity])
+        public = PublicKey.from_signature_and_message(recoverable, signing_hash(transaction), hasher=None)
+        sender = Address(keccak256(public.format(compressed=False)[1:])[-20:])
+        if signed != transaction or sender != self._account or signature.s > _HALF_ORDER:
+            raise SignerError(f"the signer returned a signature that is not one of {checksum(self._account)}")
+        return SignedTransaction(unsigned=transaction, sender=sender, raw=raw, hash=transaction_hash(raw))
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-m", f"tallyio_signer_local_key.{name}"]

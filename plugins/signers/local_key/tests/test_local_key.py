@@ -1,0 +1,172 @@
+"""A real signer process: it signs, refuses, remembers, and its death is told in words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+from eth_account import Account
+from tallyio_signer_local_key.signer import LocalKey
+
+from tallyio.hooks.interfaces import Limits
+from tallyio.model.errors import ConfigError, SignerError, SignerRefused, UnsafeRefused
+from tallyio.model.execution import UnsignedTransaction
+from tallyio.model.units import Address, Wei
+
+LIMITS = Limits(
+    chain_id=31337,
+    executor=Address(b"\x11" * 20),
+    selectors=(b"\x01\x02\x03\x04",),
+    max_value_wei=Wei(0),
+    max_fee_wei=Wei(10**11),
+    max_gas=10**6,
+)
+
+
+def transaction(nonce: int, **change: object) -> UnsignedTransaction:
+    base = UnsignedTransaction(
+        chain_id=31337,
+        nonce=nonce,
+        max_priority_fee_wei=Wei(10**9),
+        max_fee_wei=Wei(10**10),
+        gas_limit=400_000,
+        to=LIMITS.executor,
+        value_wei=Wei(0),
+        data=b"\x01\x02\x03\x04" + bytes(100),
+    )
+    return msgspec.structs.replace(base, **change)
+
+
+@pytest.fixture
+def local_key(tmp_path: Path) -> LocalKey:
+    return LocalKey.from_settings(
+        {"keystore": str(tmp_path / "key.json"), "password_file": str(tmp_path / "pw"), "scrypt_n": 4096}
+    )
+
+
+async def test_it_signs_as_the_reference_library_recovers(local_key: LocalKey) -> None:
+    account = await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        assert client.account == account
+        signed = await client.sign(transaction(3))
+    assert signed.sender == account
+    assert Account.recover_transaction(signed.raw).lower() == "0x" + account.hex()
+
+
+async def test_key_and_password_are_for_their_owner_only(local_key: LocalKey, tmp_path: Path) -> None:
+    await local_key.create()
+    for name in ("key.json", "pw"):
+        mode = (await trio.Path(tmp_path / name).stat()).st_mode
+        assert stat.S_IMODE(mode) == 0o600, name
+
+
+async def test_a_key_is_never_overwritten(local_key: LocalKey) -> None:
+    await local_key.create()
+    with pytest.raises(UnsafeRefused, match=r"key\.json exists; a key is never overwritten"):
+        await local_key.create()
+
+
+async def test_one_nonce_is_signed_for_one_content_even_after_a_restart(local_key: LocalKey) -> None:
+    await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        first = await client.sign(transaction(0))
+        assert (await client.sign(transaction(0))).raw == first.raw, "the same content, the same bytes"
+        with pytest.raises(SignerRefused, match="nonce 0 was signed for another transaction"):
+            await client.sign(transaction(0, gas_limit=1))
+    async with local_key.open(LIMITS) as again:
+        with pytest.raises(SignerRefused, match="nonce 0 was signed for another transaction"):
+            await again.sign(transaction(0, gas_limit=2))
+        assert (await again.sign(transaction(0))).raw == first.raw
+
+
+async def test_the_policy_is_enforced_in_the_process(local_key: LocalKey) -> None:
+    await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        with pytest.raises(SignerRefused, match="is not the executor"):
+            await client.sign(transaction(0, to=Address(bytes(20))))
+        await client.sign(transaction(0))
+
+
+async def test_a_killed_signer_is_told_and_stays_dead(local_key: LocalKey) -> None:
+    await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        os.kill(client.pid, signal.SIGKILL)
+        for _ in range(2):
+            with pytest.raises(SignerError, match="signer process ended with exit code -9"):
+                await client.sign(transaction(0))
+
+
+async def test_a_stopped_signer_misses_its_deadline(local_key: LocalKey, tmp_path: Path) -> None:
+    await local_key.create()
+    hasty = LocalKey.from_settings(
+        {"keystore": str(tmp_path / "key.json"), "password_file": str(tmp_path / "pw"), "deadline_s": 0.2}
+    )
+    async with hasty.open(LIMITS) as client:
+        os.kill(client.pid, signal.SIGSTOP)
+        with pytest.raises(SignerError, match=r"did not answer within 0\.2 s"):
+            await client.sign(transaction(0))
+        os.kill(client.pid, signal.SIGKILL)
+
+
+async def test_two_signers_never_hold_one_key(local_key: LocalKey) -> None:
+    await local_key.create()
+    async with local_key.open(LIMITS):
+        with pytest.raises(UnsafeRefused, match="another signer holds"):
+            async with local_key.open(LIMITS):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda folder: (folder / "pw").write_text("wrong"), "the password in .* does not open"),
+        (lambda folder: (folder / "key.json").chmod(0o644), "open to others; run: chmod 600"),
+        (lambda folder: (folder / "pw").unlink(), "password file .* cannot be read"),
+        (lambda folder: (folder / "key.json").write_text("{"), "is not JSON"),
+        (lambda folder: (folder / "key.json").write_text('{"version": 1}'), "not a version 3 keystore"),
+        (
+            lambda folder: (folder / "key.json").write_text(
+                '{"version": 3, "crypto": {"kdf": "scrypt", "kdfparams": {"n": 16777216, "r": 8, "p": 1}}}'
+            ),
+            "asks for 16384 MiB and 1 rounds to open",
+        ),
+    ],
+)
+async def test_a_key_that_cannot_be_opened_says_why_and_what_to_do(
+    local_key: LocalKey, tmp_path: Path, spoil: Callable[[Path], None], says: str
+) -> None:
+    await local_key.create()
+    spoil(tmp_path)
+    with pytest.raises(ConfigError, match=says):
+        async with local_key.open(LIMITS):
+            pass
+
+
+async def test_signatures_wait_their_turn(local_key: LocalKey) -> None:
+    await local_key.create()
+    async with local_key.open(LIMITS) as client, trio.open_nursery() as nursery:
+        hashes: set[bytes] = set()
+
+        async def sign(nonce: int) -> None:
+            hashes.add((await client.sign(transaction(nonce))).hash)
+
+        for nonce in range(20):
+            nursery.start_soon(sign, nonce)
+    assert len(hashes) == 20
+
+
+async def test_the_signer_process_cannot_be_read_by_others(local_key: LocalKey) -> None:
+    await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        status = await trio.Path(f"/proc/{client.pid}/status").read_text()
+        limits = await trio.Path(f"/proc/{client.pid}/limits").read_text()
+        owner = (await trio.Path(f"/proc/{client.pid}/mem").stat()).st_uid
+    assert "NoNewPrivs:\t1" in status
+    assert "Max core file size        0" in limits
+    assert owner == 0, "not dumpable: its memory file belongs to root"
