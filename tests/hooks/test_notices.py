@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from tallyio.hooks.interfaces import Notice
 from tallyio.hooks.notices import Gatekeeper, redact
@@ -27,8 +28,7 @@ def test_credentials_are_redacted(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_the_same_fact_passes_once_in_its_time() -> None:
+async def test_the_same_fact_passes_once_in_its_time(autojump_clock: MockClock) -> None:
     gate = Gatekeeper(repeat_s=60, most=10)
     assert [gate.admit(notice("a")), gate.admit(notice("a")), gate.admit(notice("b"))] == [True, False, True]
     await trio.sleep(61)
@@ -37,16 +37,14 @@ async def test_the_same_fact_passes_once_in_its_time() -> None:
     assert gate.take_dropped() == 0
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_flood_is_capped_per_window() -> None:
+async def test_a_flood_is_capped_per_window(autojump_clock: MockClock) -> None:
     gate = Gatekeeper(repeat_s=0, most=5, window_s=60)
     assert sum(gate.admit(notice(str(n))) for n in range(100)) == 5
     await trio.sleep(60)
     assert gate.admit(notice("later"))
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_memory_for_keys_is_bounded() -> None:
+async def test_memory_for_keys_is_bounded(autojump_clock: MockClock) -> None:
     gate = Gatekeeper(repeat_s=10, most=10**6, keys=10)
     for number in range(100):
         gate.admit(notice(str(number)))
