@@ -1,1 +1,75 @@
-"""One file per command, imported only when it runs."""
+"""The `tallyio` command. One file per command, imported only when it runs.
+
+Layer: cli. Exit codes: 0 done, 1 a bug, 2 usage, 3 configuration, 4 environment, 5 refused as
+unsafe, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+COMMANDS: Final = {
+    "demo": "Run everything on a real chain of your own: node, contracts, trades.",
+    "run": "Run a configuration: paper by default, live only with --live.",
+    "init": "Write a configuration to start from.",
+    "why": "Say what became of a run's opportunities, and what stopped them.",
+    "topology": "Draw this machine and where everything runs.",
+    "doctor": "Grade the settings of this machine that cost speed.",
+}
+GROUPS: Final = {"plugins": "List and check installed plugins."}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code. Expected failures print one message, no traceback."""
+    from cyclopts import App, CycloptsError  # noqa: PLC0415 - nothing is imported before it is needed
+
+    from tallyio import __version__  # noqa: PLC0415 - the same
+
+    app = App(
+        name="tallyio",
+        help="TallyIO: on-chain opportunities, exact to the wei, on a machine that it knows.",
+        version=__version__,
+        help_format="plaintext",
+        result_action="return_value",
+    )
+    for name, summary in COMMANDS.items():
+        app.command(f"tallyio.cli.{name}:{name}", name=name, help=summary)
+    for name, summary in GROUPS.items():
+        app.command(f"tallyio.cli.{name}:app", name=name, help=summary)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        outcome = app(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _fail(words, USAGE, "usage", str(error), "tallyio --help lists the commands")
+    except BaseException as error:  # noqa: BLE001 - a bug is raised again in `_report`
+        return _report(words, error)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _report(words: Sequence[str], error: BaseException) -> int:
+    """Print an expected failure; raise a bug again."""
+    from tallyio.model.errors import TallyError, root_of  # noqa: PLC0415 - only failures need it
+
+    known = root_of(error, TallyError)
+    if known is None:
+        if root_of(error, KeyboardInterrupt) is not None:
+            return INTERRUPTED
+        raise error
+    if known.code == "service" and isinstance(known.__cause__, TallyError):
+        known = known.__cause__  # the service's own failure knows the way out
+    return _fail(words, known.exit_code, known.code, known.message, known.way_out)
+
+
+def _fail(words: Sequence[str], code: int, kind: str, message: str, way_out: str) -> int:
+    from tallyio.cli.output import print_json  # noqa: PLC0415 - only failures need it
+
+    if "--json" in words:
+        print_json({"error": {"code": kind, "message": message, "way_out": way_out, "exit_code": code}})
+    else:
+        sys.stderr.write(f"tallyio: {message}\n" + (f"  way out: {way_out}\n" if way_out else ""))
+    return code

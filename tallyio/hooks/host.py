@@ -68,7 +68,7 @@ class PluginHost:
         return cast("Notifier", self._build("notifier", name, settings))
 
     def _build(self, kind: Kind, name: str, settings: Settings) -> object:
-        self._load(kind, name)
+        self.load(kind, name)
         others = [
             plugin for key, plugin in self._manager.list_name_plugin() if key != _register_name(kind, name)
         ]
@@ -87,7 +87,8 @@ class PluginHost:
             raise PluginError(name, "built nothing", way_out="report it to the plugin's owners")
         return built
 
-    def _load(self, kind: Kind, name: str) -> None:
+    def load(self, kind: Kind, name: str) -> None:
+        """Import plugin `name` and check its hooks; building is a separate step. Raises: PluginError."""
         if (kind, name) in self._loaded:
             return
         plugin = self._catalog.sound(kind, name)

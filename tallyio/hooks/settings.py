@@ -76,6 +76,6 @@ def _own_names(kind: type[msgspec.Struct]) -> set[str]:
 
 def _names(kind: type[msgspec.Struct]) -> set[str]:
     """Return the keys of every record nested in `kind`: msgspec names the path, not the type."""
-    schemas = msgspec.json.schema_components([kind], ref_template="{name}")[1]
+    _, schemas = msgspec.json.schema_components([kind], schema_hook=lambda _: {}, ref_template="{name}")
     nested = {name for schema in schemas.values() for name in schema.get("properties", {})}
     return nested - _own_names(kind) or nested

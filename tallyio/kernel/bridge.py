@@ -1,0 +1,180 @@
+"""Between lanes and Trio: ring ends that Trio tasks wait on.
+
+Layer: kernel. Uses native by way of the ring.
+
+    reader = RingReader(results, wait=PARK)          writer = RingWriter(commands)
+    async for word in reader: ...                    writer.send_nowait(word)
+                                                     await writer.send(word)
+
+How a side waits is its own choice, and one of three; lanes take the same as `wait.spin_cycles`.
+Figures are wake-ups p50 of a Trio task on one virtual machine, for orientation.
+
+    PARK           sleep until the doorbell rings        24 us, costs nothing while waiting
+    hybrid(ns)     look for that long, then sleep        2 us when the gap was shorter
+    POLL           look for ever                         1.5 us, and a core of its own
+
+Looking, a Trio task yields to the other tasks each time, so they all go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal, Self, final
+
+import trio
+
+from tallyio.kernel.doorbell import Doorbell
+from tallyio.kernel.ring import POLL_CYCLES, LatencyRing
+from tallyio.native.clock import cycles_per_ns
+
+
+@dataclass(frozen=True, slots=True)
+class SpinBudget:
+    """How long to look before sleeping, in nanoseconds; None is for ever."""
+
+    spin_ns: int | None
+
+    def __post_init__(self) -> None:
+        if self.spin_ns is not None and self.spin_ns < 0:
+            raise ValueError(f"a time to spin must be >= 0 ns, was {self.spin_ns}")
+
+    @property
+    def spin_cycles(self) -> int:
+        """The same for compiled code, in cycles of `tallyio.native.clock`."""
+        if self.spin_ns is None:
+            return POLL_CYCLES
+        return min(POLL_CYCLES, round(self.spin_ns * cycles_per_ns())) if self.spin_ns else 0
+
+
+PARK: Final = SpinBudget(0)
+POLL: Final = SpinBudget(None)
+
+
+def hybrid(budget_ns: int) -> SpinBudget:
+    """Return the wait that looks for `budget_ns`, which should exceed the usual gap, then sleeps."""
+    return SpinBudget(budget_ns)
+
+
+def spin_budget(wait: Literal["park", "hybrid", "poll"], budget_us: int) -> SpinBudget:
+    """Return the wait that a placement names; `budget_us` counts for "hybrid" only."""
+    if wait == "hybrid":
+        return hybrid(1_000 * budget_us)
+    return POLL if wait == "poll" else PARK
+
+
+class _End:
+    """What both ends share: one task at a time, and how to wait on a bell."""
+
+    def __init__(self, ring: LatencyRing, bell: Doorbell, wait: SpinBudget) -> None:
+        self.ring: Final = ring
+        self._bell = bell
+        self._spin_ns = wait.spin_ns
+        self._busy = False
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if self._busy:
+            raise trio.BusyResourceError("another task uses this end of the ring")
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
+    async def _wait_until(self, ready: Callable[[], bool]) -> None:
+        """SpinBudget until `ready`, which has just said no; may return early. A checkpoint."""
+        start_ns = time.perf_counter_ns()
+        while self._spin_ns is None or time.perf_counter_ns() - start_ns < self._spin_ns:
+            await trio.lowlevel.checkpoint()
+            if ready():
+                return
+        await self._sleep_until(ready)
+
+    async def _sleep_until(self, ready: Callable[[], bool]) -> None:
+        # The sleeper's side of the doorbell; see there why no wake-up is lost.
+        self._bell.arm()
+        try:
+            if not ready():
+                await trio.lowlevel.wait_readable(self._bell.descriptor)
+                self._bell.answer()
+        finally:
+            # Cancelled, or nothing to wait for: at worst, one later sleep ends at once.
+            self._bell.disarm()
+
+
+@final
+class RingReader(_End):
+    """The consumer's end of a ring, in a Trio task: iterate, or `receive`.
+
+    Iteration ends when the ring is closed and empty. Cancellation loses no word.
+    """
+
+    def __init__(self, ring: LatencyRing, *, wait: SpinBudget = PARK) -> None:
+        super().__init__(ring, ring.filled, wait)
+
+    async def receive(self) -> int:
+        """Return the next word, waiting for it. A checkpoint, always.
+
+        Raises: trio.EndOfChannel: the ring is closed and empty. trio.BusyResourceError: another
+        task receives.
+        """
+        return await self._receive(self.ring.pop_nowait)
+
+    async def receive_cell(self) -> tuple[int, ...]:
+        """Return the next message as all of its seven words. As `receive` otherwise."""
+        return await self._receive(self.ring.pop_cell_nowait)
+
+    async def _receive[T](self, pop: Callable[[], T]) -> T:
+        with self._alone():
+            await trio.lowlevel.checkpoint()
+            while True:
+                # No checkpoint between the pop and the return: what is popped cannot be lost.
+                try:
+                    return pop()
+                except trio.WouldBlock:
+                    await self._wait_until(self._has_news)
+
+    def _has_news(self) -> bool:
+        return self.ring.closed or not self.ring.is_empty
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> int:
+        try:
+            return await self.receive()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+
+
+@final
+class RingWriter(_End):
+    """The producer's end of a ring, in a Trio task."""
+
+    def __init__(self, ring: LatencyRing, *, wait: SpinBudget = PARK) -> None:
+        super().__init__(ring, ring.free, wait)
+
+    def send_nowait(self, word: int, *more: int) -> None:
+        """Send a message of up to seven words, or raise. Raises: as `LatencyRing.push_nowait`."""
+        with self._alone():
+            self.ring.push_nowait(word, *more)
+
+    async def send(self, word: int, *more: int) -> None:
+        """Send a message, waiting for room. A checkpoint, always; when cancelled, nothing was sent.
+
+        Raises: trio.ClosedResourceError: the ring is closed. trio.BusyResourceError: another task
+        sends.
+        """
+        with self._alone():
+            await trio.lowlevel.checkpoint()
+            while True:
+                try:
+                    return self.ring.push_nowait(word, *more)
+                except trio.WouldBlock:
+                    await self._wait_until(self._has_room)
+
+    def _has_room(self) -> bool:
+        return self.ring.closed or not self.ring.is_full

@@ -1,0 +1,251 @@
+"""A lane: a pinned native thread that runs one compiled program.
+
+Layer: kernel. Uses native. `tallyio.kernel.lane_program` shows what a program looks like.
+
+    lane = Lane("market", run, LaneContext(commands, results), cpuset=frozenset({4}))
+    lane = Lane.placed(placement, "market", run, context)                  # the cpuset from a placement
+    Service(name="market", run=functools.partial(serve_lane, lane))        # under the supervisor
+    lane.prepare(); lane.start(); ...; lane.stop(within_s=5.0)             # or by hand
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Self, final
+
+import trio
+
+from tallyio.kernel.cpuset import CpuSet
+from tallyio.kernel.lane_program import LaneContext
+from tallyio.kernel.placement import Placement
+from tallyio.kernel.threads import (
+    PinError,
+    block_signals,
+    check_thread_name,
+    name_current_thread,
+    pin_current_thread,
+    reset_scheduling,
+)
+from tallyio.model.errors import EnvironmentFault
+from tallyio.native.jit import HotFunction, entry, is_hot, signature_of
+
+PROGRAM_SIGNATURE: Final = "int64(int64)"
+
+_EXIT_WAIT_S: Final = 1.0
+
+
+class LaneFailed(EnvironmentFault):
+    """A lane did not start, did not stop in time, or its program raised. Names the lane."""
+
+    code = "lane"
+
+    def __init__(self, lane: str, fault: str, *, way_out: str = "") -> None:
+        super().__init__(f"lane {lane!r} {fault}", way_out=way_out)
+        self.lane = lane
+
+
+class LaneState(StrEnum):
+    """Where a lane is in its life."""
+
+    NEW = "new"
+    PREPARED = "prepared"  # compiled
+    RUNNING = "running"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneStatistics:
+    """A lane at a glance; `heartbeat` grows by one when a command is taken and when it is done."""
+
+    name: str
+    state: LaneState
+    cpuset: CpuSet | None
+    heartbeat: int
+    busy: bool
+    """Whether the program works on a command."""
+
+
+# Guarantees
+# - The program is compiled before the thread exists; the thread starts with its name, its
+#   scheduling policy, its signal mask and its affinity, in that order, before the program's first step.
+# - The affinity is exactly the cpuset and is never widened; without a cpuset it is inherited.
+# - `start` returns when the thread is set up, or raises what went wrong in it.
+# - The thread never holds the GIL while the program runs, so Python never delays it.
+# - When the program ends, for whatever reason, both rings are closed: nobody waits for a dead lane.
+# - The thread refers to the context, and so to the rings, until it ends: their memory outlives it.
+# - A process that ends stops its lanes; one that does not react within a second is abandoned.
+@final
+class Lane:
+    """One thread, one program, one context; it runs once. See the guarantees above.
+
+    Raises: ValueError: the name has not 1 to 15 bytes, or `run` is no hot function of signature
+    `int64(int64)`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: HotFunction[[int], int],
+        context: LaneContext,
+        cpuset: CpuSet | None = None,
+    ) -> None:
+        check_thread_name(name)
+        if not is_hot(run) or signature_of(run) != PROGRAM_SIGNATURE:
+            raise ValueError(f"the program of lane {name!r} must be a hot function {PROGRAM_SIGNATURE}")
+        self.name: Final = name
+        self.context: Final = context
+        self.cpuset: Final = cpuset
+        self.state = LaneState.NEW
+        self._run = run
+        self._outcome = 0
+        self._error: BaseException | None = None
+        self._settled = threading.Event()
+        self._was_set_up = False
+        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
+        self._on_end: Callable[[], object] | None = None
+
+    @classmethod
+    def placed(
+        cls, placement: Placement, name: str, run: HotFunction[[int], int], context: LaneContext
+    ) -> Self:
+        """Return the lane `name` with the cpuset that `placement` gives it.
+
+        Raises: PinError: the placement is for another machine. KeyError: it has no such lane.
+        """
+        if not placement.is_this_system:
+            raise PinError(
+                f"lane {name!r} was placed on {placement.machine!r}, which is not this system",
+                way_out="place it on Machine.this_system(); a description can only be looked at",
+            )
+        return cls(name, run, context, frozenset(placement.lane(name).cpuset))
+
+    def prepare(self) -> None:
+        """Compile the program, or load it from the cache; seconds the first time."""
+        self._program = entry(self._run)
+        if self.state is LaneState.NEW:
+            self.state = LaneState.PREPARED
+
+    def start(self, on_end: Callable[[], object] | None = None) -> None:
+        """Start the thread and return when it is set up.
+
+        `on_end` is called in the lane's thread when it has ended, must not raise, and hardly blocks.
+        Raises: LaneFailed: the thread could not be set up, with the cause. RuntimeError: on a
+        second call.
+        """
+        if self.state is not LaneState.PREPARED:
+            self.prepare()
+        self._on_end = on_end
+        self._thread.start()
+        atexit.register(self._stop_at_exit)
+        self._settled.wait()
+        if not self._was_set_up:
+            self.join(None)
+
+    def stop(self, *, within_s: float) -> int:
+        """Let the program work off its commands and end; return its outcome.
+
+        Raises: LaneFailed: it did not end in time, or it raised.
+        """
+        self.context.ask_to_stop()
+        return self.join(within_s)
+
+    def join(self, within_s: float | None) -> int:
+        """Wait until the program has ended by itself, and return its outcome. Raises: as `stop`."""
+        self._thread.join(within_s)
+        if self._thread.is_alive():
+            raise self.overdue(within_s or 0.0)
+        if self._error is not None:
+            raise LaneFailed(self.name, f"failed: {self._error}") from self._error
+        return self._outcome
+
+    def overdue(self, waited_s: float) -> LaneFailed:
+        """Return the error for a lane that has not ended `waited_s` after it was asked to."""
+        return LaneFailed(
+            self.name,
+            f"still works on a command {waited_s:g} s after it was asked to stop",
+            way_out="take its results, give it more time, or let it look at `lane_is_asked_to_stop`",
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is set up and has not ended."""
+        return self.state is LaneState.RUNNING
+
+    def statistics(self) -> LaneStatistics:
+        """Return the lane at a glance; any thread may ask."""
+        heartbeat = self.context.heartbeat
+        busy = self.is_running and heartbeat % 2 == 1
+        return LaneStatistics(
+            name=self.name, state=self.state, cpuset=self.cpuset, heartbeat=heartbeat, busy=busy
+        )
+
+    def _live(self) -> None:
+        try:
+            self._set_thread_up()
+            self.state, self._was_set_up = LaneState.RUNNING, True
+            self._settled.set()
+            self._outcome = self._program(self.context.address)
+            self.state = LaneState.ENDED
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that joins
+            self._error, self.state = error, LaneState.FAILED
+        finally:
+            self.context.close()
+            self._settled.set()
+            if self._on_end is not None:
+                self._on_end()
+
+    def _set_thread_up(self) -> None:
+        name_current_thread(self.name)
+        reset_scheduling()
+        block_signals()
+        if self.cpuset is not None:
+            pin_current_thread(self.cpuset)
+
+    def _stop_at_exit(self) -> None:
+        self.context.close()
+        self._thread.join(_EXIT_WAIT_S)
+
+
+async def serve_lane(
+    lane: Lane,
+    *,
+    stop_within_s: float = 5.0,
+    task_status: trio.TaskStatus[Lane] = trio.TASK_STATUS_IGNORED,
+) -> int:
+    """Run a lane as a service: ready when its thread is set up, stopped by cancellation.
+
+    A cancelled lane works off its commands for at most `stop_within_s`, while somebody takes its
+    results; then they are closed, too. Returns the program's outcome when it ends by itself.
+    Raises: LaneFailed: it did not start or stop, or its program raised.
+    """
+    ended, token = trio.Event(), trio.lowlevel.current_trio_token()
+    await trio.to_thread.run_sync(lane.prepare)
+    lane.start(on_end=lambda: _tell(token, ended))
+    task_status.started(lane)
+    try:
+        await ended.wait()
+    finally:
+        await _stop(lane, ended, stop_within_s)
+    return lane.join(None)
+
+
+async def _stop(lane: Lane, ended: trio.Event, within_s: float) -> None:
+    for ask in (lane.context.ask_to_stop, lane.context.close):
+        ask()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + within_s):
+            await ended.wait()
+            lane.join(None)  # the thread only has to return
+            return
+    raise lane.overdue(2 * within_s)
+
+
+def _tell(token: trio.lowlevel.TrioToken, ended: trio.Event) -> None:
+    # When Trio has finished, nobody is left who waits.
+    with contextlib.suppress(trio.RunFinishedError):
+        token.run_sync_soon(ended.set)

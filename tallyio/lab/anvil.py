@@ -1,0 +1,103 @@
+"""Start anvil, a real Ethereum node for one machine, on a loopback port, and end it again.
+
+Layer: lab. The node mines only when it is told to, and its clock is the chain's: two runs that
+send the same transactions make the same blocks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import DEVNULL, STDOUT
+from typing import IO
+
+import trio
+
+from tallyio.lab.steps import BLOCK_GAS_LIMIT, GENESIS_TIMESTAMP
+from tallyio.lab.world import CHAIN_ID
+from tallyio.model.errors import EnvironmentFault
+
+HOST = "127.0.0.1"
+LISTENING = f"Listening on {HOST}:"
+START_SECONDS = 30
+POLL_SECONDS = 0.005
+BASE_FEE_WEI = 1_000_000_000
+
+
+class Anvil:
+    """A running node. It was started by us, and only its own process is ever ended."""
+
+    def __init__(self, process: trio.Process, port: int) -> None:
+        self._process = process
+        self.port = port
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def kill(self) -> None:
+        """End the process at once, as a crash would, and wait until it is gone."""
+        if self._process.poll() is None:
+            self._process.kill()
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def open_anvil(program: Path, port: int = 0) -> AsyncIterator[Anvil]:
+    """Run the node on `port`, or on a free one if it is 0, for as long as the context lasts.
+
+    Raises: EnvironmentFault: the port is busy, or the program does not start.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = await _start(program, port, output)
+        try:
+            yield Anvil(process, await _wait_listening(process, port, output))
+        finally:
+            with trio.CancelScope(shield=True):
+                await Anvil(process, port).kill()
+
+
+async def _start(program: Path, port: int, output: IO[bytes]) -> trio.Process:
+    flags = {
+        "--host": HOST,
+        "--port": port,
+        "--chain-id": CHAIN_ID,
+        "--hardfork": "cancun",
+        "--gas-limit": BLOCK_GAS_LIMIT,
+        "--block-base-fee-per-gas": BASE_FEE_WEI,
+        "--timestamp": GENESIS_TIMESTAMP,
+        "--accounts": 0,
+        "--threads": 1,
+    }
+    words = [str(word) for flag in flags.items() for word in flag]
+    command = [str(program), "--no-mining", "--auto-impersonate", *words]
+    try:
+        # A group of its own keeps the terminal's Ctrl-C away: we end the node after we used it last.
+        return await trio.lowlevel.open_process(
+            command, stdin=DEVNULL, stdout=output, stderr=STDOUT, process_group=0
+        )
+    except OSError as error:
+        raise EnvironmentFault(f"the lab's node does not start: {error}") from None
+
+
+async def _wait_listening(process: trio.Process, port: int, output: IO[bytes]) -> int:
+    with trio.move_on_after(START_SECONDS):
+        while process.poll() is None:
+            said = _read(output)
+            if LISTENING in said:
+                return int(said.split(LISTENING)[1].split()[0])
+            await trio.sleep(POLL_SECONDS)
+    said = _read(output)
+    if "already in use" in said:
+        raise EnvironmentFault(
+            f"port {port} of {HOST} is busy", way_out="choose another, or 0 for a free one"
+        )
+    raise EnvironmentFault(f"the lab's node did not start:\n{said[-1000:]}")
+
+
+def _read(output: IO[bytes]) -> str:
+    output.seek(0)
+    return output.read().decode(errors="replace")
