@@ -7,7 +7,7 @@ the hooks themselves are plain functions.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import msgspec
 
 from tallyio.model.chain import (
     AccountState,
+    Block,
     BlockEvent,
     Fees,
     Head,
@@ -72,8 +73,13 @@ class ChainClient(ChainReader, Protocol):
     async def prestate(self, call: Call, *, sender: Address, block: Hash) -> StateSlice:
         """Return everything that `call` reads at `block`: accounts, code and slots before the call."""
 
-    async def state_diff(self, block: Hash) -> StateSlice:
-        """Return what the transactions of `block` changed, as values after it; cleared slots are 0."""
+    async def state_after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
+        """Return, as of `block`, the slots named in `known` of every account that may have changed.
+
+        Accounts that emitted no event in `block` may be left out, and more may be told than was
+        asked. So the answer keeps a copy of the state fresh enough to check a prediction that was
+        made without it, and never enough to replace one.
+        """
 
     async def nonce(self, account: Address) -> int:
         """Return the number of mined transactions of `account`."""

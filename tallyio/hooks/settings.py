@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import get_args, get_type_hints
 
 import msgspec
 
@@ -76,6 +77,12 @@ def _own_names(kind: type[msgspec.Struct]) -> set[str]:
 
 def _names(kind: type[msgspec.Struct]) -> set[str]:
     """Return the keys of every record nested in `kind`: msgspec names the path, not the type."""
-    _, schemas = msgspec.json.schema_components([kind], schema_hook=lambda _: {}, ref_template="{name}")
-    nested = {name for schema in schemas.values() for name in schema.get("properties", {})}
-    return nested - _own_names(kind) or nested
+    return {name for nested in _nested(kind) for name in _own_names(nested)}
+
+
+def _nested(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+    for hint in get_type_hints(kind).values():
+        for part in (hint, *get_args(hint)):
+            if isinstance(part, type) and issubclass(part, msgspec.Struct):
+                yield part
+                yield from _nested(part)

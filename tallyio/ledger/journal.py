@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self
 
 import msgspec
 
@@ -160,8 +160,9 @@ class Journal:
     def open_intents(self, chain_id: int, account: Address) -> list[Intent]:
         """Return the intents whose outcome is unknown, by nonce: what a restart has to settle first."""
         rows = self._db.execute(
-            "SELECT id, run, opportunity, unsigned, state, deadline_block, raw, hash FROM intents"
-            " WHERE state NOT IN ('settled', 'released') AND chain_id = ? AND account = ? ORDER BY nonce",
+            "SELECT id, run, opportunity, token, predicted, unsigned, state, deadline_block, raw, hash"
+            " FROM intents WHERE state NOT IN ('settled', 'released') AND chain_id = ? AND account = ?"
+            " ORDER BY nonce",
             (chain_id, hex_text(account)),
         )
         return [_intent(account, row) for row in rows]
@@ -180,6 +181,10 @@ class Journal:
         """Return the id of the latest run, or None."""
         row = self._db.execute("SELECT max(id) FROM runs").fetchone()
         return None if row[0] is None else int(row[0])
+
+    def has_run(self, run: int) -> bool:
+        """Return whether there is a run of that number."""
+        return self._db.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone() is not None
 
     def funnel(self, run: int) -> Funnel:
         """Return how far the opportunities of `run` came, and what stopped the others."""
@@ -242,8 +247,8 @@ class Journal:
 
     def _reserve(self, run: int, account: Address, intent: NewIntent) -> int:
         row = self._db.execute(
-            "INSERT INTO intents (run, opportunity, chain_id, account, nonce, signing_hash, unsigned,"
-            " deadline_block, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'reserved')",
+            "INSERT INTO intents (run, opportunity, chain_id, account, nonce, signing_hash, token,"
+            " predicted, unsigned, deadline_block, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')",
             (
                 run,
                 intent.opportunity,
@@ -251,6 +256,8 @@ class Journal:
                 hex_text(account),
                 intent.unsigned.nonce,
                 hex_text(intent.signing_hash),
+                hex_text(intent.token),
+                str(intent.predicted),
                 _pack(intent.unsigned),
                 intent.deadline_block,
             ),
@@ -295,19 +302,22 @@ def _finding_row(run: int, finding: Finding) -> tuple[object, ...]:
     )
 
 
-def _intent(account: Address, row: tuple[object, ...]) -> Intent:
-    number, run, opportunity, unsigned, state, deadline, raw, digest = row
-    return msgspec.convert(
-        {
-            "id": number,
-            "run": run,
-            "opportunity": opportunity,
-            "account": account,
-            "unsigned": msgspec.json.decode(cast("bytes", unsigned), type=UnsignedTransaction),
-            "state": state,
-            "deadline_block": deadline,
-            "raw": raw,
-            "hash": bytes.fromhex(digest[2:]) if isinstance(digest, str) else None,
-        },
-        Intent,
+def _intent(account: Address, row: tuple[Any, ...]) -> Intent:
+    number, run, opportunity, token, predicted, unsigned, state, deadline, raw, digest = row
+    return Intent(
+        id=number,
+        run=run,
+        opportunity=opportunity,
+        account=account,
+        unsigned=msgspec.json.decode(unsigned, type=UnsignedTransaction),
+        state=state,
+        token=Address(_bytes(token)),
+        predicted=int(predicted),
+        deadline_block=deadline,
+        raw=raw,
+        hash=Hash(_bytes(digest)) if digest else None,
     )
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text[2:])

@@ -37,9 +37,9 @@ class Ledger:
         """Write or overwrite what is known of these opportunities."""
         await self._do(partial(self._journal.record, self.run, tuple(findings)))
 
-    async def kill(self, opportunity: int, gate: Gate, reason: str) -> None:
-        """Note what stopped an opportunity."""
-        await self._do(partial(self._journal.kill, self.run, opportunity, gate, reason))
+    async def kill(self, opportunity: int, gate: Gate, reason: str, *, run: int) -> None:
+        """Note what stopped an opportunity of this run or an earlier one."""
+        await self._do(partial(self._journal.kill, run, opportunity, gate, reason))
 
     async def reserve(self, account: Address, intents: Sequence[NewIntent]) -> list[int]:
         """Make the intents durable before anything is signed. Raises as `Journal.reserve`."""

@@ -41,6 +41,9 @@ class NewIntent(msgspec.Struct, frozen=True, kw_only=True):
     unsigned: UnsignedTransaction
     """Its nonce is what the caller wants; the ledger refuses one that is taken."""
     signing_hash: Hash
+    token: Address
+    predicted: int
+    """Profit in smallest units of `token`."""
     deadline_block: int
 
 
@@ -53,6 +56,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     account: Address
     unsigned: UnsignedTransaction
     state: IntentState
+    token: Address
+    predicted: int
     deadline_block: int
     raw: bytes | None = None
     hash: Hash | None = None

@@ -47,6 +47,8 @@ CREATE TABLE intents (
     account        TEXT NOT NULL,
     nonce          INTEGER NOT NULL,
     signing_hash   TEXT NOT NULL,   -- what is signed: one nonce, one content
+    token          TEXT NOT NULL,   -- what it earns, and how much it must earn
+    predicted      TEXT NOT NULL,
     unsigned       BLOB NOT NULL,   -- JSON of the transaction before its signature
     raw            BLOB,            -- the signed bytes, written before they are sent
     hash           TEXT,

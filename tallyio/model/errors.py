@@ -78,3 +78,13 @@ class MissingExtraError(EnvironmentFault):
 
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs tallyio[{extra}]", way_out=f"run: pip install 'tallyio[{extra}]'")
+
+
+def root_of[E: BaseException](error: BaseException, kind: type[E]) -> E | None:
+    """Return the first `kind` inside `error`, looking into exception groups, or None."""
+    if isinstance(error, kind):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        found = (root_of(each, kind) for each in error.exceptions)
+        return next((each for each in found if each is not None), None)
+    return None

@@ -42,6 +42,8 @@ def intent(nonce: int, opportunity: int = 1) -> NewIntent:
         opportunity=opportunity,
         unsigned=unsigned(nonce),
         signing_hash=Hash(bytes([nonce]) * 32),
+        token=ACCOUNT,
+        predicted=2**200,
         deadline_block=10,
     )
 
@@ -96,7 +98,7 @@ def test_an_open_intent_comes_back_as_it_was(journal: Journal) -> None:
     journal.reserve(1, ACCOUNT, [intent(3)])
     (found,) = journal.open_intents(31337, ACCOUNT)
     assert found.unsigned == unsigned(3)
-    assert found.state == "reserved"
+    assert (found.state, found.token, found.predicted) == ("reserved", ACCOUNT, 2**200)
 
 
 def test_settlement_is_undone_when_its_block_leaves_the_chain(journal: Journal) -> None:

@@ -1,0 +1,169 @@
+"""`hot`: the one decorator of all compiled code.
+
+Layer: native. A hot function has one declared signature and no other specialisation. Importing its
+module costs nothing: it is compiled, or loaded from the cache on disk, when it is first called,
+from Python or while a function that calls it is compiled, or when `warm` asks for it.
+
+Rules for what is inside: int64 addresses instead of arrays, no Python object, no allocation, no
+trap. Arguments are converted to the declared types: between integers bit by bit, from integers to
+floats by value. What would lose meaning in silence is a compile error instead: a float where an
+integer is declared, or a plain integer where a wide one is (write `u256(x)`).
+
+Integers: keep one signedness in an expression. numba makes an int64 of `uint64 + 1` and of any other
+arithmetic of the two, so dividing or comparing what was 2**63 and more goes wrong, and a float64 of
+`min(int64, uint64)` and where an int64 and a uint64 meet after a branch. `u64(x)`, `i64(x)` and
+`const(value, 64)` of `tallyio.native.u256` keep them apart. Division by zero gives 0,
+as does -2**63 // -1; neither traps.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, TypeGuard, cast
+
+import llvmlite.binding
+from numba.core.errors import TypingError
+from numba.core.registry import CPUDispatcher
+
+from tallyio.native.cache import DiskCache, cache_note, use_cache
+from tallyio.native.signature import SignatureError, conversion_fault, parse, render
+
+__all__ = [
+    "HotFunction",
+    "SignatureError",
+    "cache_note",
+    "entry",
+    "hot",
+    "is_hot",
+    "signature_of",
+    "use_cache",
+    "warm",
+    "warm_all",
+]
+
+# Inline assembly (division, pause) aborts the process unless LLVM's assembler is ready.
+llvmlite.binding.initialize_native_asmparser()
+use_cache()
+
+_OPTIONS: Final = {
+    "nopython": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "boundscheck": False,
+    "no_cfunc_wrapper": True,
+}
+
+
+class HotFunction[**P, R](CPUDispatcher):
+    """A compiled function of one declared signature; made by `hot`.
+
+    `py_func` is the function as written; a call from Python checks the number of arguments and
+    converts them. Threads may call and compile at the same time.
+    """
+
+    # Guarantees
+    # - `overloads` holds nothing, or exactly the declared signature: every way in ends in `compile`,
+    #   which ignores the types that it is asked for.
+    # - Nothing is compiled, read or written before the first use.
+
+    def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None, **more: Any) -> None:  # noqa: A002 - numba's own names
+        options = dict(targetoptions)
+        self.declared = parse(options.pop("declared"))
+        super().__init__(py_func, locals, options, **more)
+        _check_parameters(py_func, self.declared)
+        self._entry: Any = None
+        if Path(py_func.__code__.co_filename).is_file():  # not typed at a prompt
+            self._cache = DiskCache(py_func)
+
+    def compile(self, sig: Any = None) -> Any:  # noqa: ARG002 - only the declared signature exists
+        """Compile or load the declared signature, whatever `sig` is, and return its entry point."""
+        if self._entry is None:
+            self._entry = super().compile(self.declared)
+        return self._entry
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Type a call from another compiled function."""
+        if self.is_compiling:
+            raise TypingError(f"{self.py_func.__name__} calls itself with other types than it declares")
+        _, given = self.fold_argument_types(args, kws)
+        if fault := conversion_fault(self.py_func.__name__, self.declared, given):
+            raise TypingError(fault)
+        return super().get_call_template(args, kws)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call from Python; wide integers go in and come out as `int`."""
+        if kwargs:
+            raise TypeError(f"{self.py_func.__name__} takes no keywords from Python")
+        return cast("R", (self._entry or self.compile())(*args))
+
+    def _reduce_states(self) -> dict[str, Any]:
+        states = super()._reduce_states()  # type: ignore[misc]  # numba's types leave it out
+        options = {**states["targetoptions"], "declared": render(self.declared)}
+        return {**states, "targetoptions": options, "sigs": []}
+
+
+def hot[**P, R](signature: str, *, inline: bool = False) -> Callable[[Callable[P, R]], HotFunction[P, R]]:
+    """Declare a compiled function of one signature, such as `"u256(int64, u256)"`.
+
+    Types: int64, uint64, float64, boolean, void, u128, u256, u320, u512, `UniTuple(x, n)` and
+    `Tuple(...)`. With `inline` the body is always inlined into its callers; otherwise LLVM decides.
+
+    Annotate parameters and result with the types that Python sees: int, float, bool.
+
+    Raises: SignatureError: for an unknown type, or if the parameters do not fit.
+    """
+
+    def declare(function: Callable[P, R]) -> HotFunction[P, R]:
+        return HotFunction(function, targetoptions={**_OPTIONS, "forceinline": inline, "declared": signature})
+
+    return declare
+
+
+def is_hot(function: object) -> TypeGuard[HotFunction[..., Any]]:
+    """Return whether `function` was made by `hot`."""
+    return isinstance(function, HotFunction)
+
+
+def signature_of(function: HotFunction[..., Any]) -> str:
+    """Return the declared signature; equal signatures have equal texts, whatever their spacing was."""
+    return render(function.declared)
+
+
+def entry[**P, R](function: HotFunction[P, R]) -> Callable[P, R]:
+    """Return the machine code of `function` as a Python callable: the fastest way in.
+
+    It skips everything that a call of `function` does, so it is *unchecked*: whatever converts is
+    taken (a float is cut to an integer, text is read as a number), and an address is believed. Only
+    a wrong number of arguments, or an integer that does not fit, raises. Bind it once, behind a
+    typed Python function, and keep the memory that its addresses point to alive.
+    """
+    return cast("Callable[P, R]", function.compile())
+
+
+def warm(function: HotFunction[..., Any]) -> None:
+    """Compile `function` now, or load it from the cache, so that its first call does not wait."""
+    function.compile()
+
+
+def warm_all(
+    functions: Iterable[HotFunction[..., Any]], progress: Callable[[int, int, str], None] | None = None
+) -> None:
+    """Warm every function; `progress(done, total, name)` is called after each."""
+    todo = list(functions)
+    for done, function in enumerate(todo, 1):
+        warm(function)
+        if progress:
+            progress(done, len(todo), function.py_func.__qualname__)
+
+
+def _check_parameters(function: Callable[..., Any], declared: Any) -> None:
+    parameters = inspect.signature(function).parameters.values()
+    plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)
+    if not plain or len(parameters) != len(declared.args):
+        raise SignatureError(
+            f"{function.__qualname__} takes ({', '.join(map(str, parameters))}), "
+            f"but {render(declared)!r} declares {len(declared.args)} plain arguments"
+        )
