@@ -1,0 +1,1 @@
+"""Concentrated-liquidity pools of the Uniswap V3 kind."""

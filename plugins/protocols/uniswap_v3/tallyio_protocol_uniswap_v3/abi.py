@@ -1,0 +1,74 @@
+"""The contract calls and events of V3 factories and pools, as bytes.
+
+Source: `IUniswapV3Factory`, `IUniswapV3PoolState`, `IUniswapV3PoolEvents` (v3-core).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tallyio.model.errors import ChainError
+from tallyio.model.hashing import event_topic, selector
+from tallyio.model.units import ADDRESS_BYTES, Address, checksum
+
+WORD: Final = 32
+
+POOL_CREATED: Final = event_topic("PoolCreated(address,address,uint24,int24,address)")
+INITIALIZE: Final = event_topic("Initialize(uint160,int24)")
+SWAP_EVENT: Final = event_topic("Swap(address,address,int256,int256,uint160,uint128,int24)")
+MINT: Final = event_topic("Mint(address,address,int24,int24,uint128,uint256,uint256)")
+BURN: Final = event_topic("Burn(address,int24,int24,uint128,uint256,uint256)")
+
+GET_POOL: Final = selector("getPool(address,address,uint24)")
+TICK_SPACING: Final = selector("tickSpacing()")
+SLOT0: Final = selector("slot0()")
+LIQUIDITY: Final = selector("liquidity()")
+TICK_BITMAP: Final = selector("tickBitmap(int16)")
+TICKS: Final = selector("ticks(int24)")
+TRANSFER: Final = selector("transfer(address,uint256)")
+SWAP: Final = selector("swap(address,bool,int256,uint160,bytes)")
+
+
+def word(value: int) -> bytes:
+    """Return `value`, signed or unsigned, as one ABI word."""
+    return (value % (1 << 256)).to_bytes(WORD)
+
+
+def address_word(value: Address) -> bytes:
+    """Return an address as one ABI word."""
+    return value.rjust(WORD, b"\0")
+
+
+def unsigned(data: bytes, index: int) -> int:
+    """Return word `index` of `data` as an unsigned integer."""
+    return int.from_bytes(data[index * WORD : (index + 1) * WORD])
+
+
+def signed(data: bytes, index: int) -> int:
+    """Return word `index` of `data` as a signed integer."""
+    return int.from_bytes(data[index * WORD : (index + 1) * WORD], signed=True)
+
+
+def address_at(data: bytes, index: int) -> Address:
+    """Return word `index` of `data` as an address."""
+    return Address(data[(index + 1) * WORD - ADDRESS_BYTES : (index + 1) * WORD])
+
+
+def checked(answer: bytes | None, words: int, contract: Address) -> bytes:
+    """Return `answer` if it has at least so many words. Raises: ChainError."""
+    if answer is None or len(answer) < words * WORD:
+        raise ChainError(
+            f"contract {checksum(contract)} does not answer as a Uniswap V3 contract does",
+            way_out="check the factory in [protocols.uniswap_v3]",
+        )
+    return answer
+
+
+def swap_data(
+    recipient: Address, *, zero_for_one: bool, amount_in: int, limit_x96: int, data: bytes
+) -> bytes:
+    """Return the call data of `swap` with exact input."""
+    head = (
+        address_word(recipient) + word(int(zero_for_one)) + word(amount_in) + word(limit_x96) + word(5 * WORD)
+    )
+    return SWAP + head + word(len(data)) + data + bytes(-len(data) % WORD)
