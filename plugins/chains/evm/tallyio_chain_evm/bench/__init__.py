@@ -1,0 +1,1 @@
+"""Benchmarks that `contract.toml` names; plain pyperf scripts."""

@@ -1,0 +1,242 @@
+"""State from the node: what a call reads, and what a block changed.
+
+Both come from the prestate tracer where the node has debug methods. Its omissions mean something:
+in a prestate an absent nonce is 0 and an absent code is empty; in a diff an absent field did not
+change, a slot that is in `pre` but not in `post` became 0, and an account that is in `pre` but not
+in `post` was deleted. A diff does not tell when a code was emptied (EIP-7702 takes a delegation
+back so): such a code is "not told".
+
+Without debug methods a prestate is put together from an access list; a diff cannot be, and slots are
+read one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
+
+from tallyio.model.chain import AccountState, Block, StateSlice
+from tallyio.model.execution import Call
+from tallyio.model.units import Address, Hash, Wei, hex_text
+from tallyio_chain_evm import decode, requests
+from tallyio_chain_evm.errors import NoDebugMethods, RpcError
+from tallyio_chain_evm.link import Link
+from tallyio_chain_evm.rpc import Request
+from tallyio_chain_evm.wire import WireAccessList, WireAccount, WireDiff, WireTrace
+
+METHOD_NOT_FOUND = -32_601
+_UNSUPPORTED = re.compile(
+    r"method .*(not found|does not exist|not available|not supported|not allowed|disabled)"
+    r"|unsupported method|did not match any variant",
+    re.IGNORECASE,
+)
+"""How nodes say that they lack a method, where they do not use the code for it."""
+
+_prestates = msgspec.json.Decoder(dict[str, WireAccount])
+_block_traces = msgspec.json.Decoder(list[WireTrace])
+_access_lists = msgspec.json.Decoder(WireAccessList)
+
+MOST_SLOTS = 1_024
+"""What geth answers in one `eth_getStorageValues`."""
+
+type AccessList = dict[Address, list[int]]
+"""Slots by account."""
+type Slot = tuple[Address, int]
+"""One storage slot of an account; the slots of an account stand together."""
+
+
+class StateReader:
+    """Asks one node for state; remembers whether it has debug methods."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._has_debug = True
+        self._has_storage_values = True
+
+    async def prestate(self, call: Call, *, sender: Address, block: Hash) -> StateSlice:
+        """Return everything that `call` reads at `block`: balance, nonce, code and slots, all known."""
+        if self._has_debug:
+            try:
+                return (await self._link.ask(_trace_call(call, sender, block))).value
+            except RpcError as fault:
+                if not _is_unsupported(fault):
+                    raise
+                self._has_debug = False
+        return await self._by_access_list(call, sender, block)
+
+    async def after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
+        """Return the `known` slots of every account with an event in `block`, as of `block`.
+
+        One quick question where the node has `eth_getStorageValues`; elsewhere what the block
+        changed, which takes the node milliseconds; and where it cannot tell that, slot by slot.
+        """
+        logged = {log.address for log in block.logs}
+        wanted = [(a, slot) for a, slots in known.items() if a in logged for slot in slots]
+        if wanted and self._has_storage_values:
+            try:
+                return _storage(wanted, await self._storage_values(wanted, block.head.hash))
+            except RpcError as fault:
+                if not _is_unsupported(fault):
+                    raise
+                self._has_storage_values = False
+        try:
+            return await self.diff(block.head.hash) if wanted else {}
+        except NoDebugMethods:
+            asked = [requests.slot(account, slot, block.head.hash) for account, slot in wanted]
+            return _storage(wanted, await self._values(asked))
+
+    async def diff(self, block: Hash) -> StateSlice:
+        """Return what the transactions of `block` changed, as values after it.
+
+        Raises: NoDebugMethods: this node cannot say.
+        """
+        try:
+            if self._has_debug:
+                return (await self._link.ask(_trace_block(block))).value
+        except RpcError as fault:
+            if not _is_unsupported(fault):
+                raise
+            self._has_debug = False
+        raise NoDebugMethods(
+            f"{self._link.endpoint} has no debug_traceBlockByHash, so it cannot tell what a block changed",
+            way_out="use a node with the debug API, or read the state of each call anew",
+        )
+
+    async def _by_access_list(self, call: Call, sender: Address, block: Hash) -> StateSlice:
+        touched = (await self._link.ask(_access_list(call, sender, block))).value
+        # An access list leaves out whoever is warm anyway.
+        for account in (sender, call.to):
+            touched.setdefault(account, [])
+        words = await self._values([r for a, slots in touched.items() for r in _words(a, slots, block)])
+        codes = await self._values([requests.code(account, block) for account in touched])
+        found: StateSlice = {}
+        numbers = iter(words)
+        for (account, slots), code in zip(touched.items(), codes, strict=True):
+            found[account] = AccountState(
+                balance_wei=Wei(next(numbers)),
+                nonce=next(numbers),
+                code=code,
+                storage={slot: next(numbers) for slot in slots},
+            )
+        return found
+
+    async def _storage_values(self, wanted: Sequence[Slot], block: Hash) -> list[int]:
+        parts = [_by_account(wanted[at : at + MOST_SLOTS]) for at in range(0, len(wanted), MOST_SLOTS)]
+        told = await self._values([requests.storage_values(part, block) for part in parts])
+        return [value for part in told for values in part for value in values]
+
+    async def _values[T](self, asked: list[Request[T]]) -> list[T]:
+        values: list[T] = []
+        for answer in await self._link.ask_all(asked):
+            if isinstance(answer, RpcError):
+                raise answer
+            values.append(answer.value)
+        return values
+
+
+def _words(account: Address, slots: list[int], block: Hash) -> list[Request[int]]:
+    return [
+        requests.balance(account, block),
+        requests.nonce(account, block),
+        *[requests.slot(account, slot, block) for slot in slots],
+    ]
+
+
+def _by_account(slots: Iterable[Slot]) -> AccessList:
+    grouped: AccessList = {}
+    for account, slot in slots:
+        grouped.setdefault(account, []).append(slot)
+    return grouped
+
+
+def _storage(slots: Sequence[Slot], values: Sequence[int]) -> StateSlice:
+    state: StateSlice = {}
+    for (account, slot), value in zip(slots, values, strict=True):
+        state.setdefault(account, AccountState(storage={})).storage[slot] = value
+    return state
+
+
+def merge_diffs(diffs: Iterable[WireDiff]) -> StateSlice:
+    """Return the joint effect of the transactions of one block, in their order."""
+    merged: StateSlice = {}
+    for diff in diffs:
+        for text in {**diff.pre, **diff.post}:
+            account = decode.account(text)
+            known = merged.get(account, AccountState())
+            before = diff.pre.get(text, WireAccount())
+            merged[account] = _after(known, before, diff.post.get(text))
+    return merged
+
+
+def _after(known: AccountState, before: WireAccount, after: WireAccount | None) -> AccountState:
+    cleared = dict.fromkeys(_slots(before), 0)
+    if after is None:
+        gone = dict.fromkeys([*known.storage, *cleared], 0)
+        return AccountState(balance_wei=Wei(0), nonce=0, code=b"", storage=gone)
+    told = _account(after)
+    return AccountState(
+        balance_wei=known.balance_wei if told.balance_wei is None else told.balance_wei,
+        nonce=known.nonce if told.nonce is None else told.nonce,
+        code=known.code if told.code is None else told.code,
+        storage={**known.storage, **cleared, **told.storage},
+    )
+
+
+def _account(wire: WireAccount) -> AccountState:
+    return AccountState(
+        balance_wei=None if wire.balance is None else Wei(decode.quantity(wire.balance)),
+        nonce=decode.quantity(wire.nonce) if isinstance(wire.nonce, str) else wire.nonce,
+        code=None if wire.code is None else decode.data(wire.code),
+        storage=_slots(wire),
+    )
+
+
+def _slots(wire: WireAccount) -> dict[int, int]:
+    return {decode.quantity(slot): decode.quantity(value) for slot, value in wire.storage.items()}
+
+
+def _read_prestate(raw: msgspec.Raw) -> StateSlice:
+    accounts = {decode.account(text): _account(wire) for text, wire in _prestates.decode(raw).items()}
+    return {
+        account: AccountState(
+            balance_wei=told.balance_wei or Wei(0),
+            nonce=told.nonce or 0,
+            code=told.code or b"",
+            storage=told.storage,
+        )
+        for account, told in accounts.items()
+    }
+
+
+def _read_block_trace(raw: msgspec.Raw) -> StateSlice:
+    return merge_diffs(trace.result for trace in _block_traces.decode(raw))
+
+
+def _read_access_list(raw: msgspec.Raw) -> AccessList:
+    return {
+        decode.account(entry.address): [decode.quantity(key) for key in entry.storage_keys]
+        for entry in _access_lists.decode(raw).access_list
+    }
+
+
+def _trace_call(call: Call, sender: Address, block: Hash) -> Request[StateSlice]:
+    transaction = requests.transaction_object(call, sender)
+    return Request(
+        "debug_traceCall", [transaction, requests.at(block), {"tracer": "prestateTracer"}], _read_prestate
+    )
+
+
+def _trace_block(block: Hash) -> Request[StateSlice]:
+    options = {"tracer": "prestateTracer", "tracerConfig": {"diffMode": True}}
+    return Request("debug_traceBlockByHash", [hex_text(block), options], _read_block_trace)
+
+
+def _access_list(call: Call, sender: Address, block: Hash) -> Request[AccessList]:
+    transaction = requests.transaction_object(call, sender)
+    return Request("eth_createAccessList", [transaction, requests.at(block)], _read_access_list)
+
+
+def _is_unsupported(fault: RpcError) -> bool:
+    return fault.rpc_code == METHOD_NOT_FOUND or _UNSUPPORTED.search(fault.reason) is not None
