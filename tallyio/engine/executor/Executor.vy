@@ -1,0 +1,144 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title   Executor
+@license MIT
+@notice  Runs a list of calls in one transaction and keeps it only if it paid.
+@dev     Holds nothing between transactions, approves nobody, obeys its owner alone.
+
+         Calls travel packed, back to back, 64 bytes of header and then the data:
+
+             20 target | 12 value in wei | 28 promise | 4 length of data | data
+
+         A pool that pays out first calls back, and what it hands back is again such a list. The
+         promise says which callback a call may cause: the first 28 bytes of the list's keccak256,
+         zero for none. A callback runs only while its pool is being called, only once, and only
+         with exactly the list that was promised, so nothing runs that the owner did not write.
+"""
+from ethereum.ercs import IERC20
+
+# Most calls in one list; a cycle of four pools needs nine.
+MAX_CALLS: constant(uint256) = 12
+# Most bytes in one list, nested lists included; a cycle of four pools needs under 2,000.
+MAX_BYTES: constant(uint256) = 3_072
+MAX_SWEEP: constant(uint256) = 8
+
+SIZE_MASK: constant(uint256) = 2**32 - 1
+VALUE_MASK: constant(uint256) = 2**96 - 1
+
+OWNER: public(immutable(address))
+
+# Who may call back right now (nobody, most of the time), and with what.
+callee: transient(address)
+promise: transient(uint256)
+
+event Profit:
+    token: indexed(address)
+    amount: uint256
+
+
+@deploy
+def __init__(owner: address):
+    assert owner != empty(address), "executor: owner"
+    OWNER = owner
+
+
+@external
+@payable
+def run(
+    calls: Bytes[MAX_BYTES],
+    token: address,
+    min_profit: uint256,
+    tip: uint256,
+    deadline_block: uint256,
+    sweep: DynArray[address, MAX_SWEEP],
+) -> uint256:
+    """
+    @notice Run `calls`; revert unless they leave at least `min_profit` more of `token` here.
+    @param  tip Wei of the value sent that go to the block's builder.
+    @param  deadline_block Last block in which this may happen.
+    @param  sweep Other tokens of which something may be left over.
+    @return What was gained, in smallest units of `token`. It and all leftovers go to the owner.
+    """
+    assert msg.sender == OWNER, "executor: owner"
+    assert block.number <= deadline_block, "executor: deadline"
+    before: uint256 = staticcall IERC20(token).balanceOf(self)
+    self._execute(calls)
+    after: uint256 = staticcall IERC20(token).balanceOf(self)
+    assert after >= before + min_profit, "executor: profit"
+    log Profit(token=token, amount=after - before)
+    # Some tokens return nothing instead of True.
+    assert extcall IERC20(token).transfer(OWNER, after, default_return_value=True), "executor: transfer"
+    for other: address in sweep:
+        left: uint256 = staticcall IERC20(other).balanceOf(self)
+        if left > 0:
+            assert extcall IERC20(other).transfer(OWNER, left, default_return_value=True), "executor: transfer"
+    if tip > 0:
+        raw_call(block.coinbase, b"", value=tip)
+    if self.balance > 0:
+        raw_call(OWNER, b"", value=self.balance)
+    return after - before
+
+
+@internal
+def _execute(calls: Bytes[MAX_BYTES]):
+    at: uint256 = 0
+    for _: uint256 in range(MAX_CALLS):
+        if at == len(calls):
+            return
+        route: uint256 = extract32(calls, at, output_type=uint256)
+        terms: uint256 = extract32(calls, unsafe_add(at, 32), output_type=uint256)
+        target: address = convert(route >> 96, address)
+        promised: uint256 = terms >> 32
+        size: uint256 = terms & SIZE_MASK
+        # No overflow: `at` is at most MAX_BYTES and `size` below 2**32. `slice` checks the end.
+        at = unsafe_add(at, 64)
+        if promised != 0:
+            self.callee = target
+            self.promise = promised
+        raw_call(target, slice(calls, at, size), value=route & VALUE_MASK)
+        if promised != 0:
+            assert self.callee == empty(address), "executor: promise"
+        at = unsafe_add(at, size)
+    assert at == len(calls), "executor: calls"
+
+
+@internal
+def _callback(calls: Bytes[MAX_BYTES]):
+    assert msg.sender == self.callee, "executor: stranger"
+    assert convert(keccak256(calls), uint256) >> 32 == self.promise, "executor: payload"
+    self.callee = empty(address)
+    self._execute(calls)
+
+
+# One body under the names by which Uniswap V2, V3 and their kin call back.
+
+@external
+def uniswapV2Call(sender: address, amount0: uint256, amount1: uint256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+@external
+def pancakeCall(sender: address, amount0: uint256, amount1: uint256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+@external
+def joeCall(sender: address, amount0: uint256, amount1: uint256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+@external
+def uniswapV3SwapCallback(amount0: int256, amount1: int256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+@external
+def pancakeV3SwapCallback(amount0: int256, amount1: int256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+@external
+def algebraSwapCallback(amount0: int256, amount1: int256, data: Bytes[MAX_BYTES]):
+    self._callback(data)

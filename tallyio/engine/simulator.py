@@ -1,0 +1,175 @@
+"""Ask an EVM whether a plan does what it promises, before anything is signed.
+
+Layer: engine. The EVM runs in this process on a mirror of the chain's state, so an answer takes a
+fraction of a millisecond. With each block it reads again the slots that it knows of contracts that
+had events; it may lack or miss others without knowing it. Therefore an answer counts only if it
+equals the prediction, which was made without the EVM, and every contract involved was read before.
+In every other case the node is asked what exactly this plan reads at exactly this block, and the
+plan runs again on that, once more under another coinbase and gas price: whoever behaves otherwise
+for a simulator gives itself away. What is judged is what the sender's balance does, never what a
+contract says of itself.
+
+Known limits: the base fee reads as 0 during a run, and the gas price too where nothing is asked.
+A plan that needs an EVM newer than ours is left to the node, which reports what the executor gained.
+Gas may be overstated by a few slots that only the first swap of a new block reads; amounts are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+import trio
+
+from tallyio.engine.mirror import Mirror, Outcome
+from tallyio.hooks.interfaces import ChainClient
+from tallyio.model.chain import Block, BlockEvent, Head, Rollback
+from tallyio.model.errors import ChainError
+from tallyio.model.execution import Call, Plan, Simulation
+from tallyio.model.hashing import selector
+from tallyio.model.units import Address, Hash, checksum, hex_text
+
+BLOCK_SECONDS = 12
+MAX_GAS = 5_000_000
+"""More than any plan needs. A contract that wants more is stopped: the event loop waits meanwhile."""
+
+_BALANCE_OF = selector("balanceOf(address)")
+_WORD = 32
+
+
+class Simulator:
+    """Simulates plans on the state of the newest block. Several tasks may use it; they queue."""
+
+    def __init__(
+        self, chain: ChainClient, *, block_seconds: int = BLOCK_SECONDS, max_gas: int = MAX_GAS
+    ) -> None:
+        """Raises: MissingExtraError: the EVM is not installed."""
+        self._chain = chain
+        self._mirror = Mirror(chain_id=chain.chain_id, block_seconds=block_seconds)
+        self._max_gas = max_gas
+        self._read: set[str] = set()
+        """Contracts that took part in a plan whose whole state was read from the node."""
+        self._lock = trio.Lock()
+
+    async def follow(self, event: BlockEvent) -> None:
+        """Move to the block of `event`. After a rollback, a gap or a failing node, start afresh."""
+        async with self._lock:
+            if isinstance(event, Rollback):
+                self._forget()
+            elif event.head.parent_hash == self._mirror.block:
+                await self._advance(event)
+            elif event.head.hash != self._mirror.block:
+                self._start(event.head)
+
+    async def warm(self, calls: Sequence[Call], *, sender: Address, head: Head) -> None:
+        """Read now what `calls` read, so that plans through the same contracts need not.
+
+        Raises: ChainError: the node failed.
+        """
+        async with self._lock:
+            for call in calls if self._stands_at(head) else ():
+                await self._read_state(call, sender, head.hash)
+                outcome, _ = self._mirror.run(call, sender=sender, gas=self._max_gas)
+                self._read |= set(outcome.emitters)
+
+    async def simulate(self, plan: Plan, head: Head) -> Simulation:
+        """Return what `plan` does in the block after `head`.
+
+        Raises: ChainError: the node was needed and failed.
+        """
+        async with self._lock:
+            if not self._stands_at(head):
+                return _failed(head.hash, "a newer block has arrived")
+            simulation, outcome = self._try(plan, head.hash)
+            if _agrees(plan, simulation, outcome) and self._read.issuperset(outcome.emitters):
+                return simulation
+            return await self._second_opinion(plan, head.hash)
+
+    async def _second_opinion(self, plan: Plan, block: Hash) -> Simulation:
+        await self._read_state(plan.call, plan.sender, block)
+        simulation, outcome = self._try(plan, block)
+        if not simulation.success:
+            return simulation if simulation.reason else await self._ask_node(plan, block)
+        disguised, _ = self._try(plan, block, disguised=True)
+        if disguised.profit != simulation.profit:
+            return _failed(block, "the outcome depends on who builds the block, or on the gas price")
+        self._read |= set(outcome.emitters)
+        return simulation
+
+    def _try(self, plan: Plan, block: Hash, *, disguised: bool = False) -> tuple[Simulation, Outcome]:
+        """Run `plan` on what is known."""
+        balance = Call(to=plan.token, data=_BALANCE_OF + plan.sender.rjust(_WORD, b"\0"))
+        before, _ = self._mirror.run(balance, sender=plan.sender, gas=self._max_gas)
+        outcome, after = self._mirror.run(
+            plan.call, sender=plan.sender, gas=self._max_gas, then=balance, disguised=disguised
+        )
+        profit = _amount(after) - _amount(before) if outcome.success else 0
+        reason = outcome.reason
+        if outcome.success and len(outcome.output) < _WORD:
+            reason = f"there is no executor at {checksum(plan.call.to)}"
+        elif outcome.success and profit < plan.min_profit:
+            reason = "the sender received less than the executor gained"
+        simulation = Simulation(
+            block_hash=block,
+            success=outcome.success and not reason,
+            profit=profit,
+            gas_used=outcome.gas_used,
+            reason=reason,
+        )
+        return simulation, outcome
+
+    async def _ask_node(self, plan: Plan, block: Hash) -> Simulation:
+        """Return the node's answer, for plans that need an EVM newer than ours."""
+        [output] = await self._chain.call([plan.call], block=block, sender=plan.sender)
+        if output is None:
+            return _failed(block, "the node says that it reverts, and no contract says why")
+        # The executor returns its gain. How much gas it took was not said, but never more than this.
+        profit = int.from_bytes(output[:_WORD], "big")
+        return Simulation(block_hash=block, success=True, profit=profit, gas_used=self._max_gas)
+
+    async def _read_state(self, call: Call, sender: Address, block: Hash) -> None:
+        self._mirror.fill(await self._chain.prestate(call, sender=sender, block=block))
+
+    async def _advance(self, block: Block) -> None:
+        known = self._mirror.known
+        try:
+            changes = await self._chain.state_after(block, known) if known else {}
+        except ChainError:
+            self._start(block.head)
+        else:
+            self._mirror.advance(block.head, changes)
+
+    def _stands_at(self, head: Head) -> bool:
+        """Return whether the mirror is at `head`, after moving it there unless it is further already."""
+        if self._mirror.head is None or self._mirror.head.number < head.number:
+            self._start(head)
+        return self._mirror.block == head.hash
+
+    def _start(self, head: Head) -> None:
+        self._forget()
+        self._mirror.start(head)
+
+    def _forget(self) -> None:
+        self._mirror.forget()
+        self._read = set()
+
+
+def _agrees(plan: Plan, simulation: Simulation, outcome: Outcome) -> bool:
+    """Return whether the plan did exactly what was predicted.
+
+    A pool that paid too much leaves the profit as it is, because the next leg sells what was
+    predicted; the surplus is swept. So after the executor's own event only the token itself may log.
+    """
+    if not simulation.success or simulation.profit != plan.min_profit:
+        return False
+    executor, token = hex_text(plan.call.to), hex_text(plan.token)
+    swept = takewhile(lambda emitter: emitter != executor, reversed(outcome.emitters))
+    return executor in outcome.emitters and all(emitter == token for emitter in swept)
+
+
+def _amount(balance: Outcome) -> int:
+    return int.from_bytes(balance.output[:_WORD], "big")
+
+
+def _failed(block: Hash, reason: str) -> Simulation:
+    return Simulation(block_hash=block, success=False, profit=0, gas_used=0, reason=reason)
