@@ -34,8 +34,8 @@ from tallyio.lab.progress import show_progress
 from tallyio.model.units import Address, checksum, hex_text
 
 GAS_MONEY: Final = 10**18 * 100
-SETTLING_BLOCKS: Final = 2
-"""Blocks without traders at the end, so that the last transactions land and settle."""
+SETTLING_BLOCKS: Final = 8
+"""At most so many blocks without traders at the end, until every transaction has landed and settled."""
 NOT_EXACT: Final = 1
 Balances = dict[Address, int]
 
@@ -98,6 +98,8 @@ async def _trade(lab: Lab, engine: Engine, seat: Seat, screen: Console, blocks: 
             block = await lab.step()
             await engine.wait_decided(block.number)
         for _ in range(SETTLING_BLOCKS):
+            if not engine.under_way:
+                break
             await lab.mine()
             await engine.wait_decided(int((await lab.head())["number"], 16))
         nursery.cancel_scope.cancel()

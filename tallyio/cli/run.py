@@ -29,6 +29,9 @@ def run(
 
     from tallyio.cli.run_loop import run_configuration  # noqa: PLC0415 - the same
     from tallyio.engine.config import load_config  # noqa: PLC0415 - the same
+    from tallyio.model.errors import ConfigError  # noqa: PLC0415 - the same
 
+    if blocks is not None and blocks < 1:
+        raise ConfigError(f"--blocks must be at least 1, was {blocks}")
     parsed = load_config(config)
     trio.run(run_configuration, parsed, profile or parsed.profile, live, blocks, json)

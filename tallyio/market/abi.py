@@ -93,3 +93,13 @@ FOUND: Final = np.dtype(
     ]
 )
 """One opportunity as a strategy found it."""
+
+
+def word(record: np.dtype[np.void], field: str) -> int:
+    """Return the number of the 8-byte word where `field` of `record` starts, for `load` and `store`.
+
+    Raises: KeyError: there is no such field.
+    """
+    if record.fields is None:
+        raise KeyError(f"{record} has no fields")
+    return record.fields[field][1] // 8

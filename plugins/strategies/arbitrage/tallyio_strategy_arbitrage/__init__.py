@@ -1,0 +1,1 @@
+"""Cycles that end with more than they began with."""

@@ -1,0 +1,344 @@
+"""Build an engine from a configuration: plugins, chain, market, lane, signer, ledger, services.
+
+Layer: engine. What is opened here is closed here, in reverse order, however the run ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Final
+
+import trio
+
+from tallyio.engine.built import Built, build
+from tallyio.engine.config import Config
+from tallyio.engine.engine import Engine, Parts
+from tallyio.engine.executor import RUN_SELECTOR
+from tallyio.engine.inflight import InFlight
+from tallyio.engine.market_lane import MarketLane
+from tallyio.engine.notices import Notices
+from tallyio.engine.outcomes import Outcomes
+from tallyio.engine.pipeline import Pipeline, Terms
+from tallyio.engine.planner import plan
+from tallyio.engine.recovery import recover
+from tallyio.engine.report import Report
+from tallyio.engine.simulator import Simulator
+from tallyio.engine.tokens import read_tokens
+from tallyio.hooks.host import PluginHost
+from tallyio.hooks.interfaces import ChainClient, ExchangeProtocol, Limits, SignerClient
+from tallyio.kernel.bridge import spin_budget
+from tallyio.kernel.placement import Placement
+from tallyio.kernel.supervisor import Supervisor
+from tallyio.kernel.supervisor_policy import Service
+from tallyio.kernel.threads import PinError
+from tallyio.ledger.ledger import Ledger, open_ledger
+from tallyio.ledger.records import Mode
+from tallyio.market.fusion import fuse
+from tallyio.market.market import Head as MarketHead
+from tallyio.market.market import Market
+from tallyio.market.shape import Holding
+from tallyio.model.chain import Block, BlockEvent, Head
+from tallyio.model.errors import ChainError, ConfigError, UnsafeRefused
+from tallyio.model.execution import Call, Opportunity, Plan
+from tallyio.model.hashing import selector
+from tallyio.model.market import PoolSpec
+from tallyio.model.units import Address, Hash, Wei, checksum
+from tallyio.risk.desk import RiskDesk, RiskLimits
+
+HOT: Final = "hot"
+OWNER: Final = selector("OWNER()")
+Tell = Callable[[str], None]
+
+
+@asynccontextmanager
+async def open_engine(
+    config: Config, host: PluginHost, *, live: bool, seat: Placement, tell: Tell
+) -> AsyncIterator[Engine]:
+    """Start everything that `config` names and yield the running engine; stop it in order at the end.
+
+    `tell` receives one line per step of the start. Raises: ConfigError, PluginError, ChainError,
+    UnsafeRefused and others of `tallyio.model.errors`, before anything is signed; PinError: the
+    seat is on another machine. A failure during the run cancels the caller's block and is raised
+    in its place.
+    """
+    _check_seat(seat)
+    built = build(config, host, live=live)
+    async with AsyncExitStack() as stack:
+        chain = await stack.enter_async_context(built.chain.open())
+        events = chain.blocks()
+        first = await _first(events)
+        tell(f"chain {chain.chain_id}: at block {first.head.number}")
+        await _check_executor(chain, config, first.head)
+        market, adapters = await _open_market(stack, built, host, chain, first.head, config, tell)
+        lane = await stack.enter_async_context(_lane(market, built, seat))
+        signer = await _open_signer(stack, built, config, chain)
+        ledger = await stack.enter_async_context(
+            open_ledger(
+                config.data_dir,
+                mode=_mode(live=live),
+                chain_id=chain.chain_id,
+                account=config.account,
+                record=_record(host, seat),
+            )
+        )
+        assembly = _Assembly(config, chain, market, adapters, lane, signer, ledger)
+        await assembly.prepare(first)
+        notices = Notices(built.notifiers)
+        engine = await assembly.engine(first, events, notices)
+        tell(f"{_mode(live=live)}: {len(market.shape.pools)} pools, {len(market.shape.tokens)} tokens")
+        async with _serving(engine, notices):
+            yield engine
+
+
+class _Assembly:
+    """Joins the opened pieces into an engine."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the pieces, each once
+        self,
+        config: Config,
+        chain: ChainClient,
+        market: Market,
+        adapters: Sequence[ExchangeProtocol],
+        lane: MarketLane,
+        signer: SignerClient | None,
+        ledger: Ledger,
+    ) -> None:
+        self._config = config
+        self._chain = chain
+        self._market = market
+        self._adapters = adapters
+        self._lane = lane
+        self._signer = signer
+        self._ledger = ledger
+        self._report = Report()
+        self._desk = RiskDesk(risk_limits(config))
+        self._inflight = InFlight()
+        self._simulator = Simulator(chain)
+
+    async def prepare(self, first: Block) -> None:
+        """Read names for display and bring the simulator to the first block."""
+        self._report.tokens = await read_tokens(self._chain, self._market.shape.tokens, block=first.head.hash)
+        await self._simulator.follow(first)
+
+    async def engine(self, first: Block, events: AsyncIterator[BlockEvent], notices: Notices) -> Engine:
+        """Return the engine, with the open intents of earlier runs taken over."""
+        first_nonce = 0
+        if self._signer is not None:
+            first_nonce = await recover(
+                chain=self._chain,
+                signer=self._signer,
+                ledger=self._ledger,
+                inflight=self._inflight,
+                account=self._config.account,
+            )
+        outcomes = Outcomes(
+            first=first.head,
+            account=self._config.account,
+            chain=self._chain,
+            ledger=self._ledger,
+            inflight=self._inflight,
+            desk=self._desk,
+            report=self._report,
+            notify=notices.post,
+            settle_blocks=self._config.execution.settle_blocks,
+        )
+        return Engine(
+            Parts(
+                chain=self._chain,
+                first=first,
+                events=events,
+                lane=self._lane,
+                pools=self._market.shape.pools,
+                tokens=self._report.tokens,
+                reload=self._reload,
+                follow=self._simulator.follow,
+                pipeline=self._pipeline(first_nonce),
+                outcomes=outcomes,
+                ledger=self._ledger,
+                inflight=self._inflight,
+                desk=self._desk,
+                report=self._report,
+                max_pending=self._config.limits.max_pending,
+            )
+        )
+
+    def _pipeline(self, first_nonce: int) -> Pipeline:
+        config = self._config
+        terms = Terms(
+            chain_id=self._chain.chain_id,
+            account=config.account,
+            max_fee_wei=config.max_fee_wei,
+            inclusion_blocks=config.execution.inclusion_blocks,
+            gas_margin_percent=config.execution.gas_margin_percent,
+        )
+        return Pipeline(
+            terms=terms,
+            desk=self._desk,
+            plan=self._plan,
+            simulate=self._simulator.simulate,
+            native_value=self._native_value,
+            chain=self._chain,
+            signer=self._signer,
+            ledger=self._ledger,
+            inflight=self._inflight,
+            report=self._report,
+            first_nonce=first_nonce,
+        )
+
+    def _plan(self, opportunity: Opportunity, deadline_block: int) -> Plan:
+        return plan(
+            opportunity,
+            self._market.shape.pools,
+            self._adapters,
+            executor=self._config.executor,
+            sender=self._config.account,
+            deadline_block=deadline_block,
+        )
+
+    def _native_value(self, token: Address, units: int) -> float:
+        return units * self._market.prices.native_per_unit[self._market.shape.token_ids[token]]
+
+    async def _reload(self, pool: int, block: Hash) -> None:
+        spec = self._market.shape.pools[pool]
+        head = await self._chain.head()
+        if head.hash != block:
+            return  # a newer block is here already; the pool waits for its turn
+        (row,) = await self._adapters[pool].load(self._chain, [spec], block=head)
+        await self._lane.reload(pool, row, block=block)
+
+
+def risk_limits(config: Config) -> RiskLimits:
+    """Return the part of `[limits]` that the risk desk enforces."""
+    limits = config.limits
+    return RiskLimits(
+        max_pending=limits.max_pending,
+        max_gas=limits.max_gas,
+        max_fee_wei=config.max_fee_wei,
+        max_gas_spend_wei=Wei(limits.max_gas_spend_wei),
+        max_reverts=limits.max_reverts,
+        min_net_wei=limits.min_net_wei,
+    )
+
+
+def _check_seat(seat: Placement) -> None:
+    if not seat.is_this_system:
+        raise PinError(
+            f"the lanes were placed on {seat.machine!r}, which is not this system",
+            way_out="place them on Machine.this_system(); a description can only be looked at",
+        )
+
+
+async def _first(events: AsyncIterator[BlockEvent]) -> Block:
+    async for event in events:
+        if isinstance(event, Block):
+            return event
+    raise ChainError("the chain ended before its first block", way_out="look at the node's log")
+
+
+async def _check_executor(chain: ChainClient, config: Config, head: Head) -> None:
+    """Refuse an executor that is not there or belongs to somebody else: it keeps what it earns."""
+    (answer,) = await chain.call([Call(to=config.executor, data=OWNER)], block=head.hash)
+    if not answer:
+        raise ConfigError(
+            f"{config.source}: [execution.executor] {checksum(config.executor)} is no executor contract",
+            way_out="deploy one for your account and put its address here",
+        )
+    owner = Address(answer[-20:])
+    if owner != config.account:
+        raise UnsafeRefused(
+            f"{config.source}: the executor belongs to {checksum(owner)}, not to [execution.account]"
+            f" {checksum(config.account)}",
+            way_out="its owner receives all profit: use your own",
+        )
+
+
+async def _open_market(  # noqa: PLR0913, PLR0917 - one step of the start
+    stack: AsyncExitStack,
+    built: Built,
+    host: PluginHost,
+    chain: ChainClient,
+    head: Head,
+    config: Config,
+    tell: Tell,
+) -> tuple[Market, list[ExchangeProtocol]]:
+    """Find and load the pools, fuse the plugins, and return the market with the adapter of each pool."""
+    holdings: list[Holding] = []
+    adapters: list[ExchangeProtocol] = []
+    for instance, adapter in built.protocols:
+        pools: list[PoolSpec] = await adapter.discover(chain, block=head)
+        rows = await adapter.load(chain, pools, block=head)
+        tell(f"{instance.name}: {len(pools)} pools")
+        adapters += [adapter] * len(pools)
+        holdings.append(
+            Holding(
+                protocol=instance.name,
+                compiled=adapter.compiled,
+                topics=adapter.topics,
+                pools=tuple(pools),
+                rows=tuple(rows),
+            )
+        )
+    protocols = [(instance.name, adapter.compiled) for instance, adapter in built.protocols]
+    strategies = [(instance.name, strategy.compiled) for instance, strategy in built.strategies]
+    tell("fusing the plugins into one loop (compiled once, then cached)")
+    fused = await trio.to_thread.run_sync(partial(fuse, protocols, strategies, sources=host.sources()))
+    market = Market(
+        fused, holdings, MarketHead(number=head.number, hash=head.hash), native=config.native_token
+    )
+    return stack.enter_context(market), adapters
+
+
+def _lane(market: Market, built: Built, seat: Placement) -> MarketLane:
+    place = seat.lane(HOT)
+    strategies = [(instance.name, strategy) for instance, strategy in built.strategies]
+    wait = spin_budget(place.wait, place.wait_budget_us)
+    return MarketLane(market, strategies, cpuset=frozenset(place.cpuset), wait=wait)
+
+
+async def _open_signer(
+    stack: AsyncExitStack, built: Built, config: Config, chain: ChainClient
+) -> SignerClient | None:
+    if built.signer is None:
+        return None
+    limits = Limits(
+        chain_id=chain.chain_id,
+        executor=config.executor,
+        selectors=(RUN_SELECTOR,),
+        max_value_wei=Wei(config.limits.max_value_wei),
+        max_fee_wei=config.max_fee_wei,
+        max_gas=config.limits.max_gas,
+    )
+    signer = await stack.enter_async_context(built.signer.open(limits))
+    if signer.account != config.account:
+        raise UnsafeRefused(
+            f"{config.source}: the signer's key is of {checksum(signer.account)}, not of"
+            f" [execution.account] {checksum(config.account)}",
+            way_out="make both the same account",
+        )
+    return signer
+
+
+def _mode(*, live: bool) -> Mode:
+    return "live" if live else "paper"
+
+
+def _record(host: PluginHost, seat: Placement) -> dict[str, object]:
+    plugins = [{"kind": each.kind, "name": each.name, "version": each.version} for each in host.loaded]
+    return {"plugins": plugins, "placement": seat.to_json()}
+
+
+@asynccontextmanager
+async def _serving(engine: Engine, notices: Notices) -> AsyncIterator[None]:
+    """Run the services, the engine last; a service that fails for good ends the block."""
+    supervisor = Supervisor(
+        [
+            Service(name="notices", run=notices.run),
+            Service(name="engine", run=engine.run, after=("notices",)),
+        ]
+    )
+    async with trio.open_nursery() as nursery:
+        await supervisor.start(nursery)
+        yield
+        await supervisor.stop()

@@ -1,0 +1,193 @@
+"""The configuration file of a run.
+
+Layer: engine. One TOML file names what runs; a table per plugin instance holds the plugin's own
+settings, which only the plugin reads:
+
+    [run]                 where data goes, which hardware profile
+    [chains.NAME]         plugin = "…" (default: NAME) and the chain's settings; exactly one
+    [protocols.NAME]      plugin, settings; at least one
+    [strategies.NAME]     plugin, settings; at least one
+    [execution]           executor contract and account
+    [limits]              what live trading may do at most
+    [signers.NAME]        plugin, settings; one, needed with --live
+    [notifiers.NAME]      plugin, settings
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tallyio.hooks.settings import parse_address, parse_settings
+from tallyio.model.errors import ConfigError
+from tallyio.model.units import Address, Wei
+
+Table = dict[str, object]
+
+
+class RunTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[run]`."""
+
+    data_dir: str = "tallyio-data"
+    """Relative to the configuration file."""
+    profile: str = "auto"
+    """Hardware profile; the command line's `--profile` wins."""
+
+
+class ExecutionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[execution]`."""
+
+    native_token: str
+    """The wrapped native token, e.g. WETH; gas is priced in it."""
+    executor: str
+    """Our executor contract."""
+    account: str
+    """Owner of the executor: signs, pays gas, receives profit."""
+    inclusion_blocks: int = 2
+    """A transaction may land in this many blocks after the state it was found in, then it reverts."""
+    gas_margin_percent: int = 25
+    """How much more gas to allow than the simulation used."""
+    settle_blocks: int = 8
+    """After this many blocks without a receipt the transaction is sent again, byte for byte."""
+
+
+class LimitsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[limits]`. Defaults are small on purpose."""
+
+    max_fee_gwei: float = 50.0
+    """Highest max-fee per gas."""
+    max_gas: int = 1_500_000
+    """Highest gas limit of one transaction."""
+    max_value_wei: int = 0
+    """Native currency that one transaction may carry."""
+    max_pending: int = 16
+    """Transactions under way at once."""
+    max_gas_spend_wei: int = 10**17
+    """Gas that one run may burn in transactions that reverted."""
+    max_reverts: int = 5
+    """After this many reverts on the chain in a row, trading stops."""
+    min_net_wei: int = 0
+    """Smallest estimated profit after gas."""
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """One configured plugin."""
+
+    name: str
+    """The table's name: what messages and reports call it."""
+    plugin: str
+    settings: Table
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration, checked as far as the core can."""
+
+    source: str
+    data_dir: Path
+    profile: str
+    chain: Instance
+    protocols: tuple[Instance, ...]
+    strategies: tuple[Instance, ...]
+    signer: Instance | None
+    notifiers: tuple[Instance, ...]
+    native_token: Address
+    executor: Address
+    account: Address
+    execution: ExecutionTable
+    limits: LimitsTable
+    limits_given: bool
+    """Whether the file has `[limits]`: live trading wants them said, not assumed."""
+
+    @property
+    def max_fee_wei(self) -> Wei:
+        """Highest max-fee per gas, in wei."""
+        return Wei(int(self.limits.max_fee_gwei * 10**9))
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    execution: ExecutionTable
+    chains: dict[str, Table]
+    protocols: dict[str, Table]
+    strategies: dict[str, Table]
+    run: RunTable = RunTable()
+    limits: LimitsTable | None = None
+    signers: dict[str, Table] = {}
+    notifiers: dict[str, Table] = {}
+
+
+def load_config(path: Path) -> Config:
+    """Read the configuration file at `path`. Raises: ConfigError: file, table, key, rule, way out."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the configuration {path} cannot be read: {error}",
+            way_out="`tallyio init DIR` writes one to start from",
+        ) from None
+    return parse_config(text, source=str(path), folder=path.parent)
+
+
+def parse_config(text: str, *, source: str, folder: Path) -> Config:
+    """Return the configuration in `text`. `source` names it in messages; paths are relative to `folder`."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source} is not TOML: {error}") from None
+    try:
+        return _checked(table, source, folder)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def _checked(table: Mapping[str, object], source: str, folder: Path) -> Config:
+    file = parse_settings(_File, table, where="top level")
+    chain = _exactly_one("chains", file.chains)
+    signers = _instances("signers", file.signers)
+    if len(signers) > 1:
+        raise ConfigError("[signers] names more than one signer; keep the one that owns the executor")
+    return Config(
+        source=source,
+        data_dir=(folder / file.run.data_dir).resolve(),
+        profile=file.run.profile,
+        chain=chain,
+        protocols=_at_least_one("protocols", file.protocols),
+        strategies=_at_least_one("strategies", file.strategies),
+        signer=signers[0] if signers else None,
+        notifiers=_instances("notifiers", file.notifiers),
+        native_token=parse_address(file.execution.native_token, where="execution.native_token"),
+        executor=parse_address(file.execution.executor, where="execution.executor"),
+        account=parse_address(file.execution.account, where="execution.account"),
+        execution=file.execution,
+        limits=file.limits or LimitsTable(),
+        limits_given=file.limits is not None,
+    )
+
+
+def _exactly_one(kind: str, tables: dict[str, Table]) -> Instance:
+    found = _at_least_one(kind, tables)
+    if len(found) > 1:
+        names = ", ".join(instance.name for instance in found)
+        raise ConfigError(f"[{kind}] names {names}; one process watches one chain, start one per chain")
+    return found[0]
+
+
+def _at_least_one(kind: str, tables: dict[str, Table]) -> tuple[Instance, ...]:
+    found = _instances(kind, tables)
+    if not found:
+        raise ConfigError(f"[{kind}] is empty; add a table [{kind}.NAME]")
+    return found
+
+
+def _instances(kind: str, tables: dict[str, Table]) -> tuple[Instance, ...]:
+    return tuple(_instance(kind, name, table) for name, table in tables.items())
+
+
+def _instance(kind: str, name: str, table: Table) -> Instance:
+    plugin = table.get("plugin", name)
+    if not isinstance(plugin, str):
+        raise ConfigError(f"[{kind}.{name}.plugin] expected the name of a plugin, not {plugin!r}")
+    settings = {key: value for key, value in table.items() if key != "plugin"}
+    return Instance(name=name, plugin=plugin, settings=settings)

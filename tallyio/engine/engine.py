@@ -1,0 +1,229 @@
+"""The run loop: blocks in, opportunities out, outcomes settled.
+
+Layer: engine. One task reads the chain and never waits for a decision; one task decides, block by
+block. Blocks that pile up are applied in order, and only the newest is traded on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from time import perf_counter_ns
+
+import msgspec
+import trio
+
+from tallyio.engine.inflight import InFlight
+from tallyio.engine.market_lane import BlockResult, MarketLane
+from tallyio.engine.outcomes import Outcomes
+from tallyio.engine.pipeline import Candidate, Pipeline
+from tallyio.engine.report import Report
+from tallyio.engine.select import choose
+from tallyio.engine.trace import Trace
+from tallyio.hooks.interfaces import ChainClient
+from tallyio.ledger.ledger import Ledger
+from tallyio.ledger.records import Finding
+from tallyio.model.chain import Block, BlockEvent, Rollback
+from tallyio.model.errors import ChainError, UnsafeRefused
+from tallyio.model.execution import Opportunity
+from tallyio.model.market import PoolSpec, Token
+from tallyio.model.stages import Gate
+from tallyio.model.units import Address, Hash
+from tallyio.risk.desk import RiskDesk
+
+BACKLOG = 256
+"""Blocks that may wait while one is decided; a chain that is this far ahead is back-filled."""
+
+
+class Parts(msgspec.Struct, kw_only=True, frozen=True):
+    """What the engine runs on; `assembly` builds it."""
+
+    chain: ChainClient
+    first: Block
+    """The block whose state the market holds."""
+    events: AsyncIterator[BlockEvent]
+    """Everything after `first`."""
+    lane: MarketLane
+    pools: Sequence[PoolSpec]
+    tokens: Mapping[Address, Token]
+    reload: Callable[[int, Hash], Awaitable[None]]
+    """Loads a pool afresh, as of a block, whose row could not follow its logs."""
+    follow: Callable[[BlockEvent], Awaitable[None]]
+    """Moves the simulator's state along the chain."""
+    pipeline: Pipeline
+    outcomes: Outcomes
+    ledger: Ledger
+    inflight: InFlight
+    desk: RiskDesk
+    report: Report
+    max_pending: int
+
+
+class Engine:
+    """Runs one chain until cancelled, until the chain or the lane fails, or until trading is over.
+
+    Trading that was halted is over when everything sent has settled: a person looks first.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._latest = parts.first.head.hash
+        self._next_id = 1
+        self._decided = parts.first.head.number
+        self._decided_changed = trio.Event()
+
+    @property
+    def report(self) -> Report:
+        """What happened so far."""
+        return self._parts.report
+
+    @property
+    def under_way(self) -> int:
+        """How many transactions wait for their outcome."""
+        return len(self._parts.inflight)
+
+    async def wait_decided(self, number: int) -> None:
+        """Wait until everything that block `number` caused has been decided and submitted."""
+        while self._decided < number:
+            await self._decided_changed.wait()
+
+    async def wait_blocks(self, count: int) -> None:
+        """Wait until `count` blocks have been decided."""
+        while self.report.blocks < count:
+            await self._decided_changed.wait()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled. Raises: ChainError and others that end a run; the state is on disk."""
+        send, receive = trio.open_memory_channel[BlockEvent](BACKLOG)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._feed, send)
+            task_status.started()
+            async with receive:
+                async for event in receive:
+                    waiting = receive.statistics().current_buffer_used
+                    await self._handle(event, trade=waiting == 0)
+
+    async def _feed(self, send: trio.MemorySendChannel[BlockEvent]) -> None:
+        async with send:
+            async for event in self._parts.events:
+                self._latest = event.head.hash if isinstance(event, Block) else event.ancestor
+                await send.send(event)
+            raise ChainError("the chain plugin has no more blocks", way_out="start again")
+
+    async def _handle(self, event: BlockEvent, *, trade: bool) -> None:
+        if isinstance(event, Rollback):
+            await self._roll_back(event)
+            return
+        await self._apply(event, trade=trade)
+        self._decided = event.head.number
+        self._decided_changed.set()
+        self._decided_changed = trio.Event()
+
+    # --- one block
+
+    async def _apply(self, block: Block, *, trade: bool) -> None:
+        parts = self._parts
+        fees = parts.chain.fees(block.head)
+        async with trio.open_nursery() as nursery:
+            if trade:
+                nursery.start_soon(parts.follow, block)
+            result = await parts.lane.apply(block, gas_price_wei=fees.base_fee_wei + fees.priority_fee_wei)
+            detected_ns = perf_counter_ns()
+        parts.report.block(block.head, found=len(result.found), detect_ns=result.detect_ns)
+        if trade:
+            await self._trade(block, result, detected_ns)
+        await self._ask_node(partial(parts.outcomes.settle, block.head))
+        await self._reload(result.reload, block.head.hash)
+        if parts.desk.halted is not None and not parts.inflight:
+            raise parts.pipeline.fault or UnsafeRefused(
+                f"trading was halted, and everything sent has settled: {parts.desk.halted}",
+                way_out="`tallyio why` shows the run; mend the cause, then start again",
+            )
+
+    async def _trade(self, block: Block, result: BlockResult, detected_ns: int) -> None:
+        parts, head = self._parts, block.head
+        found = [each.opportunity(number, block) for number, each in enumerate(result.found, self._next_id)]
+        self._next_id += len(found)
+        if not found:
+            return
+        included = {log.transaction_hash for log in block.logs}
+        under_way = [sent for sent in parts.inflight if sent.transaction.hash not in included]
+        busy = {pool for sent in under_way for pool in sent.pools}
+        room = max(parts.max_pending - len(under_way), 0)
+        chosen, reasons = choose(found, busy=busy, most=room)
+        candidates = [self._candidate(each, block, detected_ns) for each in chosen]
+        dead = await parts.pipeline.take(
+            candidates, head, pending=len(under_way), is_stale=lambda: self._latest != head.hash
+        )
+        fates = {number: (Gate.NOT_CHOSEN, reason) for number, reason in reasons.items()}
+        fates |= {candidate.opportunity.id: (gate, reason) for candidate, gate, reason in dead}
+        for candidate, _, _ in dead:
+            parts.report.times.add(candidate.trace)
+        await self._record(found, candidates, fates)
+
+    async def _record(
+        self,
+        found: Sequence[Opportunity],
+        candidates: Sequence[Candidate],
+        fates: Mapping[int, tuple[Gate, str]],
+    ) -> None:
+        """Write the block's opportunities and their fates; off the way to the signature."""
+        profits = {each.opportunity.id: each.simulation.profit for each in candidates if each.simulation}
+        for opportunity in found:
+            if opportunity.id in fates:
+                self._parts.report.death(opportunity.id, *fates[opportunity.id])
+        await self._parts.ledger.record(
+            _finding(each, self._path(each), profits.get(each.id), fates.get(each.id)) for each in found
+        )
+
+    def _candidate(self, opportunity: Opportunity, block: Block, detected_ns: int) -> Candidate:
+        trace = Trace(bytes_in_ns=block.bytes_in_ns, decoded_ns=block.decoded_ns, detected_ns=detected_ns)
+        return Candidate(opportunity=opportunity, path=self._path(opportunity), trace=trace)
+
+    def _path(self, opportunity: Opportunity) -> str:
+        parts = self._parts
+        words = [parts.tokens[opportunity.token].symbol]
+        for leg in opportunity.legs:
+            pool = parts.pools[leg.pool]
+            words.append(f"{pool.venue} {pool.fee_pips / 10_000:g}%")
+            words.append(parts.tokens[pool.tokens[leg.token_out]].symbol)
+        return " > ".join(words)
+
+    async def _roll_back(self, event: Rollback) -> None:
+        parts = self._parts
+        parts.report.rollbacks += 1
+        parts.report.say(f"reorg: {len(event.dropped)} blocks left the chain")
+        waiting = await parts.lane.rollback(event)
+        await parts.follow(event)
+        await parts.outcomes.roll_back(event)
+        await self._reload(waiting, event.ancestor)
+
+    async def _reload(self, pools: Sequence[int], block: Hash) -> None:
+        for pool in pools:
+            await self._ask_node(partial(self._parts.reload, pool, block))
+
+    async def _ask_node(self, ask: Callable[[], Awaitable[None]]) -> None:
+        """Do what the next block repeats; whether a silent node is lost is for the feed to say."""
+        try:
+            await ask()
+        except ChainError as error:
+            self._parts.report.say(f"the node did not answer: {error}")
+
+
+def _finding(
+    opportunity: Opportunity, path: str, simulated: int | None, fate: tuple[Gate, str] | None
+) -> Finding:
+    return Finding(
+        id=opportunity.id,
+        strategy=opportunity.strategy,
+        block_number=opportunity.block_number,
+        block_hash=opportunity.block_hash,
+        path=path,
+        token=opportunity.token,
+        amount_in=opportunity.amount_in,
+        predicted=opportunity.profit,
+        net_wei=opportunity.net_wei,
+        simulated=simulated,
+        gate=fate[0] if fate else None,
+        reason=fate[1] if fate else None,
+    )

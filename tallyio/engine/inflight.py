@@ -1,0 +1,69 @@
+"""Transactions of ours whose outcome the chain has not told yet, and those a reorg may take back.
+
+Layer: engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from tallyio.engine.trace import Trace
+from tallyio.model.execution import SignedTransaction
+from tallyio.model.stages import Gate
+from tallyio.model.units import Address, Hash
+
+
+class Sent(msgspec.Struct, kw_only=True):
+    """One signed transaction under way."""
+
+    intent: int
+    opportunity: int
+    """Serial within `run`."""
+    run: int
+    transaction: SignedTransaction
+    token: Address
+    pools: frozenset[int]
+    predicted: int
+    simulated: int
+    path: str
+    deadline_block: int
+    trace: Trace | None
+    """None once its times were counted, and for a transaction taken over from an earlier run."""
+    gate: Gate | None = None
+    """What stopped it, as far as was said."""
+    gas_cost_wei: int = 0
+    """What the block that holds it charged."""
+    reorged: bool = False
+    """Whether a block that held it left the chain."""
+
+
+class InFlight:
+    """What is under way, by hash."""
+
+    def __init__(self) -> None:
+        self._open: dict[Hash, Sent] = {}
+        self._settled: dict[Hash, list[Sent]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Sent]:
+        return iter(tuple(self._open.values()))
+
+    def add(self, sent: Sent) -> None:
+        """Follow a transaction that is about to be submitted."""
+        self._open[sent.transaction.hash] = sent
+
+    def settle(self, sent: Sent, block: Hash) -> None:
+        """Stop following: `block` holds it."""
+        del self._open[sent.transaction.hash]
+        self._settled.setdefault(block, []).append(sent)
+
+    def reopen(self, block: Hash) -> list[Sent]:
+        """Follow again what `block` held: it left the chain."""
+        again = self._settled.pop(block, [])
+        for sent in again:
+            self.add(sent)
+        return again

@@ -1,0 +1,189 @@
+"""What became of our transactions: receipts, books, reorgs, bytes sent again.
+
+Layer: engine.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from tallyio.engine.inflight import InFlight, Sent
+from tallyio.engine.report import Report, Trade
+from tallyio.engine.settlement import contradiction, realised
+from tallyio.hooks.interfaces import ChainClient, Notice
+from tallyio.ledger.ledger import Ledger
+from tallyio.ledger.records import Settlement
+from tallyio.model.chain import Head, Receipt, Rollback
+from tallyio.model.errors import ChainError
+from tallyio.model.stages import Gate, Stage
+from tallyio.model.units import Address, Hash, Wei, hex_text
+from tallyio.risk.desk import RiskDesk
+
+HEADS_KEPT: Final = 256
+Landed = tuple[Sent, Receipt]
+
+
+class Outcomes:
+    """Settles transactions block by block; halts trading when the books do not balance.
+
+    `first` is the block that the run begins at.
+    """
+
+    def __init__(  # noqa: PLR0913 - each collaborator is given once
+        self,
+        *,
+        first: Head,
+        account: Address,
+        chain: ChainClient,
+        ledger: Ledger,
+        inflight: InFlight,
+        desk: RiskDesk,
+        report: Report,
+        notify: Callable[[Notice], None],
+        settle_blocks: int,
+    ) -> None:
+        self._first = first
+        self._account = account
+        self._chain = chain
+        self._ledger = ledger
+        self._inflight = inflight
+        self._desk = desk
+        self._report = report
+        self._notify = notify
+        self._settle_blocks = settle_blocks
+        self._heads: OrderedDict[Hash, Head] = OrderedDict({first.hash: first})
+        self._halt_told = False
+
+    async def settle(self, head: Head) -> None:
+        """Settle what the chain up to `head` holds, and send again what it left out.
+
+        Raises: ChainError: the node did not answer. What it left unsettled, the next call settles.
+        """
+        self._heads[head.hash] = head
+        while len(self._heads) > HEADS_KEPT:
+            self._heads.popitem(last=False)
+        try:
+            for block, landed in (await self._included(head)).items():
+                await self._settle(self._heads.get(block), landed)
+        finally:
+            self._tell_halt()
+
+    async def roll_back(self, event: Rollback) -> None:
+        """Follow again the transactions that the dropped blocks held, and send them again."""
+        for block in event.dropped:
+            self._heads.pop(block, None)
+            await self._ledger.unsettle(block)
+            for sent in self._inflight.reopen(block):
+                self._report.take_back(sent.transaction.hash)
+                self._report.gas_cost_wei -= sent.gas_cost_wei
+                self._report.say(f"#{sent.opportunity} is open again: the block that held it left the chain")
+                sent.trace = None  # its first inclusion was counted
+                sent.reorged = True
+                await self._submit(sent)
+
+    async def _included(self, head: Head) -> dict[Hash, list[Landed]]:
+        """Return what is included, by block."""
+        found: dict[Hash, list[Landed]] = {}
+        for sent in self._inflight:
+            receipt = await self._chain.receipt(sent.transaction.hash)
+            if receipt is None:
+                await self._send_again(sent, head)
+            elif receipt.block_hash in self._heads or receipt.block_number < self._first.number:
+                found.setdefault(receipt.block_hash, []).append((sent, receipt))
+            # else: its block is not ours yet; the next event brings it, or a rollback
+        return found
+
+    async def _settle(self, head: Head | None, landed: list[Landed]) -> None:
+        """Settle what one block holds; all that the node has to say is asked first.
+
+        `head` is None for a block before this run, of which only the receipts are known.
+        """
+        gains = [(sent.token, self._gain(sent, receipt)) for sent, receipt in landed]
+        fault = head and await contradiction(self._chain, head, gains, account=self._account)
+        for (sent, receipt), (_, gain) in zip(landed, gains, strict=True):
+            await self._landed(sent, receipt, gain)
+        if fault is not None:
+            self._desk.halt(f"the books do not balance: {fault}")
+
+    def _gain(self, sent: Sent, receipt: Receipt) -> int:
+        return realised(receipt, token=sent.token, account=self._account) if receipt.status else 0
+
+    async def _landed(self, sent: Sent, receipt: Receipt, gain: int) -> None:
+        sent.gas_cost_wei = receipt.gas_used * receipt.effective_gas_price_wei
+        outcome = Settlement(
+            block_number=receipt.block_number,
+            block_hash=receipt.block_hash,
+            success=receipt.status,
+            gas_used=receipt.gas_used,
+            gas_price_wei=receipt.effective_gas_price_wei,
+            realised=gain,
+        )
+        await self._ledger.settle(sent.intent, outcome)
+        self._inflight.settle(sent, receipt.block_hash)
+        if self._is_ours(sent):
+            # What an earlier run left open is late, so it is expected to revert.
+            self._desk.landed(success=receipt.status, gas_cost_wei=sent.gas_cost_wei)
+        self._report.gas_cost_wei += sent.gas_cost_wei
+        if not receipt.status:
+            where = f"transaction {hex_text(receipt.transaction_hash)} in block {receipt.block_number}"
+            await self._die(sent, Gate.REVERTED, f"{where} reverted; its gas is lost, nothing else")
+        elif gain < sent.predicted:
+            self._desk.halt(f"opportunity {sent.opportunity} realised {gain}, predicted {sent.predicted}")
+        if receipt.status and self._is_ours(sent):
+            self._paid(sent, receipt, gain)
+
+    def _paid(self, sent: Sent, receipt: Receipt, gain: int) -> None:
+        if sent.trace is not None:
+            sent.trace.reach(Stage.INCLUDED)
+        trade = Trade(
+            opportunity=sent.opportunity,
+            block_number=receipt.block_number,
+            path=sent.path,
+            token=sent.token,
+            predicted=sent.predicted,
+            simulated=sent.simulated,
+            realised=gain,
+            gas_cost_wei=Wei(sent.gas_cost_wei),
+            transaction=sent.transaction.hash,
+        )
+        self._report.trade(trade, sent.trace)
+        self._tell("info", f"opportunity {sent.opportunity} landed", self._report.recent[-1])
+
+    async def _send_again(self, sent: Sent, head: Head) -> None:
+        """Send the same bytes once more when no block took them; their deadline makes them harmless."""
+        # A receipt may lag a block behind, so the verdict comes one block after the deadline.
+        late = head.number - sent.deadline_block - 1
+        if late < 0 or late % self._settle_blocks:
+            return
+        if late == 0 and sent.reorged:
+            await self._die(sent, Gate.REORGED, "the block that held it left the chain, and no other took it")
+        elif late == 0:
+            await self._die(sent, Gate.NOT_INCLUDED, f"no block up to {sent.deadline_block} took it")
+        await self._submit(sent)
+
+    async def _submit(self, sent: Sent) -> None:
+        try:
+            await self._chain.submit(sent.transaction)
+        except ChainError as error:
+            self._report.say(f"#{sent.opportunity} is still not taken by the node: {error}")
+
+    async def _die(self, sent: Sent, gate: Gate, reason: str) -> None:
+        if self._is_ours(sent):
+            self._report.death(sent.opportunity, gate, reason, instead=sent.gate)
+        sent.gate = gate
+        await self._ledger.kill(sent.opportunity, gate, reason, run=sent.run)
+
+    def _is_ours(self, sent: Sent) -> bool:
+        """Return whether this run sent it; the report leaves out what earlier runs did."""
+        return sent.run == self._ledger.run
+
+    def _tell_halt(self) -> None:
+        """Tell once why trading stopped, whoever stopped it."""
+        if self._desk.halted is not None and not self._halt_told:
+            self._halt_told = True
+            self._tell("error", "trading halted", self._desk.halted)
+
+    def _tell(self, level: str, title: str, body: str) -> None:
+        self._notify(Notice(level=level, title=title, body=body, key=f"{title}:{body}"))

@@ -1,0 +1,80 @@
+"""What an earlier run left open, taken over before anything new is signed.
+
+Layer: engine. A nonce that was reserved belongs to its transaction for ever, so each open intent is
+carried to its end: signed bytes are sent again as they are; an intent without bytes is signed again,
+which gives the same bytes if it was signed before. Its deadline has passed, so the worst that it can
+do is to revert and cost a little gas, and the next nonce is free.
+"""
+
+from __future__ import annotations
+
+from tallyio.engine.inflight import InFlight, Sent
+from tallyio.hooks.interfaces import ChainClient, SignerClient
+from tallyio.ledger.ledger import Ledger
+from tallyio.ledger.records import Intent
+from tallyio.model.errors import ChainError, UnsafeRefused
+from tallyio.model.execution import SignedTransaction
+from tallyio.model.units import Address
+
+
+async def recover(
+    *, chain: ChainClient, signer: SignerClient, ledger: Ledger, inflight: InFlight, account: Address
+) -> int:
+    """Take over the open intents of `account`; return the next free nonce.
+
+    Raises: UnsafeRefused: the chain counts a nonce that this ledger does not know, so another
+    instance or wallet uses the account; or it lacks one that was settled. SignerRefused: the policy
+    forbids an intent of before.
+    """
+    known = await ledger.next_nonce(chain.chain_id, account)
+    mined = await chain.nonce(account)
+    if mined > known > 0:
+        raise UnsafeRefused(
+            f"the chain has mined {mined} transactions of 0x{account.hex()}, this ledger knows {known}",
+            way_out="another instance or wallet uses the account; stop it, then start with a fresh data_dir",
+        )
+    intents = await ledger.open_intents(chain.chain_id, account)
+    lost = set(range(mined, known)) - {intent.unsigned.nonce for intent in intents}
+    if lost:
+        raise UnsafeRefused(
+            f"nonce {min(lost)} of 0x{account.hex()} has settled here, but the chain has mined {mined} only",
+            way_out="after a reorg, start again when the chain has it again;"
+            " if the chain was reset, use a fresh key and a fresh data_dir",
+        )
+    for intent in intents:
+        sent = await _sent(intent, signer, ledger)
+        inflight.add(sent)
+        if await chain.receipt(sent.transaction.hash) is None:
+            await _send_again(chain, sent)
+    return max(known, mined)
+
+
+async def _sent(intent: Intent, signer: SignerClient, ledger: Ledger) -> Sent:
+    if intent.raw is not None and intent.hash is not None:
+        transaction = SignedTransaction(
+            unsigned=intent.unsigned, sender=intent.account, raw=intent.raw, hash=intent.hash
+        )
+    else:
+        transaction = await signer.sign(intent.unsigned)
+        await ledger.signed(intent.id, transaction)
+    return Sent(
+        intent=intent.id,
+        opportunity=intent.opportunity,
+        run=intent.run,
+        transaction=transaction,
+        token=intent.token,
+        pools=frozenset(),
+        predicted=intent.predicted,
+        simulated=intent.predicted,
+        path="(from an earlier run)",
+        deadline_block=intent.deadline_block,
+        trace=None,
+    )
+
+
+async def _send_again(chain: ChainClient, sent: Sent) -> None:
+    try:
+        await chain.submit(sent.transaction)
+    except ChainError:
+        # Settlement sends it again at later blocks, and says so.
+        return

@@ -1,0 +1,290 @@
+"""Fusion: the compiled functions of all enabled plugins become one dispatcher, compiled together.
+
+Layer: market. `fuse` checks every plugin's functions, writes two small modules into the cache
+directory, and registers them as `tallyio.market.fused` and `tallyio.market.detectors`. What loops
+over pools imports those, so the compiler sees through the dispatch into each plugin.
+
+The directory is named by a hash over the sources of the core and of every package that takes part,
+so an edit anywhere gives a new directory and never stale code. Modules with compiled functions
+are imported afresh under it, whatever was imported before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+import msgspec
+
+import tallyio.market
+from tallyio.market import abi
+from tallyio.model.errors import PluginError
+from tallyio.native.jit import HotFunction, is_hot, signature_of, use_cache, warm
+from tallyio.native.signature import parse, render
+
+Progress = Callable[[int, int, str], None]
+
+FUSED: Final = "tallyio.market.fused"
+DETECTORS: Final = "tallyio.market.detectors"
+
+_LOOK_AT_ABI: Final = "tallyio.market.abi states what a plugin's module defines"
+
+
+class Export(NamedTuple):
+    """One function that a plugin's module must define."""
+
+    name: str
+    signature: str
+    parameters: str
+    otherwise: str
+    """What the dispatcher returns for a number that no plugin has."""
+
+
+PROTOCOL_EXPORTS: Final = (
+    Export("quote", abi.QUOTE_SIGNATURE, "i, j, amount_in", "NOTHING"),
+    Export("curve", abi.CURVE_SIGNATURE, "i, j, amount_in", "0.0, 0.0"),
+    Export("gas", abi.GAS_SIGNATURE, "i, j, amount_in", "0"),
+    Export("apply_log", abi.APPLY_LOG_SIGNATURE, "event, topics, data, data_bytes", str(abi.LOG_RELOAD)),
+)
+STRATEGY_EXPORT: Final = Export("detect", abi.DETECT_SIGNATURE, "market, index, found, capacity", "0")
+_DISPATCH_DETECT: Final = "int64(int64, int64, int64, int64, int64)"
+
+
+class Compiled(Protocol):
+    """What names a plugin's compiled module."""
+
+    @property
+    def module(self) -> str:
+        """An importable module."""
+
+
+Plugin = tuple[str, Compiled]
+"""A plugin's name, for messages, and its compiled module."""
+
+# Modules whose compiled functions are built on a fusion: the next fusion forgets them.
+_built_on_fusion: set[str] = set()
+
+
+class Fused(msgspec.Struct, frozen=True, kw_only=True):
+    """The enabled plugins as one. Kinds and strategies are numbered in the order given."""
+
+    protocols: tuple[str, ...]
+    strategies: tuple[str, ...]
+    directory: Path
+    """Where the generated modules and the machine code are."""
+    source: str
+    """The generated modules as text."""
+
+    def load(self, module: str) -> ModuleType:
+        """Import a module that is built on the fused functions, such as a lane's program."""
+        before = set(sys.modules)
+        loaded = importlib.import_module(module)
+        _built_on_fusion.update({module, *(set(sys.modules) - before)})
+        return loaded
+
+    def function(self, name: str) -> HotFunction[..., Any]:
+        """Return the fused `quote`, `curve`, `gas`, `apply_log` or `detect`."""
+        module = DETECTORS if name == STRATEGY_EXPORT.name else FUSED
+        return cast("HotFunction[..., Any]", getattr(sys.modules[module], name))
+
+
+def fuse(
+    protocols: Sequence[Plugin],
+    strategies: Sequence[Plugin] = (),
+    *,
+    sources: Iterable[Path] = (),
+    progress: Progress | None = None,
+) -> Fused:
+    """Fuse the compiled modules of `protocols` and `strategies`; at start, before any lane runs.
+
+    `sources` are further files that their code depends on; the packages of the modules themselves
+    are found here. A first call with the same sources compiles (seconds), a later process loads.
+
+    Raises: PluginError: a module is missing, or a function of it is missing, not compiled by `hot`,
+    of another signature, or does not compile.
+    """
+    files = {path for plugin in (*protocols, *strategies) for path in _package_files(*plugin)}
+    directory = use_cache(sorted({*files, *sources}))
+    _forget(files)
+    steps = _Steps(len(protocols) * len(PROTOCOL_EXPORTS) + len(strategies), progress)
+    for plugin in protocols:
+        _check(*plugin, PROTOCOL_EXPORTS, steps)
+    fused_text = fused_source([compiled.module for _, compiled in protocols])
+    _publish(FUSED, fused_text, directory)
+    for plugin in strategies:
+        _built_on_fusion.add(plugin[1].module)
+        _check(*plugin, (STRATEGY_EXPORT,), steps)
+    detectors_text = detectors_source([compiled.module for _, compiled in strategies])
+    _publish(DETECTORS, detectors_text, directory)
+    return Fused(
+        protocols=tuple(name for name, _ in protocols),
+        strategies=tuple(name for name, _ in strategies),
+        directory=directory,
+        source=f"{fused_text}\n\n{detectors_text}",
+    )
+
+
+def fused_source(modules: Sequence[str]) -> str:
+    """Return the text of `tallyio.market.fused` over these protocol modules; their index is the kind."""
+    parts = [_heading("protocols", modules), _imports(modules, [export.name for export in PROTOCOL_EXPORTS])]
+    parts.append(
+        f"NOTHING = const(0)\nKIND = {abi.word(abi.POOL, 'kind')}\nROW = {abi.word(abi.POOL, 'row')}"
+    )
+    parts += [
+        _dispatcher(export, export.signature, "pool", "load(pool, KIND)", "load(pool, ROW)", len(modules))
+        for export in PROTOCOL_EXPORTS
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def detectors_source(modules: Sequence[str]) -> str:
+    """Return the text of `tallyio.market.detectors` over strategy modules; their index is the number."""
+    parts = [_heading("strategies", modules), _imports(modules, [STRATEGY_EXPORT.name])]
+    parts.append(_dispatcher(STRATEGY_EXPORT, _DISPATCH_DETECT, "strategy", "strategy", "", len(modules)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(what: str, modules: Sequence[str]) -> str:
+    names = ", ".join(modules) or "none"
+    return f'"""Written by tallyio.market.fusion. Fused {what}: {names}."""'
+
+
+def _imports(modules: Sequence[str], names: Sequence[str]) -> str:
+    lines = ["from tallyio.native.atomics import load", "from tallyio.native.jit import hot"]
+    lines.append("from tallyio.native.u256 import const")
+    for number, module in enumerate(modules):
+        lines.append(f"from {module} import " + ", ".join(f"{name} as {name}_{number}" for name in names))
+    return "\n".join(lines)
+
+
+def _dispatcher(export: Export, signature: str, subject: str, key: str, row: str, count: int) -> str:
+    head = [f'@hot("{signature}")', f"def {export.name}({subject}, {export.parameters}):", f"    key = {key}"]
+    arguments = f"{row}, {export.parameters}" if row else export.parameters
+    branches = [
+        f"    if key == {number}:\n        return {export.name}_{number}({arguments})"
+        for number in range(count)
+    ]
+    return "\n".join([*head, *branches, f"    return {export.otherwise}"])
+
+
+class _Steps:
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total, self._progress, self._done = total, progress, 0
+
+    def done(self, name: str) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total, name)
+
+
+def _package_files(plugin: str, compiled: Compiled) -> list[Path]:
+    # The top-level name is located without running any of it.
+    top = compiled.module.partition(".")[0]
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        raise PluginError(
+            plugin,
+            f"names the compiled module {compiled.module}, but there is no {top}",
+            way_out="reinstall it",
+        )
+    origin = Path(spec.origin)
+    return sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+
+
+def _forget(files: Iterable[Path]) -> None:
+    """Drop the modules that must be imported afresh, so that their functions look into the new directory."""
+    known = {str(path) for path in files}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name in _built_on_fusion or (file in known and _defines_hot(module)):
+            del sys.modules[name]
+    _built_on_fusion.clear()
+
+
+def _defines_hot(module: ModuleType) -> bool:
+    return any(is_hot(value) and value.__module__ == module.__name__ for value in vars(module).values())
+
+
+def _check(plugin: str, compiled: Compiled, exports: Sequence[Export], steps: _Steps) -> None:
+    module = _import(plugin, compiled.module)
+    for export in exports:
+        function = getattr(module, export.name, None)
+        _check_function(plugin, f"{compiled.module}.{export.name}", function, export)
+        steps.done(f"{plugin}.{export.name}")
+
+
+def _import(plugin: str, module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except Exception as error:
+        raise PluginError(
+            plugin,
+            f"has a compiled module {module} that does not import: {_reason(error)}",
+            way_out=_LOOK_AT_ABI,
+        ) from error
+
+
+def _check_function(plugin: str, name: str, function: object, export: Export) -> None:
+    if function is None:
+        raise PluginError(plugin, f"does not define {name}", way_out=_LOOK_AT_ABI)
+    if not is_hot(function):
+        raise PluginError(
+            plugin,
+            f"defines {name} without @hot, so it would hold the interpreter's lock",
+            way_out=f"decorate it with @hot({export.signature!r}) from tallyio.native.jit",
+        )
+    if signature_of(function) != render(parse(export.signature)):
+        raise PluginError(
+            plugin, f"declares {name} as {signature_of(function)}", way_out=f"it must be {export.signature}"
+        )
+    try:
+        warm(function)
+    except Exception as error:
+        raise PluginError(
+            plugin, f"has a {name} that does not compile: {_reason(error)}", way_out="mend the function"
+        ) from error
+
+
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_NOISE: Final = ("Failed in nopython", "During:", "File ", "Overload", "- ", "<")
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first sentence of a compiler's message that says something."""
+    lines = [" ".join(line.split()) for line in _COLOUR.sub("", str(error)).splitlines()]
+    useful = [line for line in lines if line and not line.startswith(_NOISE)]
+    return f"{type(error).__name__}: {useful[0]}" if useful else type(error).__name__
+
+
+def _publish(name: str, text: str, directory: Path) -> None:
+    path = directory / f"{name.rpartition('.')[2]}_of_plugins.py"
+    _write_if_new(path, text)
+    spec = cast("Any", importlib.util.spec_from_file_location(name, path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    setattr(tallyio.market, name.rpartition(".")[2], module)
+    for function in vars(module).values():
+        if is_hot(function) and function.__module__ == name:
+            warm(function)
+
+
+def _write_if_new(path: Path, text: str) -> None:
+    # The compiled code is kept by the file's time stamp: an equal file is left as it is. Other
+    # processes may start at the same moment, so the file appears whole or not at all.
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(temporary).replace(path)

@@ -1,0 +1,104 @@
+"""The market's own memory: records that its compiled functions share with Python.
+
+Layer: market. Strategies see `MARKET` and `POOL` of `tallyio.market.abi`; these here belong to the
+market alone. A state is one `STATE` record; every address in it stays for the life of the market.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+HASH_WORDS: Final = 4
+"""A block hash is 32 bytes, kept as four 8-byte words."""
+
+STATE: Final = np.dtype(
+    [
+        ("market", "i8"),  # address of the MARKET record
+        ("journal", "i8"),  # address of the JOURNAL record
+        ("prices", "i8"),  # address of the PRICES record
+        ("row_bytes", "i8"),  # address of int64 per kind
+        ("saved", "i8"),  # address of int64 per pool: serial of the block that last saved its row
+        ("marked", "i8"),  # address of int64 per pool: round in which it was last marked dirty
+        ("round", "i8"),  # counts the detections; a pool is dirty if it is marked with this number
+    ]
+)
+"""Where everything is."""
+
+JOURNAL: Final = np.dtype(
+    [
+        ("head", "i8", HASH_WORDS),  # hash of the block that the rows stand for
+        ("number", "i8"),  # its number
+        ("serial", "i8"),  # serial of its entry; 0 for the block that the market started with
+        ("entries", "i8"),  # address of ENTRY records, a ring
+        ("entry_mask", "i8"),
+        ("first", "i8"),  # oldest entry, counted from the start of the market
+        ("last", "i8"),  # one after the newest
+        ("arena", "i8"),  # address of the saved rows, a ring of bytes
+        ("arena_bytes", "i8"),  # a power of two
+        ("tail", "i8"),  # where the next row is saved, counted from the start of the market
+    ]
+)
+"""What undoes blocks."""
+
+ENTRY: Final = np.dtype(
+    [
+        ("hash", "i8", HASH_WORDS),
+        ("parent", "i8", HASH_WORDS),
+        ("number", "i8"),
+        ("parent_serial", "i8"),
+        ("start", "i8"),  # where its rows start in the arena
+        ("rows", "i8"),
+        ("unused", "i8", 4),
+    ]
+)
+"""One block of the journal: two cache lines."""
+
+SAVED: Final = np.dtype(
+    [
+        ("pool", "i8"),
+        ("flags", "i8"),
+        ("saved_before", "i8"),  # serial of the block that had saved this row before
+        ("unused", "i8", 5),
+    ]
+)
+"""Before each saved row. Pool -1: nothing more up to the arena's end."""
+
+BLOCK: Final = np.dtype(
+    [
+        ("hash", "i8", HASH_WORDS),
+        ("parent", "i8", HASH_WORDS),
+        ("number", "i8"),
+        ("logs", "i8"),  # address of packed logs
+        ("log_count", "i8"),
+        ("gas_price_wei", "f8"),
+    ]
+)
+"""A block to apply."""
+
+PRICES: Final = np.dtype(
+    [
+        ("edges", "i8"),  # address of EDGE records: first those to the native token, then the others
+        ("edge_count", "i8"),
+        ("depth", "i8"),  # address of float64 per token: depth of the pool that priced it
+        ("native", "i8"),  # token id of the wrapped native token, or -1
+        ("round", "i8"),  # counts the refreshments
+        ("touched", "i8"),  # address of int64 per pool: round in which it was last dirty
+    ]
+)
+"""What native prices are made from."""
+
+EDGE: Final = np.dtype(
+    [
+        ("pool", "i8"),
+        ("i", "i8"),  # position of the token to price
+        ("j", "i8"),  # position of the token that prices it
+        ("token", "i8"),
+        ("via", "i8"),
+        ("ratio", "f8"),  # units of `via` for one unit of `token`, without fees; 0 = none
+        ("depth", "f8"),  # virtual reserve of `via`: how much of it moves the price by a constant share
+        ("unused", "i8"),
+    ]
+)
+"""One pool as a source of a price: one cache line."""

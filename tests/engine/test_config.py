@@ -1,0 +1,77 @@
+"""A configuration file: every mistake names file, table, key and way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tallyio.engine.config import load_config, parse_config
+from tallyio.kernel.resources import data_path
+from tallyio.model.errors import ConfigError
+
+ADDRESS = "0x" + "11" * 20
+GOOD = f"""
+[chains.lab]
+plugin = "evm"
+url = "ws://127.0.0.1:1"
+[protocols.pools]
+[strategies.s]
+[execution]
+native_token = "{ADDRESS}"
+executor = "{ADDRESS}"
+account = "{ADDRESS}"
+"""
+
+
+def parse(text: str) -> object:
+    return parse_config(text, source="bot.toml", folder=Path("/somewhere"))
+
+
+def test_a_table_names_its_plugin_or_is_its_name() -> None:
+    config = parse_config(GOOD, source="bot.toml", folder=Path("/somewhere"))
+    assert (config.chain.name, config.chain.plugin) == ("lab", "evm")
+    assert config.chain.settings == {"url": "ws://127.0.0.1:1"}
+    assert config.protocols[0].plugin == "pools"
+    assert config.data_dir == Path("/somewhere/tallyio-data")
+    assert config.signer is None
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            ("[execution]", "[executoin]"),
+            r"bot.toml: \[top level\].*'executoin' \(did you mean \"execution\"\?\)",
+        ),
+        (
+            ("executor =", "exector ="),
+            r"bot.toml: \[top level.execution\].*'exector' \(did you mean \"executor\"",
+        ),
+        (
+            (f'account = "{ADDRESS}"', 'account = "0x12"'),
+            r"\[execution.account\] an address is '0x' and 40 hex",
+        ),
+        (
+            ("[chains.lab]", "[chains.a]\n[chains.lab]"),
+            r"\[chains\] names a, lab; one process watches one chain",
+        ),
+        (("[strategies.s]", "[strategies]"), r"\[strategies\] is empty; add a table \[strategies.NAME\]"),
+        (('plugin = "evm"', "plugin = 3"), r"\[chains.lab.plugin\] expected the name of a plugin, not 3"),
+        (("[execution]", "[execution"), r"bot.toml is not TOML: .*line"),
+        (("[execution]", "[signers.a]\n[signers.b]\n[execution]"), r"\[signers\] names more than one signer"),
+    ],
+)
+def test_each_mistake_is_explained(change: tuple[str, str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse(GOOD.replace(*change, 1))
+
+
+def test_a_missing_file_names_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="tallyio init DIR"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_the_shipped_template_parses() -> None:
+    config = load_config(data_path("examples") / "arbitrage" / "tallyio.toml")
+    assert config.chain.plugin == "evm"

@@ -1,0 +1,64 @@
+"""Which opportunities of a block are taken together."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallyio.engine.select import BUSY, choose
+from tallyio.model.execution import Leg, Opportunity
+from tallyio.model.units import Address, Hash
+
+
+def opportunity(number: int, net: float, *pools: int) -> Opportunity:
+    return Opportunity(
+        id=number,
+        strategy="s",
+        block_hash=Hash(bytes(32)),
+        block_number=1,
+        token=Address(bytes(20)),
+        legs=tuple(Leg(pool=pool, token_in=0, token_out=1, amount_in=1, amount_out=2) for pool in pools),
+        amount_in=1,
+        amount_out=2,
+        gas=1,
+        net_wei=net,
+    )
+
+
+def test_the_best_goes_first_and_its_rivals_know_by_whom_they_were_beaten() -> None:
+    found = [opportunity(1, 5, 0, 1), opportunity(2, 9, 1, 2), opportunity(3, 1, 3, 4)]
+    chosen, reasons = choose(found, busy=set(), most=9)
+    assert [each.id for each in chosen] == [2, 3]
+    assert reasons == {1: "shares a pool with opportunity 2, which pays more"}
+
+
+def test_a_pool_that_waits_for_our_transaction_is_left_alone() -> None:
+    chosen, reasons = choose([opportunity(1, 5, 0, 1)], busy={1}, most=9)
+    assert (chosen, reasons) == ([], {1: BUSY})
+
+
+def test_no_more_are_taken_than_there_is_room_for() -> None:
+    found = [opportunity(number, number, number) for number in range(1, 5)]
+    chosen, reasons = choose(found, busy=set(), most=2)
+    assert [each.id for each in chosen] == [4, 3]
+    assert reasons[1] == "2 transactions are under way already"
+
+
+found_lists = st.lists(
+    st.tuples(st.floats(0, 1e9), st.lists(st.integers(0, 12), min_size=2, max_size=3, unique=True)),
+    max_size=20,
+)
+
+
+@given(found_lists, st.sets(st.integers(0, 12)), st.integers(0, 8))
+def test_the_chosen_never_share_a_pool_and_everybody_else_has_a_reason(
+    drawn: list[tuple[float, list[int]]], busy: set[int], most: int
+) -> None:
+    found = [opportunity(number, net, *pools) for number, (net, pools) in enumerate(drawn)]
+    chosen, reasons = choose(found, busy=busy, most=most)
+    used = [leg.pool for each in chosen for leg in each.legs]
+    assert len(used) == len(set(used))
+    assert not set(used) & busy
+    assert len(chosen) <= most
+    assert {each.id for each in chosen} | reasons.keys() == {each.id for each in found}
+    assert not {each.id for each in chosen} & reasons.keys()

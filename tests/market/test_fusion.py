@@ -1,0 +1,171 @@
+"""Fusing plugins: what is refused, what is written, and that code is never stale."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tallyio.market.fusion import detectors_source, fuse, fused_source
+from tallyio.market.market import Market
+from tallyio.model.errors import ConfigError, PluginError
+from tests.market import toys
+
+ROOT: Final = Path(__file__).parents[2]
+AMOUNT: Final = 10**9
+
+
+def refused(folder: Path, old: str, new: str) -> str:
+    """Return the message that refuses the toy with `old` replaced by `new`."""
+    assert old in toys.SOURCE
+    module = toys.write_module(folder, toys.SOURCE.replace("{bonus}", "0").replace(old, new))
+    with pytest.raises(PluginError) as caught:
+        fuse([("mine", toys.Compiled(module))])
+    assert caught.value.plugin == "mine"
+    assert caught.value.way_out
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_missing_function_is_refused_by_name(tmp_path: Path) -> None:
+    assert "does not define" in refused(tmp_path, "def gas(", "def gasoline(")
+
+
+def test_a_function_that_holds_the_interpreter_lock_is_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path, "@hot(GAS_SIGNATURE)", "")
+    assert "without @hot" in message
+    assert "decorate it with @hot('int64(int64, int64, int64, u256)')" in message
+
+
+def test_another_signature_is_refused_with_the_right_one(tmp_path: Path) -> None:
+    message = refused(tmp_path, "@hot(GAS_SIGNATURE)", '@hot("float64(int64, int64, int64, u256)")')
+    assert "as float64(int64, int64, int64, u256)" in message
+    assert "it must be int64(int64, int64, int64, u256)" in message
+
+
+def test_a_function_that_does_not_compile_is_refused_with_the_compilers_reason(tmp_path: Path) -> None:
+    message = refused(tmp_path, "    return load(row, 5)", "    return load(row, missing)")
+    assert "does not compile" in message
+    assert "missing" in message
+
+
+def test_a_module_that_does_not_import_is_refused_with_its_reason(tmp_path: Path) -> None:
+    message = refused(tmp_path, "THOUSAND = const(1000)", "THOUSAND = const(1000)\nimport no_such_library")
+    assert "No module named 'no_such_library'" in message
+
+
+def test_a_module_that_is_not_there_is_refused() -> None:
+    with pytest.raises(PluginError, match="there is no nowhere_at_all"):
+        fuse([("mine", toys.Compiled("nowhere_at_all.hot"))])
+
+
+def test_the_generated_text_is_readable_and_complete() -> None:
+    text = fused_source(["first.hot", "second.hot"])
+    compile(text, "fused", "exec")
+    assert "from second.hot import quote as quote_1" in text
+    assert "if key == 1:\n        return quote_1(load(pool, ROW), i, j, amount_in)" in text
+    compile(detectors_source([]), "detectors", "exec")
+
+
+def test_two_protocols_answer_each_for_their_own_pools(tmp_path: Path) -> None:
+    first, second = toys.toy(tmp_path), toys.toy(tmp_path, bonus=7)
+    fused = fuse([("first", first), ("second", second)])
+    row = toys.row(10**12, 10**12)
+    held = [
+        toys.holding(first, [toys.pool(0, 1, 2)], [row], "first"),
+        toys.holding(second, [toys.pool(1, 1, 2)], [row], "second"),
+    ]
+    with Market(fused, held, toys.GENESIS) as market:
+        plain = AMOUNT * 997 * 10**12 // (10**12 * 1000 + AMOUNT * 997)
+        assert market.quote(0, 0, 1, AMOUNT) == plain
+        assert market.quote(1, 0, 1, AMOUNT) == plain + 7
+
+
+def test_protocols_in_another_order_are_refused(tmp_path: Path) -> None:
+    first = toys.toy(tmp_path)
+    fused = fuse([("first", first)])
+    with pytest.raises(PluginError, match="fuse the same protocols in the same order"):
+        Market(fused, [toys.holding(first, [], [], "second")], toys.GENESIS)
+
+
+def test_progress_is_reported_for_each_function(tmp_path: Path) -> None:
+    seen: list[tuple[int, int, str]] = []
+    fuse([("mine", toys.toy(tmp_path))], progress=lambda *step: seen.append(step))
+    assert seen[-1] == (4, 4, "mine.apply_log")
+
+
+PROGRAM: Final = """
+    import json, sys
+    from tests.market import toys
+    from tallyio.market.fusion import fuse
+
+    compiled = toys.Compiled("stranger.hot")
+    fused = fuse([("stranger", compiled)])
+    with toys.Market(
+        fused,
+        [toys.holding(compiled, [toys.pool(0, 1, 2)], [toys.row(10**12, 10**12)], "stranger")],
+        toys.GENESIS,
+    ) as market:
+        print(json.dumps([market.quote(0, 0, 1, 1000), str(fused.directory)]))
+"""
+
+
+def in_fresh_process(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "TALLYIO_CACHE": str(folder / "cache"),
+        "PYTHONPATH": f"{folder}:{ROOT}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+def test_an_edit_inside_a_strangers_package_is_never_answered_by_old_code(tmp_path: Path) -> None:
+    """The edit is in a helper that the compiled module imports, which the compiler's own cache misses."""
+    package = tmp_path / "stranger"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    source = toys.SOURCE.replace("BONUS = const({bonus})", "from stranger.helper import extra")
+    (package / "hot.py").write_text(source.replace("+ BONUS", "+ extra()"))
+    helper = "from tallyio.native.jit import hot\nfrom tallyio.native.u256 import const\nB = const({})\n"
+    helper += '@hot("u256()")\ndef extra():\n    return B\n'
+    answers = []
+    for bonus in (5, 6, 5):
+        (package / "helper.py").write_text(helper.replace("{}", str(bonus)))
+        done = in_fresh_process(PROGRAM, tmp_path)
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+    assert [quote for quote, _ in answers] == [996 + 5, 996 + 6, 996 + 5]
+    assert answers[0][1] == answers[2][1] != answers[1][1]
+
+
+def test_an_edit_is_seen_by_the_next_fusion_of_one_process(tmp_path: Path) -> None:
+    name = toys.write_module(tmp_path, toys.SOURCE.replace("{bonus}", "1"))
+    compiled = toys.Compiled(name)
+    quotes = []
+    for bonus in (1, 2):
+        toys.write_module(tmp_path, toys.SOURCE.replace("{bonus}", str(bonus)), name)
+        fused = fuse([("toy", compiled)])
+        with toys.market(fused, compiled, [toys.pool(0, 1, 2)], [toys.row(10**12, 10**12)]) as market:
+            quotes.append(market.quote(0, 0, 1, 1000))
+    assert quotes == [997, 998]
+
+
+@pytest.mark.parametrize("module", ["fused", "detectors"])
+def test_importing_the_fused_functions_before_fusion_says_what_to_do(tmp_path: Path, module: str) -> None:
+    done = in_fresh_process(f"import tallyio.market.{module}", tmp_path)
+    assert done.returncode == 1
+    assert f"tallyio.market.{module} does not exist before the enabled plugins are fused" in done.stderr
+    assert ConfigError.__name__ in done.stderr
