@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "why": "Say what became of a run's opportunities, and what stopped them.",
     "topology": "Draw this machine and where everything runs.",
     "doctor": "Grade the settings of this machine that cost speed.",
+    "bench": "Measure what the installed plugins promise.",
 }
 GROUPS: Final = {"plugins": "List and check installed plugins."}
 

@@ -1,0 +1,171 @@
+"""Measure: every script of this folder and every plugin's contract, in one table.
+
+    python perf/run.py [NAME ...] [--rigorous] [--list]
+
+A name is a script here (`startup` for bench_startup.py), a plugin, or one of its benchmarks; none
+means everything. Results are also written to perf/results/<name>.json, with the machine they
+were measured on. Exit code 1 if a promise is not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from tallyio.bench.judge import refused
+from tallyio.bench.records import Figure, Job, Surroundings, Verdict
+from tallyio.bench.run import Progress, run_jobs
+from tallyio.bench.script import EFFORTS
+from tallyio.bench.select import group, known_names, select
+from tallyio.bench.show import show_progress, table_of
+from tallyio.bench.surroundings import look_around
+from tallyio.hooks.catalog import Catalog
+from tallyio.hooks.contract import Bench
+from tallyio.hooks.settings import unknown_name
+from tallyio.model.errors import TallyError
+
+HERE: Final = Path(__file__).resolve().parent
+RESULTS: Final = HERE / "results"
+WIDTH: Final = 120
+"""Columns of the table where no terminal says how many."""
+
+PROMISES: Final = {
+    "startup": (
+        Bench(name="startup.help", script="bench_startup.py", reference="startup.cyclopts", max_ratio=3.0),
+        Bench(name="startup.help", script="bench_startup.py", reference="startup.python", max_ratio=60.0),
+    )
+}
+"""Scripts here that are pyperf programs, and what the core promises with them."""
+
+FIGURES: Final = ("demo",)
+"""Scripts here that print a JSON list of figures with --json; all others print text."""
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """What one run measured."""
+
+    verdicts: list[Verdict] = []
+    figures: dict[str, list[Figure]] = {}
+    texts: dict[str, str] = {}
+    """What scripts printed, by name."""
+    failed: list[str] = []
+    """Scripts that ended with an error and without a result, in words."""
+
+    @property
+    def all_kept(self) -> bool:
+        """Whether everything was measured and no promise was broken."""
+        figures = (figure for each in self.figures.values() for figure in each)
+        kept = all(verdict.state == "kept" for verdict in self.verdicts)
+        return kept and not self.failed and all(figure.state != "broken" for figure in figures)
+
+
+def scripts() -> dict[str, Path]:
+    """Return the scripts of this folder by name."""
+    return {path.stem.removeprefix("bench_"): path for path in sorted(HERE.glob("bench_*.py"))}
+
+
+def plan(names: Sequence[str]) -> tuple[list[str], list[Job], list[Verdict]]:
+    """Return the scripts to run by name, the jobs of contracts, and the plugins that cannot be read.
+
+    Raises: ConfigError: a name that is none of them, with "did you mean".
+    """
+    here, installed = scripts(), Catalog.scan().all()
+    known = {*here, *known_names(installed)}
+    for name in names:
+        if name not in known:
+            raise unknown_name("script, plugin or benchmark", name, known, where="perf")
+    ours = [name for name in here if not names or name in names]
+    others = [name for name in names if name not in here]
+    jobs, faults = select(installed, others) if others or not names else ([], [])
+    core = [job for name in ours for job in group(f"perf {name}", HERE, PROMISES.get(name, ()))]
+    return [name for name in ours if name not in PROMISES], [*core, *jobs], [refused(each) for each in faults]
+
+
+def run_scripts(names: Iterable[str], found: Found, progress: Progress) -> None:
+    """Run the scripts that are not pyperf programs and keep what they print."""
+    chosen = list(names)
+    for done, name in enumerate(chosen):
+        progress(f"perf {name}", done, len(chosen))
+        command = [sys.executable, str(scripts()[name]), *(["--json"] if name in FIGURES else [])]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
+        if name in FIGURES and ran.stdout.startswith("["):
+            found.figures[name] = msgspec.json.decode(ran.stdout, type=list[Figure])
+        elif ran.returncode:
+            found.failed.append(f"{scripts()[name].name} ended with exit code {ran.returncode}")
+        else:
+            found.texts[name] = ran.stdout
+
+
+def save(found: Found, around: Surroundings, effort: str) -> None:
+    """Write one file per script or plugin, so that a run of some leaves the results of others."""
+    RESULTS.mkdir(exist_ok=True)
+    # What one machine measured is no baseline for another: it stays out of the repository.
+    (RESULTS / ".gitignore").write_text("*\n", encoding="utf-8")
+    by_subject = defaultdict[str, list[Verdict]](list)
+    for verdict in found.verdicts:
+        by_subject[verdict.subject.rpartition(" ")[2]].append(verdict)
+    parts: list[Mapping[str, object]] = [by_subject, found.figures, found.texts]
+    for kind, part in zip(("promises", "figures", "text"), parts, strict=True):
+        for name, content in part.items():
+            record = {"effort": effort, "surroundings": around, kind: content}
+            text = msgspec.json.format(msgspec.json.encode(record))
+            (RESULTS / f"{name}.json").write_bytes(text + b"\n")
+
+
+def measure(names: Sequence[str], effort: str) -> int:
+    """Measure what `names` choose, print it, write it; return the exit code. Raises: TallyError."""
+    plain, jobs, faults = plan(names)
+    around = look_around()
+    found = Found(verdicts=faults)
+    with show_progress(Console(stderr=True)) as progress:
+        found.verdicts += run_jobs(jobs, EFFORTS[effort], pus=around.pus, progress=progress)
+        run_scripts(plain, found, progress)
+    save(found, around, effort)
+    show(found, around)
+    return 0 if found.all_kept else 1
+
+
+def show(found: Found, around: Surroundings) -> None:
+    """Print everything for people."""
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    for name, text in found.texts.items():
+        out.print(f"{name}:\n{text}", markup=False)
+    out.print(table_of(found.verdicts, [each for figures in found.figures.values() for each in figures]))
+    out.print(
+        f"{around.model or 'this machine'}, topology {around.topology_hash}, {around.note}", markup=False
+    )
+    for fault in found.failed:
+        out.print(f"failed: {fault}", style="red", markup=False)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--rigorous", action="store_true", help="ten times as long, and surer")
+    parser.add_argument("--list", action="store_true", help="say what there is, measure nothing")
+    asked = parser.parse_args()
+    try:
+        if asked.list:
+            plain, jobs, _ = plan(asked.names)
+            promised = dict.fromkeys(each.name for job in jobs for each in job.promises)
+            print("\n".join([*plain, *promised]))
+            sys.exit(0)
+        sys.exit(measure(asked.names, "rigorous" if asked.rigorous else "fast"))
+    except TallyError as error:
+        print(f"perf: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

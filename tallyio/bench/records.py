@@ -1,0 +1,116 @@
+"""What a benchmark run is asked, and what it found.
+
+Layer: bench. All records are frozen; times are seconds per operation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tallyio.hooks.contract import Bench
+
+State = Literal["kept", "broken", "failed"]
+"""Of a promise. failed: it could not be measured, and `fault` says why."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One script to run, and the promises that its measurements decide."""
+
+    subject: str
+    """Who promises: "protocol NAME" for a plugin."""
+    script: Path
+    promises: tuple[Bench, ...]
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that should be measured and cannot be, known before anything runs."""
+
+    subject: str
+    fault: str
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """A middle value, and the range that nine of ten values lie in."""
+
+    median: float
+    low: float
+    """The 5th percentile."""
+    high: float
+    """The 95th percentile."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One promise and what became of it. Without a measurement, the spreads are None."""
+
+    subject: str
+    name: str
+    state: State
+    reference: str | None = None
+    max_ratio: float | None = None
+    ratio: Spread | None = None
+    """Time over the reference's time, in the same run."""
+    seconds: Spread | None = None
+    reference_seconds: Spread | None = None
+    samples: int = 0
+    """Values measured of `name`; each is a mean over many loops."""
+    fault: str | None = None
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """One number of a whole run, beside a reference of the same run or a budget, if it has one.
+
+    A budget is absolute, so it belongs to one named hardware profile; elsewhere it is not judged.
+    """
+
+    name: str
+    value: float
+    unit: str
+    reference: str | None = None
+    reference_value: float | None = None
+    """In the same unit, above zero."""
+    budget: float | None = None
+    """The value promised on this machine's profile; None where nothing is promised."""
+
+    @property
+    def ratio(self) -> float | None:
+        """The value over the reference's."""
+        return self.value / self.reference_value if self.reference_value else None
+
+    @property
+    def state(self) -> Literal["kept", "broken", "shown"]:
+        """Whether the budget is kept; shown: there is none."""
+        if self.budget is None:
+            return "shown"
+        return "kept" if self.value <= self.budget else "broken"
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a result was measured: without this, figures of two machines cannot be told apart."""
+
+    python: str
+    pyperf: str
+    model: str
+    """The vendor's name of the chip, "" where unknown."""
+    topology_hash: str | None
+    """None where the machine could not be read; then nothing is pinned and `note` says why."""
+    pus: tuple[int, ...]
+    """The PUs that the measured processes are bound to; empty: the OS chooses."""
+    placement: dict[str, object] | None
+    """As `tallyio topology --json` prints it."""
+    note: str
+
+
+class BenchReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of `tallyio bench`."""
+
+    effort: str
+    surroundings: Surroundings
+    promises: tuple[Verdict, ...]
+
+    @property
+    def all_kept(self) -> bool:
+        """Whether every promise was measured and kept."""
+        return all(verdict.state == "kept" for verdict in self.promises)

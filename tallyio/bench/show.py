@@ -1,0 +1,101 @@
+"""Benchmarks for people: how far a run is, and its results as a table.
+
+Layer: bench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Column, Table
+from rich.text import Text
+
+from tallyio.bench.records import Figure, Spread, Verdict
+from tallyio.bench.run import Progress
+
+_STYLES: Final = {"kept": "green", "broken": "bold red", "failed": "red", "shown": "dim"}
+_WHOLE: Final = 1_000
+"""From here on, a figure is shown without decimals."""
+_UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+
+@contextmanager
+def show_progress(console: Console) -> Iterator[Progress]:
+    """Give a `Progress`: a bar on a terminal, one line per script anywhere else."""
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("")
+
+        def show(what: str, done: int, total: int) -> None:
+            bars.update(task, description=what, completed=done, total=total)
+
+        yield show
+
+
+def table_of(verdicts: Iterable[Verdict], figures: Iterable[Figure] = ()) -> Table:
+    """Return the results as a table, one row per promise and per figure."""
+    # Folded, because a name that is cut short cannot be asked for again.
+    heads = ("benchmark", "measured", "beside", "ratio", "promised", "")
+    table = Table(*(Column(head, overflow="fold") for head in heads), box=None, pad_edge=False)
+    for verdict in verdicts:
+        table.add_row(*_cells(verdict))
+    for figure in figures:
+        table.add_row(*_figure_cells(figure))
+    return table
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a time with three digits and a unit that suits it."""
+    scale, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
+    return f"{seconds / scale:.3g} {unit}"
+
+
+def _lines(console: Console) -> Progress:
+    def show(what: str, done: int, total: int) -> None:
+        console.print(f"bench {done}/{total}: {what}", markup=False, highlight=False)
+
+    return show
+
+
+def _cells(verdict: Verdict) -> tuple[str | Text, ...]:
+    state = Text(verdict.state, style=_STYLES[verdict.state])
+    if verdict.seconds is None or verdict.reference_seconds is None or verdict.ratio is None:
+        return (verdict.name or verdict.subject, "", "", "", "", state.append(f": {verdict.fault}"))
+    return (
+        verdict.name,
+        seconds_text(verdict.seconds.median),
+        f"{verdict.reference} {seconds_text(verdict.reference_seconds.median)}",
+        _ratio_text(verdict.ratio),
+        f"<= {verdict.max_ratio:g}",
+        state,
+    )
+
+
+def _figure_cells(figure: Figure) -> tuple[str | Text, ...]:
+    ratio = figure.ratio
+    return (
+        figure.name,
+        f"{_digits(figure.value)} {figure.unit}",
+        f"{figure.reference} {_digits(figure.reference_value)} {figure.unit}"
+        if figure.reference_value
+        else "",
+        f"{ratio:.3g}" if ratio is not None else "",
+        f"<= {figure.budget:g} {figure.unit}" if figure.budget is not None else "",
+        Text(figure.state, style=_STYLES[figure.state]),
+    )
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= _WHOLE else f"{value:.3g}"
+
+
+def _ratio_text(ratio: Spread) -> str:
+    return f"{ratio.median:.3g} ({ratio.low:.3g} to {ratio.high:.3g})"

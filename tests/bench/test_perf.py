@@ -1,0 +1,88 @@
+"""The measuring scripts of `perf/`: what they choose, what they make of a run, what they write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perf import run
+from perf.bench_demo import figures
+from tallyio.bench.records import Figure, Surroundings, Verdict
+from tallyio.model.errors import ConfigError
+
+SUMMARY: dict[str, Any] = {
+    "placement": {"profile": "ci"},
+    "milestones_s": {"first_block": 2.0},
+    "detect_us": {"p50": 50.0, "p99": 200.0},
+    "stages_us": {
+        "signed": {"p50": 900.0, "p99": 1_000.0, "count": 3},
+        "bytes_in_to_signed": {"p50": 3_500.0, "p99": 4_000.0, "count": 3},
+    },
+    "rss_mb": 300.0,
+}
+AROUND = Surroundings(
+    python="CPython", pyperf="2", model="", topology_hash=None, pus=(), placement=None, note="not pinned"
+)
+
+
+def by_name(summary: dict[str, Any]) -> dict[str, Figure]:
+    return {each.name: each for each in figures(summary, {"demo.signed.p50": ("secp256k1", 20.0)})}
+
+
+def test_a_demo_becomes_figures_beside_their_references() -> None:
+    found = by_name(SUMMARY)
+    assert list(found) == [
+        "demo.start_to_first_block",
+        "demo.detect.p50",
+        "demo.detect.p99",
+        "demo.signed.p50",
+        "demo.signed.p99",
+        "demo.bytes_in_to_signed.p50",
+        "demo.bytes_in_to_signed.p99",
+        "demo.rss",
+    ]
+    assert (found["demo.signed.p50"].reference, found["demo.signed.p50"].ratio) == ("secp256k1", 45.0)
+
+
+def test_a_budget_is_judged_on_its_own_profile_only() -> None:
+    here = by_name(SUMMARY)
+    assert (here["demo.detect.p50"].state, here["demo.bytes_in_to_signed.p50"].state) == ("kept", "broken")
+    elsewhere = by_name(SUMMARY | {"placement": {"profile": "laptop"}})
+    assert {each.state for each in elsewhere.values()} == {"shown"}
+
+
+def test_a_name_chooses_a_script_or_a_contract() -> None:
+    assert run.plan(["demo"]) == (["demo"], [], [])
+    plain, (job,), faults = run.plan(["startup"])
+    assert (plain, job.script.name, faults) == ([], "bench_startup.py", [])
+    assert job.script.is_file()
+    everything, jobs, _ = run.plan([])
+    assert "demo" in everything
+    assert len(jobs) > 1
+
+
+def test_an_unknown_name_comes_with_did_you_mean() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean \"startup\""):
+        run.plan(["strtup"])
+
+
+def test_results_of_one_run_leave_those_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
+    verdict = Verdict(subject="protocol toy", name="toy.quote", state="failed", fault="it broke")
+    run.save(run.Found(verdicts=[verdict]), AROUND, "fast")
+    run.save(run.Found(figures={"demo": [Figure(name="demo.rss", value=1.0, unit="MiB")]}), AROUND, "fast")
+    toy = json.loads((tmp_path / "results" / "toy.json").read_text())
+    assert toy["promises"][0]["fault"] == "it broke"
+    assert toy["surroundings"]["note"] == "not pinned"
+    assert json.loads((tmp_path / "results" / "demo.json").read_text())["figures"][0]["value"] == 1.0
+    assert (tmp_path / "results" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_broken_budget_or_a_failed_script_is_not_kept() -> None:
+    over = Figure(name="demo.rss", value=2.0, unit="MiB", budget=1.0)
+    assert run.Found().all_kept
+    assert not run.Found(figures={"demo": [over]}).all_kept
+    assert not run.Found(failed=["bench_rings.py ended with exit code 1"]).all_kept

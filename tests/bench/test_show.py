@@ -1,0 +1,73 @@
+"""What people see: progress on the way, a table at the end."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tallyio.bench.records import Figure, Spread, Verdict
+from tallyio.bench.show import seconds_text, show_progress, table_of
+
+
+def test_without_a_terminal_progress_is_one_line_a_script() -> None:
+    text = io.StringIO()
+    with show_progress(Console(file=text)) as progress:
+        progress("protocol toy: bench.py", 0, 1)
+        progress("done", 1, 1)
+    assert text.getvalue().splitlines() == ["bench 0/1: protocol toy: bench.py", "bench 1/1: done"]
+
+
+def test_on_a_terminal_progress_is_a_bar() -> None:
+    text = io.StringIO()
+    with show_progress(Console(file=text, force_terminal=True, width=100)) as progress:
+        progress("protocol toy: bench.py", 1, 2)
+    assert "1/2" in text.getvalue()
+    assert "protocol toy: bench.py" in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2.0, "2 s"), (0.0031, "3.1 ms"), (4.25e-6, "4.25 us"), (12.3e-9, "12.3 ns"), (5e-11, "0.05 ns")],
+)
+def test_a_time_has_the_unit_that_suits_it(seconds: float, text: str) -> None:
+    assert seconds_text(seconds) == text
+
+
+def test_a_row_shows_time_reference_ratio_promise_and_verdict() -> None:
+    def flat(value: float) -> Spread:
+        return Spread(median=value, low=value, high=value)
+
+    kept = Verdict(
+        subject="protocol toy",
+        name="toy.quote",
+        state="kept",
+        reference="toy.plain",
+        max_ratio=0.5,
+        ratio=flat(0.25),
+        seconds=flat(1e-6),
+        reference_seconds=flat(4e-6),
+    )
+    failed = Verdict(subject="protocol other", name="", state="failed", fault="has no contract.toml")
+    text = io.StringIO()
+    Console(file=text, width=200).print(table_of([kept, failed]))
+    _, first, second = (" ".join(line.split()) for line in text.getvalue().splitlines())
+    assert first == "toy.quote 1 us toy.plain 4 us 0.25 (0.25 to 0.25) <= 0.5 kept"
+    assert second == "protocol other failed: has no contract.toml"
+
+
+def test_a_figure_is_judged_by_its_budget_and_shown_beside_its_reference() -> None:
+    figures = [
+        Figure(name="demo.signed.p50", value=1_234.5, unit="us", reference="secp256k1", reference_value=20.0),
+        Figure(name="demo.detect.p50", value=51.26, unit="us", budget=100.0),
+        Figure(name="demo.rss", value=101.0, unit="MiB", budget=100.0),
+    ]
+    text = io.StringIO()
+    Console(file=text, width=200).print(table_of([], figures))
+    rows = [" ".join(line.split()) for line in text.getvalue().splitlines()[1:]]
+    assert rows == [
+        "demo.signed.p50 1,234 us secp256k1 20 us 61.7 shown",
+        "demo.detect.p50 51.3 us <= 100 us kept",
+        "demo.rss 101 MiB <= 100 MiB broken",
+    ]
