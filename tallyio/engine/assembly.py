@@ -31,7 +31,7 @@ from tallyio.hooks.interfaces import ChainClient, ExchangeProtocol, Limits, Sign
 from tallyio.kernel.bridge import spin_budget
 from tallyio.kernel.placement import Placement
 from tallyio.kernel.supervisor import Supervisor
-from tallyio.kernel.supervisor_policy import Service
+from tallyio.kernel.supervisor_policy import Service, ServiceFailed
 from tallyio.kernel.threads import PinError
 from tallyio.ledger.ledger import Ledger, open_ledger
 from tallyio.ledger.records import Mode
@@ -338,7 +338,22 @@ async def _serving(engine: Engine, notices: Notices) -> AsyncIterator[None]:
             Service(name="engine", run=engine.run, after=("notices",)),
         ]
     )
-    async with trio.open_nursery() as nursery:
-        await supervisor.start(nursery)
-        yield
-        await supervisor.stop()
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            await supervisor.start(nursery)
+            yield
+            await supervisor.stop()
+    except BaseExceptionGroup as group:
+        failure = _only(group)
+    if failure is not None:
+        raise failure
+
+
+def _only(error: BaseException) -> BaseException:
+    """Return what failed, out of the groups that nurseries put around a single failure."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, ServiceFailed) and error.__cause__ is not None:
+        return _only(error.__cause__)
+    return error

@@ -10,7 +10,7 @@ import msgspec
 from tallyio.engine.config import Config, Instance
 from tallyio.hooks.host import PluginHost
 from tallyio.hooks.interfaces import Chain, ExchangeProtocol, Notifier, Signer, Strategy
-from tallyio.model.errors import UnsafeRefused
+from tallyio.model.errors import ConfigError, PluginError, UnsafeRefused
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,15 @@ def build(config: Config, host: PluginHost, *, live: bool) -> Built:
     """
     if live:
         _check_live(config)
+    try:
+        return _build(config, host, live=live)
+    except PluginError:
+        raise
+    except ConfigError as error:
+        raise ConfigError(f"{config.source}: {error.message}", way_out=error.way_out) from None
+
+
+def _build(config: Config, host: PluginHost, *, live: bool) -> Built:
     signer = config.signer if live else None
     return Built(
         chain=host.chain(config.chain.plugin, config.chain.settings),

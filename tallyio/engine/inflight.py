@@ -28,6 +28,8 @@ class Sent(msgspec.Struct, kw_only=True):
     predicted: int
     simulated: int
     path: str
+    found_in: int
+    """Number of the block whose state it was priced on."""
     deadline_block: int
     trace: Trace | None
     """None once its times were counted, and for a transaction taken over from an earlier run."""

@@ -66,7 +66,7 @@ class Outcomes:
             self._heads.popitem(last=False)
         try:
             for block, landed in (await self._included(head)).items():
-                await self._settle(self._heads.get(block), landed)
+                await self._settle(self._heads.get(block), landed, now=head)
         finally:
             self._tell_halt()
 
@@ -95,17 +95,26 @@ class Outcomes:
             # else: its block is not ours yet; the next event brings it, or a rollback
         return found
 
-    async def _settle(self, head: Head | None, landed: list[Landed]) -> None:
+    async def _settle(self, head: Head | None, landed: list[Landed], *, now: Head) -> None:
         """Settle what one block holds; all that the node has to say is asked first.
 
         `head` is None for a block before this run, of which only the receipts are known.
         """
         gains = [(sent.token, self._gain(sent, receipt)) for sent, receipt in landed]
-        fault = head and await contradiction(self._chain, head, gains, account=self._account)
+        fault = head and await self._contradiction(head, gains, now)
         for (sent, receipt), (_, gain) in zip(landed, gains, strict=True):
             await self._landed(sent, receipt, gain)
         if fault is not None:
             self._desk.halt(f"the books do not balance: {fault}")
+
+    async def _contradiction(self, head: Head, gains: list[tuple[Address, int]], now: Head) -> str | None:
+        try:
+            return await contradiction(self._chain, head, gains, account=self._account)
+        except ChainError as error:
+            # A node that was away answers later; one that has dropped the state never will.
+            if now.number - head.number < self._settle_blocks:
+                raise
+            return f"the node does not tell the balances at block {head.number}: {error}"
 
     def _gain(self, sent: Sent, receipt: Receipt) -> int:
         return realised(receipt, token=sent.token, account=self._account) if receipt.status else 0
@@ -152,10 +161,14 @@ class Outcomes:
         self._tell("info", f"opportunity {sent.opportunity} landed", self._report.recent[-1])
 
     async def _send_again(self, sent: Sent, head: Head) -> None:
-        """Send the same bytes once more when no block took them; their deadline makes them harmless."""
+        """Send the same bytes once more when a block came without them: the node may have lost them.
+
+        After its deadline a transaction can only revert, but its nonce has to be used: then it is
+        sent again now and then.
+        """
         # A receipt may lag a block behind, so the verdict comes one block after the deadline.
         late = head.number - sent.deadline_block - 1
-        if late < 0 or late % self._settle_blocks:
+        if head.number <= sent.found_in or (late > 0 and late % self._settle_blocks):
             return
         if late == 0 and sent.reorged:
             await self._die(sent, Gate.REORGED, "the block that held it left the chain, and no other took it")

@@ -210,6 +210,7 @@ class Pipeline:
             predicted=opportunity.profit,
             simulated=candidate.simulation.profit,
             path=candidate.path,
+            found_in=opportunity.block_number,
             deadline_block=opportunity.block_number + self._terms.inclusion_blocks,
             trace=candidate.trace,
         )

@@ -67,6 +67,7 @@ async def _sent(intent: Intent, signer: SignerClient, ledger: Ledger) -> Sent:
         predicted=intent.predicted,
         simulated=intent.predicted,
         path="(from an earlier run)",
+        found_in=0,
         deadline_block=intent.deadline_block,
         trace=None,
     )

@@ -84,7 +84,7 @@ FOUND: Final = np.dtype(
     [
         ("leg_count", "i8"),
         ("token", "i8"),  # token id that the cycle starts and ends with
-        ("gas", "i8"),
+        ("gas", "i8"),  # of the whole transaction, as estimated
         ("net", "f8"),  # profit after gas, in wei of the native currency
         ("pool", "i8", MAX_LEGS),
         ("token_in", "i8", MAX_LEGS),  # position in the pool's own order

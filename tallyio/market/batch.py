@@ -30,7 +30,8 @@ LOG: Final = np.dtype(
 
 TOPIC_BYTES: Final = 32
 TOPIC_SLOTS: Final = 3
-DATA_OFFSET: Final = LOG.itemsize + TOPIC_SLOTS * TOPIC_BYTES
+_TOPICS_SIZE: Final = TOPIC_SLOTS * TOPIC_BYTES
+DATA_OFFSET: Final = LOG.itemsize + _TOPICS_SIZE
 _HEADER: Final = struct.Struct("<4q")
 
 Routes = Mapping[Address, tuple[int, Mapping[bytes, int]]]
@@ -66,7 +67,9 @@ def pack_logs(logs: Iterable[Log], known: Routes) -> Batch:
 
 
 def _record(log: Log, pool: int, event: int) -> bytes:
-    topics = b"".join(log.topics[1:]).ljust(TOPIC_SLOTS * TOPIC_BYTES, b"\0")
-    data = log.data.ljust(-(-len(log.data) // 8) * 8, b"\0")
-    size = DATA_OFFSET + len(data)
-    return _HEADER.pack(pool, event, len(log.data), size) + topics + data
+    data = log.data
+    padding = -len(data) % 8
+    # Exactly so many bytes whatever the node said: compiled code believes the layout.
+    topics = b"".join(log.topics[1:])[:_TOPICS_SIZE].ljust(_TOPICS_SIZE, b"\0")
+    header = _HEADER.pack(pool, event, len(data), DATA_OFFSET + len(data) + padding)
+    return b"".join((header, topics, data, bytes(padding)))

@@ -4,21 +4,22 @@ Layer: market. `fuse` checks every plugin's functions, writes two small modules 
 directory, and registers them as `tallyio.market.fused` and `tallyio.market.detectors`. What loops
 over pools imports those, so the compiler sees through the dispatch into each plugin.
 
-The directory is named by a hash over the sources of the core and of every package that takes part,
-so an edit anywhere gives a new directory and never stale code. Modules with compiled functions
-are imported afresh under it, whatever was imported before.
+The directory is named by a hash over the sources of the core, of every package that takes part, and
+of the two modules, so an edit anywhere, or plugins enabled in another order, give a new directory
+and never stale code. Modules with compiled functions are imported afresh under it, whatever was
+imported before.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import importlib
 import importlib.util
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple, Protocol, cast
@@ -36,6 +37,7 @@ Progress = Callable[[int, int, str], None]
 FUSED: Final = "tallyio.market.fused"
 DETECTORS: Final = "tallyio.market.detectors"
 
+_DIGEST_LENGTH: Final = 16
 _LOOK_AT_ABI: Final = "tallyio.market.abi states what a plugin's module defines"
 
 
@@ -113,23 +115,25 @@ def fuse(
     of another signature, or does not compile.
     """
     files = {path for plugin in (*protocols, *strategies) for path in _package_files(*plugin)}
-    directory = use_cache(sorted({*files, *sources}))
+    texts = {
+        FUSED: fused_source([compiled.module for _, compiled in protocols]),
+        DETECTORS: detectors_source([compiled.module for _, compiled in strategies]),
+    }
+    paths, directory = _place(texts, sorted({*files, *sources}))
     _forget(files)
     steps = _Steps(len(protocols) * len(PROTOCOL_EXPORTS) + len(strategies), progress)
     for plugin in protocols:
         _check(*plugin, PROTOCOL_EXPORTS, steps)
-    fused_text = fused_source([compiled.module for _, compiled in protocols])
-    _publish(FUSED, fused_text, directory)
+    _register(FUSED, paths[FUSED])
     for plugin in strategies:
         _built_on_fusion.add(plugin[1].module)
         _check(*plugin, (STRATEGY_EXPORT,), steps)
-    detectors_text = detectors_source([compiled.module for _, compiled in strategies])
-    _publish(DETECTORS, detectors_text, directory)
+    _register(DETECTORS, paths[DETECTORS])
     return Fused(
         protocols=tuple(name for name, _ in protocols),
         strategies=tuple(name for name, _ in strategies),
         directory=directory,
-        source=f"{fused_text}\n\n{detectors_text}",
+        source="\n\n".join(texts.values()),
     )
 
 
@@ -207,6 +211,10 @@ def _forget(files: Iterable[Path]) -> None:
         file = getattr(module, "__file__", None)
         if name in _built_on_fusion or (file in known and _defines_hot(module)):
             del sys.modules[name]
+            # `from package import module` looks at the package first.
+            parent, _, own = name.rpartition(".")
+            if parent in sys.modules:
+                vars(sys.modules[parent]).pop(own, None)
     _built_on_fusion.clear()
 
 
@@ -265,9 +273,22 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {useful[0]}" if useful else type(error).__name__
 
 
-def _publish(name: str, text: str, directory: Path) -> None:
-    path = directory / f"{name.rpartition('.')[2]}_of_plugins.py"
-    _write_if_new(path, text)
+def _place(texts: Mapping[str, str], sources: Sequence[Path]) -> tuple[dict[str, Path], Path]:
+    """Write the modules and select the directory for machine code; return their files and that.
+
+    The same sources give other modules when plugins are enabled in another order or number, and what
+    is built on those must not meet. So the text counts like any source.
+    """
+    folder = use_cache(sources)
+    paths = {}
+    for name, text in texts.items():
+        digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
+        paths[name] = folder / f"{name.rpartition('.')[2]}_{digest}.py"
+        _write_once(paths[name], text)
+    return paths, use_cache([*sources, *paths.values()])
+
+
+def _register(name: str, path: Path) -> None:
     spec = cast("Any", importlib.util.spec_from_file_location(name, path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -278,12 +299,11 @@ def _publish(name: str, text: str, directory: Path) -> None:
             warm(function)
 
 
-def _write_if_new(path: Path, text: str) -> None:
-    # The compiled code is kept by the file's time stamp: an equal file is left as it is. Other
+def _write_once(path: Path, text: str) -> None:
+    # The compiled code is kept by the file's time stamp: a file that is there is left as it is. Other
     # processes may start at the same moment, so the file appears whole or not at all.
-    with contextlib.suppress(FileNotFoundError):
-        if path.read_text(encoding="utf-8") == text:
-            return
+    if path.exists():
+        return
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

@@ -7,6 +7,7 @@ thread-safe. While a lane works on `state`, nobody else may call its methods.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Self
 
@@ -20,7 +21,7 @@ from tallyio.market.price_plan import PriceMemory
 from tallyio.market.shape import Holding, Shape
 from tallyio.model.chain import Block
 from tallyio.model.errors import EnvironmentFault, PluginError
-from tallyio.model.units import Address, Hash, checksum, hex_text
+from tallyio.model.units import HASH_BYTES, Address, Hash, checksum, hex_text
 from tallyio.native.memory import Region
 
 MIN_WINDOW: Final = 64
@@ -28,6 +29,7 @@ DEFAULT_WINDOW: Final = 128
 DEFAULT_JOURNAL_BYTES: Final = 256 << 20
 """Untouched pages cost nothing, so this is an upper bound, not a cost."""
 _LINE: Final = 64
+_BLOCK: Final = struct.Struct("<32s32s3qd")
 
 
 class UndoLost(EnvironmentFault):
@@ -102,7 +104,10 @@ class Market:
         self.prices: Final = PriceMemory(self.shape, native, self._array)
         self._fill_state()
         self._routes = routes(self.shape)
-        self._block = self._array(layout.BLOCK, 1)
+        self._block_bytes = self._array("u1", layout.BLOCK.itemsize)
+        self._block_address = _address(self._block_bytes)
+        self._hash = self._array("u1", HASH_BYTES)
+        self._hash_address = _address(self._hash)
         self._scratch = self._array("u1", max(map(_row_size, holdings), default=0) + _LINE)
         self._logs = Region(1)
 
@@ -158,15 +163,12 @@ class Market:
 
         Valid until the next call.
         """
-        packed = pack_logs(block.logs, self._routes)
-        record = self._block[0]
-        record["hash"] = np.frombuffer(block.head.hash, "i8")
-        record["parent"] = np.frombuffer(block.head.parent_hash, "i8")
-        record["number"] = block.head.number
-        record["logs"] = self._hold(packed)
-        record["log_count"] = packed.count
-        record["gas_price_wei"] = gas_price_wei
-        return _address(self._block)
+        packed, head = pack_logs(block.logs, self._routes), block.head
+        where = self._hold(packed)
+        # The fields of a BLOCK record in order.
+        words = _BLOCK.pack(head.hash, head.parent_hash, head.number, where, packed.count, gas_price_wei)
+        self._block_bytes[: len(words)] = np.frombuffer(words, "u1")
+        return self._block_address
 
     def apply(self, block: Block, gas_price_wei: float = 0.0) -> int:
         """Apply a block that follows the head; return the number of dirty pools.
@@ -202,8 +204,8 @@ class Market:
 
     def hold_hash(self, block: Hash) -> int:
         """Return the address of a copy of `block`, valid until the next call."""
-        self._block[0]["parent"] = np.frombuffer(block, "i8")
-        return _address(self._block) + 8 * abi.word(layout.BLOCK, "parent")
+        self._hash[:] = np.frombuffer(block, "u1")
+        return self._hash_address
 
     def hold_row(self, pool: int, row: bytes) -> int:
         """Return the address of a copy of `row`, valid until the next call."""
@@ -299,7 +301,8 @@ class Market:
     def _hold(self, packed: Batch) -> int:
         if len(packed.data) > self._logs.size:
             self._logs = Region(1 << math.ceil(math.log2(len(packed.data))))
-        self._logs.view("u1", len(packed.data))[:] = np.frombuffer(packed.data, "u1")
+        if packed.data:
+            self._logs.view("u1", len(packed.data))[:] = np.frombuffer(packed.data, "u1")
         return self._logs.address
 
 

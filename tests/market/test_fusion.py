@@ -87,6 +87,24 @@ def test_two_protocols_answer_each_for_their_own_pools(tmp_path: Path) -> None:
         assert market.quote(1, 0, 1, AMOUNT) == plain + 7
 
 
+def test_what_is_built_on_a_fusion_never_meets_the_code_of_another(tmp_path: Path) -> None:
+    """The same sources in other numbers and orders: kinds change their meaning."""
+    first, second = toys.toy(tmp_path), toys.toy(tmp_path, bonus=7)
+    row = toys.row(10**12, 10**12)
+    for order in ((first, second), (second,), (second, first), (first, second, first)):
+        fused = fuse([(compiled.module, compiled) for compiled in order])
+        held = [
+            toys.holding(compiled, [toys.pool(kind, 1, 2)], [row], compiled.module)
+            for kind, compiled in enumerate(order)
+        ]
+        with Market(fused, held, toys.GENESIS) as market:
+            changes = [toys.event_log(toys.pool(kind, 1, 2), 0, 10**9, 10**9) for kind in range(len(order))]
+            market.apply(toys.block(toys.GENESIS, changes))
+            assert not market.waiting
+            quotes = [market.quote(kind, 0, 1, 1000) for kind in range(len(order))]
+            assert quotes == [996 + (7 if compiled == second else 0) for compiled in order]
+
+
 def test_protocols_in_another_order_are_refused(tmp_path: Path) -> None:
     first = toys.toy(tmp_path)
     fused = fuse([("first", first)])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tallyio.market.fusion import Fused
+from tallyio.market.fusion import Fused, fuse
 from tallyio.market.market import Head, Market, OutOfOrder, UndoLost
 from tallyio.market.shape import Shape
 from tallyio.model.chain import Block, Log
@@ -190,6 +190,28 @@ def test_a_journal_full_of_rows_forgets_its_oldest_blocks_first(toy: Toy) -> Non
         assert statistics.bytes_used <= statistics.bytes_all
         market.roll_back(market.head.hash)
         assert state_of(market) == states[-2]
+
+
+def test_rows_of_many_sizes_wrap_around_the_end_of_the_journal(toy: Toy) -> None:
+    wide = toys.Compiled(toy[1].module, row_bytes=320)
+    fused = fuse([("narrow", toy[1]), ("wide", wide)])
+    wide_rows = [row.ljust(320, b"w") for row in ROWS[3:]]
+    held = [
+        toys.holding(toy[1], POOLS[:3], ROWS[:3], "narrow"),
+        toys.holding(wide, POOLS[3:], wide_rows, "wide"),
+    ]
+    with Market(fused, held, toys.GENESIS, journal_bytes=1) as market:
+        for number in range(1, 60):
+            before = state_of(market)
+            pools = [(number + step) % 6 for step in range(number % 4)]
+            block = toys.block(market.head, [sync(pool, number, number) for pool in pools], number)
+            market.apply(block)
+            after = state_of(market)
+            assert not market.waiting
+            market.roll_back(block.head.hash)
+            assert state_of(market) == before
+            market.apply(block)
+            assert state_of(market) == after
 
 
 actions = st.lists(
