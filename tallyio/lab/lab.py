@@ -44,6 +44,15 @@ class LabBlock(msgspec.Struct, frozen=True, kw_only=True):
     swaps: tuple[Swap, ...]
 
 
+class Mined(msgspec.Struct, frozen=True, kw_only=True):
+    """A block that was mined and not looked at."""
+
+    number: int
+    swaps: tuple[Swap, ...]
+    sent: dict[str, Transaction]
+    """What it was to hold, by hash."""
+
+
 class Lab:
     """A running lab. `world` says what stands where."""
 
@@ -81,21 +90,34 @@ class Lab:
         `maxFeePerGas` comes first (so the node orders), and traders offer the base fee and a few wei.
         Raises: NodeGone: the node ended.
         """
+        return await self.confirm(await self.begin())
+
+    async def begin(self) -> Mined:
+        """Do the first half of `step`: the block is mined, and nothing more was asked of the node.
+
+        So whoever trades on the block has the node for himself; `confirm` before the next one.
+        """
         head = await self.head()
         number = int(head["number"], 16) + 1
         swaps = await self._backend.run(choose(self.world, seed=self.seed, number=number))
         burn = self._burn(block_rng(self.seed, -number), int(head["baseFeePerGas"], 16))
-        await self._backend.block((*transactions(self.world, swaps), burn))
-        return LabBlock(number=number, hash=block_hash((await self.head())["hash"]), swaps=swaps)
+        sent = await self._backend.send((*transactions(self.world, swaps), burn))
+        return Mined(number=await self._backend.mine_quietly(), swaps=swaps, sent=sent)
+
+    async def confirm(self, mined: Mined) -> LabBlock:
+        """Do the second half of `step`: look whether the traders' transactions did what they should."""
+        await self._backend.confirm(mined.sent, mined.number)
+        header = await self.rpc("eth_getBlockByNumber", hex(mined.number), False)
+        return LabBlock(number=mined.number, hash=block_hash(header["hash"]), swaps=mined.swaps)
 
     async def head(self) -> dict[str, Any]:
         """Return the header of the newest block, as the node gives it."""
         header: dict[str, Any] = await self.rpc("eth_getBlockByNumber", "latest", False)
         return header
 
-    async def mine(self) -> None:
-        """Mine a block of what waits in the node, without the traders."""
-        await self._backend.mine()
+    async def mine(self) -> int:
+        """Mine a block of what waits in the node, without the traders; return its number."""
+        return await self._backend.mine_quietly()
 
     async def reorg(self, depth: int) -> None:
         """Replace the newest `depth` blocks by empty ones; what was in them is gone."""

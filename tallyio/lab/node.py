@@ -5,6 +5,7 @@ Layer: lab. The node has to let the operator use any account and say when a bloc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tallyio.lab.rpc import Rpc
@@ -65,22 +66,40 @@ class NodeBackend:
 
         What does not fit into the block is dropped. Raises: Reverted: one failed that may not.
         """
+        sent = await self.send(transactions)
+        return await self.confirm(sent, await self.mine_quietly())
+
+    async def send(self, transactions: tuple[Transaction, ...]) -> dict[str, Transaction]:
+        """Send the transactions, to wait for a block; return them by hash."""
         base_fee_wei = await self._next_base_fee()
-        hashes = [await self._send(transaction, base_fee_wei) for transaction in transactions]
-        receipts = await self.mine()
+        return {await self._send(transaction, base_fee_wei): transaction for transaction in transactions}
+
+    async def confirm(self, sent: Mapping[str, Transaction], number: int) -> list[dict[str, Any]]:
+        """Return the receipts of block `number`, which was to hold `sent`, and drop what it left out.
+
+        Raises: Reverted: a transaction failed that may not.
+        """
+        receipts = await self._receipts(number)
         status = {receipt["transactionHash"]: receipt["status"] for receipt in receipts}
-        for sent, transaction in zip(hashes, transactions, strict=True):
-            if sent not in status:
-                await self.rpc.call("anvil_dropTransaction", sent)
-            if status.get(sent) != SUCCESS and not transaction.may_fail:
-                why = "reverted" if sent in status else "did not fit into its block"
-                raise Reverted(f"transaction {sent} to {hex_text(transaction.call.to)} {why}")
+        for hash_, transaction in sent.items():
+            if hash_ not in status:
+                await self.rpc.call("anvil_dropTransaction", hash_)
+            if status.get(hash_) != SUCCESS and not transaction.may_fail:
+                why = "reverted" if hash_ in status else "did not fit into its block"
+                raise Reverted(f"transaction {hash_} to {hex_text(transaction.call.to)} {why}")
         return receipts
 
     async def mine(self) -> list[dict[str, Any]]:
         """Mine one block of what was sent so far, and return its receipts."""
+        return await self._receipts(await self.mine_quietly())
+
+    async def mine_quietly(self) -> int:
+        """Mine one block of what was sent so far; return its number and ask nothing more of the node."""
         number = int(await self.rpc.call("eth_blockNumber"), 16) + 1
         await self.rpc.call("evm_mine", hex(GENESIS_TIMESTAMP + BLOCK_SECONDS * number))
+        return number
+
+    async def _receipts(self, number: int) -> list[dict[str, Any]]:
         receipts: list[dict[str, Any]] = await self.rpc.call("eth_getBlockReceipts", hex(number))
         return receipts
 
