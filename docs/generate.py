@@ -1,0 +1,400 @@
+"""Write the parts of the documentation that come from code: `make docs`, or with `--check` only compare.
+
+A page asks for a part between two comments, and keeps its own words around them:
+
+    <!-- generated: settings tallyio.engine.config:RunTable -->
+    <!-- end -->
+
+The first word names a function of `PARTS`, the others are its arguments.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import inspect
+import io
+import itertools
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+from typing import Any, Final, cast
+from unittest import mock
+
+import msgspec
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+HELP_COLUMNS: Final = 96
+_REGION: Final = re.compile(r"<!-- generated: (?P<ask>[^\n]*?) -->\n.*?<!-- end -->", re.DOTALL)
+
+Rows = Iterable[Sequence[str]]
+
+
+def pages() -> list[Path]:
+    """Return every page that may hold generated parts."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def render(text: str) -> str:
+    """Return the page `text` with its generated parts written anew."""
+
+    def fill(region: re.Match[str]) -> str:
+        name, *arguments = region["ask"].split()
+        return f"<!-- generated: {region['ask']} -->\n\n{PARTS[name](*arguments)}\n\n<!-- end -->"
+
+    return _REGION.sub(fill, text)
+
+
+def stale() -> list[Path]:
+    """Return the pages whose generated parts differ from what the code says now."""
+    return [page for page in pages() if render(_read(page)) != _read(page)]
+
+
+def main() -> int:
+    """Write, or with `--check` list, the pages that are not up to date."""
+    check = "--check" in sys.argv[1:]
+    found = stale()
+    for page in found:
+        sys.stdout.write(f"{page.relative_to(ROOT)} {'is stale: run make docs' if check else 'written'}\n")
+        if not check:
+            page.write_text(render(_read(page)), encoding="utf-8")
+    return int(check and bool(found))
+
+
+# --- commands
+
+
+def command(*words: str) -> str:
+    """Return what a command does and its real help text."""
+    said = _help(words)
+    about = dedent(inspect.getdoc(_function(words)) or "").split("\nArgs:")[0].strip()
+    return f"{about}\n\n```text\n{said}\n```"
+
+
+def _help(words: Sequence[str]) -> str:
+    from tallyio.cli import main as tallyio  # noqa: PLC0415 - only this part needs it
+
+    output = io.StringIO()
+    plain = {"COLUMNS": str(HELP_COLUMNS), "FORCE_COLOR": ""}
+    with mock.patch.dict(os.environ, plain), contextlib.redirect_stdout(output):
+        tallyio([*words, "--help"])
+    return "\n".join(line.rstrip() for line in output.getvalue().strip().splitlines())
+
+
+def _function(words: Sequence[str]) -> object:
+    module = importlib.import_module(f"tallyio.cli.{words[0]}")
+    name = words[-1]
+    return getattr(module, name, None) or getattr(module, f"{name}_")
+
+
+# --- records: settings, ABI, enumerations
+
+
+def settings(place: str) -> str:
+    """Return the keys of a configuration table as a table: key, type, default, meaning."""
+    module, kind = _find(place)
+    said = _attribute_docs(module, kind.__name__)
+    fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]  # a Struct's has fields
+    rows = [
+        (f"`{field.encode_name}`", _words(field.type), _default(field), said.get(field.name, ""))
+        for field in fields
+    ]
+    return _table(("key", "type", "default", "meaning"), rows)
+
+
+def members(place: str) -> str:
+    """Return an enumeration as a table: value and meaning."""
+    module, kind = _find(place)
+    said = _attribute_docs(module, kind.__name__)
+    return _table(("value", "meaning"), [(f"`{each.value}`", said.get(each.name, "")) for each in kind])
+
+
+def record(place: str) -> str:
+    """Return a numpy record of the ABI as a table: offset, field, type, meaning."""
+    module, kind = _find(place)
+    comments = dict(re.findall(r'\("(\w+)", [^#\n]*\),  # (.*)', inspect.getsource(module)))
+    rows = [
+        (str(offset), f"`{name}`", f"`{_element(dtype)}`", comments.get(name, ""))
+        for name, (dtype, offset, *_) in kind.fields.items()
+    ]
+    return _table(("byte", "field", "type", "meaning"), rows) + f"\n\n{kind.itemsize} bytes in all."
+
+
+def signatures(place: str) -> str:
+    """Return the constants of a module whose names end in `_SIGNATURE`."""
+    module = importlib.import_module(place)
+    found = {name: value for name, value in vars(module).items() if name.endswith("_SIGNATURE")}
+    rows = [
+        (f"`{name.removesuffix('_SIGNATURE').lower()}`", f"`{name}`", f"`{value}`")
+        for name, value in found.items()
+    ]
+    return _table(("function", "constant", "signature"), rows)
+
+
+def docstring(place: str) -> str:
+    """Return a module's own description."""
+    return f"```text\n{inspect.getdoc(importlib.import_module(place))}\n```"
+
+
+def constant(place: str, language: str) -> str:
+    """Return a text constant of a module."""
+    _, value = _find(place)
+    return f"```{language}\n{value.strip()}\n```"
+
+
+def _element(dtype: Any) -> str:
+    shape = " x ".join(map(str, dtype.shape))
+    return f"{dtype.base.name} x {shape}" if shape else dtype.name
+
+
+_PLAIN: Final = {"Str": "text", "Bool": "true or false", "Struct": "table"}
+_BOUNDS: Final = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
+
+
+def _words(kind: Any) -> str:
+    """Return in words what a value of a TOML file must be."""
+    name = type(kind).__name__.removesuffix("Type")
+    match name:
+        case "Int" | "Float":
+            limits = ((sign, getattr(kind, key)) for key, sign in _BOUNDS)
+            bounds = ", ".join(f"{sign} {_number(limit)}" for sign, limit in limits if limit is not None)
+            said = f"{'integer' if name == 'Int' else 'number'} {bounds}".strip()
+        case "Literal":
+            said = " \\| ".join(f'`"{value}"`' for value in kind.values)
+        case "VarTuple":
+            said = f"list of {_words(kind.item_type)}s"
+        case "Union":
+            said = _words(next(each for each in kind.types if type(each).__name__ != "NoneType"))
+        case _:
+            said = _PLAIN[name]
+    return said
+
+
+def _number(value: float) -> str:
+    return f"{value:_}" if isinstance(value, int) else f"{value:g}"
+
+
+def _default(field: Any) -> str:
+    if field.default is msgspec.NODEFAULT:
+        made = field.default_factory
+        return "required" if made is msgspec.NODEFAULT else f"`{json.dumps(made())}`"
+    if field.default is None:
+        return "none"
+    return f"`{_number(field.default) if type(field.default) is int else json.dumps(field.default)}`"
+
+
+@cache
+def _class_body(source: str, name: str) -> list[ast.stmt]:
+    tree = ast.parse(source)
+    return next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+
+
+def _attribute_docs(module: ModuleType, name: str) -> dict[str, str]:
+    """Return the texts that stand below the attributes of a class; Python itself forgets them."""
+    body = _class_body(inspect.getsource(module), name)
+    said = {}
+    for node, after in itertools.pairwise(body):
+        target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
+        if isinstance(target, ast.Name) and isinstance(after, ast.Expr):
+            said[target.id] = " ".join(ast.literal_eval(after.value).split())
+    return said
+
+
+# --- hooks and the types behind them
+
+
+def hooks(place: str) -> str:
+    """Return every hook of a module of specifications, with a heading each."""
+    module = importlib.import_module(place)
+    return "\n\n".join(
+        f"### `{name}`\n\n```python\n{_header(_parsed(function))}\n```\n\n{inspect.getdoc(function)}"
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and hasattr(function, f"{module.PROJECT}_spec")
+    )
+
+
+def interfaces(place: str, *names: str) -> str:
+    """Return the named classes of a module: description, attributes and methods."""
+    module = importlib.import_module(place)
+    return "\n\n".join(_interface(module, name) for name in names)
+
+
+def _parsed(function: Callable[..., object]) -> ast.FunctionDef:
+    return cast("ast.FunctionDef", ast.parse(inspect.getsource(function)).body[0])
+
+
+def _interface(module: ModuleType, name: str) -> str:
+    kind = getattr(module, name)
+    bases = [base.__name__ for base in kind.__bases__ if base.__module__ == module.__name__]
+    also = f" Everything of `{bases[0]}`, and:" if bases else ""
+    parts = [f"### `{name}`", f"{inspect.getdoc(kind)}{also}"]
+    said = _attribute_docs(module, name)
+    body = _class_body(inspect.getsource(module), name)
+    for node in body:
+        if isinstance(node, ast.AnnAssign):
+            field = ast.unparse(node.target)
+            parts.append(f"- `{field}: {ast.unparse(node.annotation)}` {said.get(field, '')}".rstrip())
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            parts.append(_method(node))
+    return "\n\n".join(parts)
+
+
+def _method(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    is_property = any(ast.unparse(each) == "property" for each in node.decorator_list)
+    head = f"{node.name}: {ast.unparse(node.returns)}" if is_property and node.returns else _header(node)
+    text = "\n\n".join(" ".join(part.split()) for part in (ast.get_docstring(node) or "").split("\n\n"))
+    return f"```python\n{head}\n```\n\n{text}"
+
+
+def _header(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+    arguments = ast.unparse(node.args).removeprefix("self").removeprefix(", ")
+    arguments = re.sub(r"(?<=\S)=(?=\S)", " = ", arguments)
+    line = f"{word} {node.name}({arguments}){returns}: ..."
+    if len(line) <= HELP_COLUMNS:
+        return line
+    inside = "\n".join(f"    {argument}," for argument in re.split(r", (?=\w+:|\*,)", arguments))
+    return f"{word} {node.name}(\n{inside.replace('    *,,', '    *,')}\n){returns}: ..."
+
+
+# --- lists over the repository
+
+
+def plugins() -> str:
+    """Return the plugins of the repository as a table."""
+    rows = [
+        (each["kind"], f"`{each['name']}`", each["state"], each["summary"].replace("|", "\\|"))
+        for each in _contracts()
+    ]
+    return _table(("kind", "name", "state", "what it is"), rows)
+
+
+def promises() -> str:
+    """Return the benchmark contracts of all plugins as a table."""
+    rows = [
+        (f"`{bench['name']}`", f"`{bench['reference']}`", f"{bench['max_ratio']:g}")
+        for each in _contracts()
+        for bench in each["bench"]
+    ]
+    return _table(("benchmark", "reference in the same run", "time ratio at most"), rows)
+
+
+def presets(path: str) -> str:
+    """Return a table of well-known deployments: name, facts, chains."""
+    table = tomllib.loads(_read(ROOT / path))
+    rows = [
+        (f"`{name}`", _fee(facts), facts.get("callback", ""), ", ".join(sorted(facts["factories"], key=int)))
+        for name, facts in table.items()
+    ]
+    return _table(("preset", "fee", "flash callback", "chain ids with a known factory"), rows)
+
+
+def profiles() -> str:
+    """Return the shipped hardware profiles as a table."""
+    rows = []
+    for path in sorted((ROOT / "hardware_profiles").glob("*/profile.toml")):
+        table = tomllib.loads(_read(path))
+        least = ", ".join(f"{key} {value}" for key, value in table["fits"].items())
+        rows.append((f"`{path.parent.name}`", least, table["summary"]))
+    return _table(("profile", "least machine", "what it is for"), rows)
+
+
+def errors() -> str:
+    """Return every expected error with its exit code, from the sources."""
+    found = sorted(set(_errors()))
+    rows = [(str(code), f"`{name}`", meaning) for code, name, meaning in found if name != "error"]
+    return _table(("exit code", "name in `--json`", "meaning"), rows)
+
+
+def _errors() -> Iterator[tuple[int, str, str]]:
+    classes = {node.name: node for path in (ROOT / "tallyio").rglob("*.py") for node in _classes(path)}
+
+    def look_up(name: str, key: str) -> Any:
+        node = classes.get(name)
+        if node is None:
+            return None
+        own = [ast.literal_eval(value) for target, value in _assignments(node) if target == key]
+        return own[0] if own else next((look_up(ast.unparse(base), key) for base in node.bases), None)
+
+    for name, node in classes.items():
+        code = look_up(name, "exit_code")
+        if code is not None and any(target == "code" for target, _ in _assignments(node)):
+            yield (
+                code,
+                look_up(name, "code"),
+                " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split()),
+            )
+
+
+def _classes(path: Path) -> list[ast.ClassDef]:
+    return [node for node in ast.parse(_read(path)).body if isinstance(node, ast.ClassDef)]
+
+
+def _assignments(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+    for each in node.body:
+        if isinstance(each, ast.AnnAssign) and each.value:
+            yield ast.unparse(each.target), each.value
+        elif isinstance(each, ast.Assign):
+            yield ast.unparse(each.targets[0]), each.value
+
+
+def _contracts() -> list[dict[str, Any]]:
+    from tallyio.hooks.contract import KINDS  # noqa: PLC0415 - only this part needs it
+
+    found = [tomllib.loads(_read(path)) for path in ROOT.glob("plugins/*/*/*/contract.toml")]
+    return sorted(found, key=lambda each: (KINDS.index(each["kind"]), each["name"]))
+
+
+def _fee(facts: dict[str, Any]) -> str:
+    if "fee_numerator" not in facts:
+        return "of each pool"
+    share = 1 - facts["fee_numerator"] / facts["fee_denominator"]
+    return f"{100 * share:.2f} %"
+
+
+def _find(place: str) -> tuple[ModuleType, Any]:
+    module, _, name = place.partition(":")
+    loaded = importlib.import_module(module)
+    return loaded, getattr(loaded, name)
+
+
+def _table(head: Sequence[str], rows: Rows) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+PARTS: Final[dict[str, Callable[..., str]]] = {
+    part.__name__: part
+    for part in (
+        command,
+        constant,
+        docstring,
+        errors,
+        hooks,
+        interfaces,
+        members,
+        plugins,
+        presets,
+        profiles,
+        promises,
+        record,
+        settings,
+        signatures,
+    )
+}
+
+if __name__ == "__main__":
+    raise SystemExit(main())

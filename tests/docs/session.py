@@ -1,0 +1,161 @@
+"""Run the commands of a page, in order, in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cyclopts import App
+
+from tallyio.cli import COMMANDS, GROUPS
+from tallyio.lab.fetch import ensure_fetched
+from tests.docs.pages import ROOT, Step
+from tests.docs.shown import agrees
+
+PROGRAMS: Final = {
+    "python": [sys.executable],
+    "tallyio": [str(Path(sys.executable).with_name("tallyio"))],
+}
+TIMEOUT_S: Final = 240
+READY: Final = "ready:"
+OTHERS: Final = {"pip"}
+"""Programs that pages name and tests never start."""
+
+
+class Demo(msgspec.Struct, frozen=True, kw_only=True):
+    """A demo that ran once for all pages that show one."""
+
+    folder: Path
+    printed: str
+
+
+def start(words: Sequence[str], folder: Path, **more: str) -> subprocess.Popen[str]:
+    """Start a program in `folder`, its output and errors in one stream."""
+    return subprocess.Popen(
+        [*PROGRAMS[words[0]], *words[1:]],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "80", "FORCE_COLOR": "", **more},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def printed_by(words: Sequence[str], folder: Path, **more: str) -> str:
+    """Return what a command prints. It must succeed."""
+    with start(words, folder, **more) as process:
+        printed, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, f"{shlex.join(words)} ended with {process.returncode}:\n{printed}"
+    return printed
+
+
+class Session:
+    """What the steps of one page share: the folder, and what goes on behind them."""
+
+    def __init__(self, folder: Path, demos: Mapping[bool, Demo], **environment: str) -> None:
+        """`demos` are by whether they print JSON."""
+        self._folder = folder
+        self._demos = demos
+        self._environment = environment
+        self._behind: list[subprocess.Popen[str]] = []
+
+    def take(self, step: Step) -> None:
+        """Run a step, or only parse it, and compare what it prints with what the page shows."""
+        words = shlex.split(step.command)
+        if words[0] == "make":
+            words = _made(words)
+        if words[0] == "tallyio":
+            parse(words[1:])
+        elif not step.is_run:
+            assert words[0] in OTHERS | {"make"}, f"{step.where}: what is {step.command}?"
+        if not step.is_run or words[0] == "make":
+            return
+        if step.is_behind:
+            self._start_behind(words)
+        else:
+            self._compare(step, self._printed(words))
+
+    def close(self) -> None:
+        """End what goes on behind, by its own id."""
+        for process in self._behind:
+            process.terminate()
+            process.communicate(timeout=TIMEOUT_S)
+
+    def _printed(self, words: list[str]) -> str:
+        if words[:2] == ["tallyio", "demo"]:
+            demo = self._demos["--json" in words]
+            shutil.copytree(demo.folder, self._folder, dirs_exist_ok=True)
+            return demo.printed
+        return printed_by(words, self._folder, **self._environment)
+
+    def _compare(self, step: Step, printed: str) -> None:
+        assert not step.shown or agrees(step.shown, printed), (
+            f"{step.where} shows for `{step.command}`:\n{step.shown}\nbut it printed:\n{printed}"
+        )
+
+    def _start_behind(self, words: list[str]) -> None:
+        process = start(words, self._folder, **self._environment)
+        self._behind.append(process)
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said.startswith(READY), said
+
+
+@contextmanager
+def session(folder: Path, demos: Mapping[bool, Demo], **environment: str) -> Iterator[Session]:
+    """Yield a session, and end at its exit what it started."""
+    made = Session(folder, demos, **environment)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def parse(words: Sequence[str]) -> None:
+    """Let the command line read `words` and do nothing. Raises: CycloptsError: it would refuse them."""
+    app = App(name="tallyio", result_action="return_value")
+    for name in COMMANDS:
+        app.command(f"tallyio.cli.{name}:{name}", name=name)
+    for name in GROUPS:
+        app.command(f"tallyio.cli.{name}:app", name=name)
+    app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def _made(words: list[str]) -> list[str]:
+    """Return what `make` would run last, or the words themselves where that is not our command line."""
+    dry = ["make", "--dry-run", "--always-make", *words[1:]]
+    lines = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    program, _, arguments = lines[-1].partition(" ")
+    return ["tallyio", *shlex.split(arguments)] if program.endswith("/tallyio") else words
+
+
+def install(folder: Path) -> dict[str, str]:
+    """Write what an installer would write for the project in `folder`; return the environment to use it in.
+
+    Its compiled code goes into the folder too, and the lab's files come from the common cache.
+    """
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    groups = [
+        f"[{group}]\n" + "".join(f"{name} = {module}\n" for name, module in entries.items())
+        for group, entries in project["entry-points"].items()
+    ]
+    (info / "entry_points.txt").write_text("\n".join(groups))
+    cache = folder / "cache"
+    cache.mkdir(mode=0o700)
+    (cache / "lab").symlink_to(ensure_fetched().parent)
+    return {"PYTHONPATH": str(folder), "TALLYIO_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
