@@ -19,10 +19,14 @@ COMMANDS: Final = {
     "init": "Write a configuration to start from.",
     "why": "Say what became of a run's opportunities, and what stopped them.",
     "topology": "Draw this machine and where everything runs.",
+    "executor": "Print what deploys the contract that trades for you.",
     "doctor": "Grade the settings of this machine that cost speed.",
     "bench": "Measure what the installed plugins promise.",
 }
-GROUPS: Final = {"plugins": "List and check installed plugins."}
+GROUPS: Final = {
+    "keys": "Make the key of a configuration's signer.",
+    "plugins": "List and check installed plugins.",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
