@@ -194,6 +194,14 @@ class Mirror:
         return Outcome(success=False, output=b"", gas_used=result.gas_used, reason=reason)
 
 
+def code_after(init_code: bytes, deployer: Address) -> bytes:
+    """Return the code that `init_code` leaves behind when `deployer` runs it on an empty chain."""
+    evm = _pyrevm().EVM()
+    made: str = evm.deploy(hex_text(deployer), init_code)
+    code: bytes = bytes(evm.get_code(made))
+    return code
+
+
 def _halt(reason: str) -> str:
     return "" if reason in _BEYOND else f"the EVM halted: {reason}"
 

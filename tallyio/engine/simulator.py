@@ -22,7 +22,7 @@ from itertools import takewhile
 import trio
 
 from tallyio.engine.mirror import Mirror, Outcome
-from tallyio.hooks.interfaces import ChainClient
+from tallyio.hooks.interfaces import NOTHING, ChainClient, Pretended
 from tallyio.model.chain import Block, BlockEvent, Head, Rollback
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call, Plan, Simulation
@@ -41,10 +41,19 @@ class Simulator:
     """Simulates plans on the state of the newest block. Several tasks may use it; they queue."""
 
     def __init__(
-        self, chain: ChainClient, *, block_seconds: int = BLOCK_SECONDS, max_gas: int = MAX_GAS
+        self,
+        chain: ChainClient,
+        *,
+        block_seconds: int = BLOCK_SECONDS,
+        max_gas: int = MAX_GAS,
+        pretend: Pretended = NOTHING,
     ) -> None:
-        """Raises: MissingExtraError: the EVM is not installed."""
+        """`pretend` is code that the chain lacks, such as that of an executor not deployed yet.
+
+        Raises: MissingExtraError: the EVM is not installed.
+        """
         self._chain = chain
+        self._pretend = pretend
         self._mirror = Mirror(chain_id=chain.chain_id, block_seconds=block_seconds)
         self._max_gas = max_gas
         self._read: set[str] = set()
@@ -120,7 +129,7 @@ class Simulator:
 
     async def _ask_node(self, plan: Plan, block: Hash) -> Simulation:
         """Return the node's answer, for plans that need an EVM newer than ours."""
-        [output] = await self._chain.call([plan.call], block=block, sender=plan.sender)
+        [output] = await self._chain.call([plan.call], block=block, sender=plan.sender, pretend=self._pretend)
         if output is None:
             return _failed(block, "the node says that it reverts, and no contract says why")
         # The executor returns its gain. How much gas it took was not said, but never more than this.
@@ -128,7 +137,8 @@ class Simulator:
         return Simulation(block_hash=block, success=True, profit=profit, gas_used=self._max_gas)
 
     async def _read_state(self, call: Call, sender: Address, block: Hash) -> None:
-        self._mirror.fill(await self._chain.prestate(call, sender=sender, block=block))
+        state = await self._chain.prestate(call, sender=sender, block=block, pretend=self._pretend)
+        self._mirror.fill(state)
 
     async def _advance(self, block: Block) -> None:
         known = self._mirror.known

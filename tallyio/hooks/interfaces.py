@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 import msgspec
 
@@ -33,6 +34,11 @@ Settings = Mapping[str, object]
 `tallyio.hooks.settings.parse_settings`, which names file, table and key in its errors."""
 
 
+Pretended = Mapping[Address, bytes]
+"""Code to take for that of an account, whatever the chain has there."""
+
+NOTHING: Final[Pretended] = MappingProxyType({})
+
 # --- chain -----------------------------------------------------------------------------------
 
 
@@ -51,9 +57,17 @@ class ChainReader(Protocol):
         """Return the latest head."""
 
     async def call(
-        self, calls: Sequence[Call], *, block: Hash | None = None, sender: Address | None = None
+        self,
+        calls: Sequence[Call],
+        *,
+        block: Hash | None = None,
+        sender: Address | None = None,
+        pretend: Pretended = NOTHING,
     ) -> list[bytes | None]:
-        """Return each call's return data in order, or None where it reverted; few round trips."""
+        """Return each call's return data in order, or None where it reverted; few round trips.
+
+        `pretend` gives code to accounts that have none on the chain, or another one.
+        """
 
     async def logs(self, query: LogFilter) -> list[Log]:
         """Return the logs that `query` selects, in chain order; wide ranges are split."""
@@ -70,8 +84,13 @@ class ChainClient(ChainReader, Protocol):
         over it raises `ChainError`.
         """
 
-    async def prestate(self, call: Call, *, sender: Address, block: Hash) -> StateSlice:
-        """Return everything that `call` reads at `block`: accounts, code and slots before the call."""
+    async def prestate(
+        self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
+    ) -> StateSlice:
+        """Return everything that `call` reads at `block`: accounts, code and slots before the call.
+
+        `pretend` gives code to accounts that have none on the chain, or another one.
+        """
 
     async def state_after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
         """Return, as of `block`, the slots named in `known` of every account that may have changed.
@@ -264,6 +283,7 @@ class Notifier(Protocol):
 
 
 __all__ = [
+    "NOTHING",
     "AccountState",
     "Chain",
     "ChainClient",
@@ -275,6 +295,7 @@ __all__ = [
     "MarketShape",
     "Notice",
     "Notifier",
+    "Pretended",
     "Settings",
     "Signer",
     "SignerClient",

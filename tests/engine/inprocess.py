@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pyrevm
 
-from tallyio.hooks.interfaces import ChainClient
+from tallyio.hooks.interfaces import NOTHING, ChainClient, Pretended
 from tallyio.lab.world import CHAIN_ID, OPERATOR
 from tallyio.model.chain import AccountState, Block, StateSlice
 from tallyio.model.errors import ChainError
@@ -48,10 +48,16 @@ class InProcessChain:
         return CHAIN_ID
 
     async def call(
-        self, calls: Sequence[Call], *, block: Hash | None = None, sender: Address | None = None
+        self,
+        calls: Sequence[Call],
+        *,
+        block: Hash | None = None,
+        sender: Address | None = None,
+        pretend: Pretended = NOTHING,
     ) -> list[bytes | None]:
         """See `ChainReader.call`."""
         self._ask("call")
+        assert not pretend
         assert block == self.practice.head.hash
         outputs: list[bytes | None] = []
         for call in calls:
@@ -59,9 +65,12 @@ class InProcessChain:
                 outputs.append(output)
         return outputs
 
-    async def prestate(self, call: Call, *, sender: Address, block: Hash) -> StateSlice:
+    async def prestate(
+        self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
+    ) -> StateSlice:
         """See `ChainClient.prestate`."""
         self._ask("prestate")
+        assert not pretend
         assert block == self.practice.head.hash
         with self._after(call, sender):
             accounts = touched(self._evm).before

@@ -10,6 +10,7 @@ import pytest
 from tallyio_chain_evm.chain import EvmChain
 
 from tallyio.engine.executor import deployment
+from tallyio.engine.mirror import code_after
 from tallyio.engine.simulator import Simulator
 from tallyio.hooks.interfaces import ChainClient
 from tallyio.lab import Lab, Transaction, open_lab
@@ -137,3 +138,21 @@ async def test_the_tip_reaches_the_builder_on_the_chain(monkeypatch: pytest.Monk
         await twin.send(plan.call, OWNER)
         assert await twin.client.balance(miner) - before >= 12_345
         assert await twin.client.balance(plan.call.to) == 0
+
+
+async def test_an_executor_that_is_not_deployed_yet_is_judged_by_the_code_it_would_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with twins(monkeypatch) as twin:
+        ghost = Address(b"\x99" * 20)
+        pretend = {ghost: code_after(deployment(OWNER), OWNER)}
+        simulator = Simulator(twin.client, pretend=pretend)
+        opportunity = twin.practice.opportunity(CYCLES["V2 to V3"])
+        plan: Plan = twin.practice.plan(opportunity, executor=ghost)
+        head = await twin.client.head()
+        simulation = await simulator.simulate(plan, head)
+        assert (simulation.success, simulation.profit) == (True, opportunity.profit)
+        real = await twin.simulator.simulate(twin.practice.plan(opportunity), head)
+        assert (real.success, real.profit) == (True, opportunity.profit)
+        said = await twin.client.call([plan.call], block=head.hash, sender=OWNER, pretend=pretend)
+        assert [int.from_bytes(output or b"") for output in said] == [opportunity.profit]

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from tallyio.hooks.interfaces import NOTHING, Pretended
 from tallyio.model.chain import Block, Fees, Head, Log, LogFilter, Receipt, StateSlice
 from tallyio.model.execution import Call, SignedTransaction
 from tallyio.model.units import Address, Hash, Wei
@@ -52,10 +53,15 @@ class EvmClient:
         return (await self._link.ask(requests.latest_head())).value
 
     async def call(
-        self, calls: Sequence[Call], *, block: Hash | None = None, sender: Address | None = None
+        self,
+        calls: Sequence[Call],
+        *,
+        block: Hash | None = None,
+        sender: Address | None = None,
+        pretend: Pretended = NOTHING,
     ) -> list[bytes | None]:
         """Return each call's return data, or None where it reverted; one batch, in order."""
-        return await reads.call(self._link, calls, block=block, sender=sender)
+        return await reads.call(self._link, calls, block=block, sender=sender, pretend=pretend)
 
     async def logs(self, query: LogFilter) -> list[Log]:
         """Return the logs that `query` selects, in chain order; wide ranges are split."""
@@ -67,9 +73,11 @@ class EvmClient:
         self._feeds.append(feed)
         return feed
 
-    async def prestate(self, call: Call, *, sender: Address, block: Hash) -> StateSlice:
+    async def prestate(
+        self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
+    ) -> StateSlice:
         """Return everything that `call` reads at `block`, as values before the call."""
-        return await self._state.prestate(call, sender=sender, block=block)
+        return await self._state.prestate(call, sender=sender, block=block, pretend=pretend)
 
     async def state_after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
         """Return the slots in `known` of every account with an event in `block`, as of `block`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tallyio.hooks.interfaces import NOTHING, Pretended
 from tallyio.model.chain import Log, LogFilter
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash
@@ -33,10 +34,16 @@ _TOO_FAST = re.compile(
 
 
 async def call(
-    link: Link, calls: Sequence[Call], *, block: Hash | None, sender: Address | None
+    link: Link,
+    calls: Sequence[Call],
+    *,
+    block: Hash | None,
+    sender: Address | None,
+    pretend: Pretended = NOTHING,
 ) -> list[bytes | None]:
     """Return what each call returns, None where it reverted. Raises: ChainError: anything else failed."""
-    answers = await link.ask_all([requests.call(each, sender=sender, block=block) for each in calls])
+    asked = [requests.call(each, sender=sender, block=block, pretend=pretend) for each in calls]
+    answers = await link.ask_all(asked)
     return [_returned(answer) for answer in answers]
 
 

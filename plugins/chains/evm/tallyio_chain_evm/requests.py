@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tallyio.hooks.interfaces import NOTHING, Pretended
 from tallyio.model.chain import Head, Log, LogFilter, Receipt
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash, hex_text
@@ -73,9 +74,18 @@ def logs_of_range(query: LogFilter, first: int, last: int) -> Request[tuple[Log,
     return Request("eth_getLogs", [selection], decode.read_logs)
 
 
-def call(inner: Call, *, sender: Address | None, block: Hash | None) -> Request[bytes]:
+def call(
+    inner: Call, *, sender: Address | None, block: Hash | None, pretend: Pretended = NOTHING
+) -> Request[bytes]:
     """Ask what a call returns."""
-    return Request("eth_call", [transaction_object(inner, sender), at(block)], decode.read_data)
+    params = [transaction_object(inner, sender), at(block), *overrides(pretend)]
+    return Request("eth_call", params, decode.read_data)
+
+
+def overrides(pretend: Pretended) -> list[dict[str, dict[str, str]]]:
+    """Return the state override object for `pretend` as a list of one, or none where nothing is pretended."""
+    texts = {hex_text(account): {"code": hex_text(code)} for account, code in pretend.items()}
+    return [texts] if texts else []
 
 
 def nonce(account: Address, block: Hash | None = None) -> Request[int]:

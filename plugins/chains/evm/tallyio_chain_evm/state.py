@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from tallyio.hooks.interfaces import NOTHING, Pretended
 from tallyio.model.chain import AccountState, Block, StateSlice
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash, Wei, hex_text
@@ -55,16 +56,18 @@ class StateReader:
         self._has_debug = True
         self._has_storage_values = True
 
-    async def prestate(self, call: Call, *, sender: Address, block: Hash) -> StateSlice:
+    async def prestate(
+        self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
+    ) -> StateSlice:
         """Return everything that `call` reads at `block`: balance, nonce, code and slots, all known."""
         if self._has_debug:
             try:
-                return (await self._link.ask(_trace_call(call, sender, block))).value
+                return (await self._link.ask(_trace_call(call, sender, block, pretend))).value
             except RpcError as fault:
                 if not _is_unsupported(fault):
                     raise
                 self._has_debug = False
-        return await self._by_access_list(call, sender, block)
+        return await self._by_access_list(call, sender, block, pretend)
 
     async def after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
         """Return the `known` slots of every account with an event in `block`, as of `block`.
@@ -104,8 +107,10 @@ class StateReader:
             way_out="use a node with the debug API, or read the state of each call anew",
         )
 
-    async def _by_access_list(self, call: Call, sender: Address, block: Hash) -> StateSlice:
-        touched = (await self._link.ask(_access_list(call, sender, block))).value
+    async def _by_access_list(
+        self, call: Call, sender: Address, block: Hash, pretend: Pretended
+    ) -> StateSlice:
+        touched = (await self._link.ask(_access_list(call, sender, block, pretend))).value
         # An access list leaves out whoever is warm anyway.
         for account in (sender, call.to):
             touched.setdefault(account, [])
@@ -117,7 +122,7 @@ class StateReader:
             found[account] = AccountState(
                 balance_wei=Wei(next(numbers)),
                 nonce=next(numbers),
-                code=code,
+                code=pretend.get(account, code),
                 storage={slot: next(numbers) for slot in slots},
             )
         return found
@@ -221,11 +226,12 @@ def _read_access_list(raw: msgspec.Raw) -> AccessList:
     }
 
 
-def _trace_call(call: Call, sender: Address, block: Hash) -> Request[StateSlice]:
+def _trace_call(call: Call, sender: Address, block: Hash, pretend: Pretended) -> Request[StateSlice]:
+    options: dict[str, object] = {"tracer": "prestateTracer"}
+    for overrides in requests.overrides(pretend):
+        options["stateOverrides"] = overrides
     transaction = requests.transaction_object(call, sender)
-    return Request(
-        "debug_traceCall", [transaction, requests.at(block), {"tracer": "prestateTracer"}], _read_prestate
-    )
+    return Request("debug_traceCall", [transaction, requests.at(block), options], _read_prestate)
 
 
 def _trace_block(block: Hash) -> Request[StateSlice]:
@@ -233,9 +239,13 @@ def _trace_block(block: Hash) -> Request[StateSlice]:
     return Request("debug_traceBlockByHash", [hex_text(block), options], _read_block_trace)
 
 
-def _access_list(call: Call, sender: Address, block: Hash) -> Request[AccessList]:
-    transaction = requests.transaction_object(call, sender)
-    return Request("eth_createAccessList", [transaction, requests.at(block)], _read_access_list)
+def _access_list(call: Call, sender: Address, block: Hash, pretend: Pretended) -> Request[AccessList]:
+    params = [
+        requests.transaction_object(call, sender),
+        requests.at(block),
+        *requests.overrides(pretend),
+    ]
+    return Request("eth_createAccessList", params, _read_access_list)
 
 
 def _is_unsupported(fault: RpcError) -> bool:

@@ -219,3 +219,15 @@ async def test_many_slots_are_asked_for_in_several_questions(autojump_clock: Moc
         assert state[A].storage == {slot: slot * 3 for slot in range(1_000)}
         assert state[B].storage == {slot: slot * 3 for slot in range(2_000)}
         assert node.asked.count("eth_getStorageValues") == 3
+
+
+async def test_pretended_code_goes_with_the_question(autojump_clock: MockClock) -> None:
+    def answer(request: dict[str, Json]) -> str | None:
+        options = request["params"][2]
+        assert options == {"tracer": "prestateTracer", "stateOverrides": {key(B): {"code": "0x60"}}}
+        return result({key(B): {"balance": "0x0", "code": "0x60"}})(request)
+
+    async with open_fake() as (node, client):
+        node.always("debug_traceCall", answer)
+        state = await client.prestate(CALL, sender=A, block=BLOCK, pretend={B: b"\x60"})
+        assert state[B].code == b"\x60"
