@@ -61,6 +61,8 @@ def _report(words: Sequence[str], error: BaseException) -> int:
     from tallyio.model.errors import TallyError, root_of  # noqa: PLC0415 - only failures need it
 
     known = root_of(error, TallyError)
+    if isinstance(error, BaseExceptionGroup) and error.split((TallyError, KeyboardInterrupt))[1] is not None:
+        raise error  # a bug does not hide behind what it caused
     if known is None:
         if root_of(error, KeyboardInterrupt) is not None:
             return INTERRUPTED

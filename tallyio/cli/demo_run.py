@@ -17,21 +17,21 @@ from rich.console import Console
 from tallyio.cli.live import plain_teller, show
 from tallyio.cli.output import console as output
 from tallyio.cli.output import print_json
-from tallyio.cli.session import Seat, log_to, peak_rss_mb, settle_process, take_seat
+from tallyio.cli.session import Seat, compiling, log_to, milestones, peak_rss_mb, settle_process, take_seat
 from tallyio.engine.assembly import open_engine
 from tallyio.engine.config import Config, parse_config
 from tallyio.engine.engine import Engine
 from tallyio.engine.executor import deployment
 from tallyio.engine.report import Report
-from tallyio.engine.settlement import call_balance
 from tallyio.engine.tokens import decimal_text
 from tallyio.engine.trace import TO_SIGNED
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
 from tallyio.kernel.resources import data_path
-from tallyio.lab.lab import Lab, open_lab
 from tallyio.lab.progress import show_progress
-from tallyio.model.units import Address, checksum, hex_text
+from tallyio.lab.remote import RemoteLab, open_remote_lab
+from tallyio.model.erc20 import balance_of
+from tallyio.model.units import ZERO_ADDRESS, Address, checksum, hex_text
 
 GAS_MONEY: Final = 10**18 * 100
 SETTLING_BLOCKS: Final = 8
@@ -58,26 +58,28 @@ async def run_demo(wishes: Wishes) -> int:
     seat = take_seat(wishes.profile)
     tell(f"machine: {seat.machine.name}; {seat.why}")
     with show_progress(screen) as progress, tempfile.TemporaryDirectory(prefix="tallyio-demo-") as keys:
-        async with open_lab(seed=wishes.seed, progress=progress) as lab:
+        async with open_remote_lab(seed=wishes.seed, progress=progress) as lab:
             tell(f"chain: a node of your own at {lab.url}, {len(lab.world.pools)} pools, id {lab.chain_id}")
             host = PluginHost(Catalog.scan())
             config = await _configure(lab, host, Path(keys), wishes)
-            before = await _balances(lab, config.account)
-            async with open_engine(config, host, live=True, seat=seat.placement, tell=tell) as engine:
+            account = config.account or ZERO_ADDRESS
+            before = await _balances(lab, account)
+            async with open_engine(
+                config, host, live=True, seat=seat.placement, tell=tell, progress=compiling(progress, screen)
+            ) as engine:
                 settle_process(seat)
                 await _trade(lab, engine, seat, screen, wishes.blocks)
-            moved = await _moved(lab, config.account, before)
+            moved = await _moved(lab, account, before)
     return _finish(wishes, seat, lab, engine.report, moved)
 
 
-async def _configure(lab: Lab, host: PluginHost, keys: Path, wishes: Wishes) -> Config:
+async def _configure(lab: RemoteLab, host: PluginHost, keys: Path, wishes: Wishes) -> Config:
     """Make the account, fund it, deploy its executor, and fill the demo's configuration."""
     source = data_path("examples") / "demo" / "tallyio.toml"
     text = source.read_text(encoding="utf-8")
     facts = {**lab.world.variables, "keys": str(keys), "data_dir": str(wishes.data_dir)}
-    nobody = checksum(Address(bytes(20)))
     draft = parse_config(
-        Template(text).substitute(facts, executor=nobody, account=nobody), source=str(source), folder=keys
+        Template(text).substitute(facts, executor="", account=""), source=str(source), folder=keys
     )
     assert draft.signer is not None  # noqa: S101 - the file names one
     account = await host.signer(draft.signer.plugin, draft.signer.settings).create()
@@ -87,7 +89,7 @@ async def _configure(lab: Lab, host: PluginHost, keys: Path, wishes: Wishes) -> 
     return parse_config(Template(text).substitute(facts), source=str(source), folder=keys)
 
 
-async def _trade(lab: Lab, engine: Engine, seat: Seat, screen: Console, blocks: int) -> None:
+async def _trade(lab: RemoteLab, engine: Engine, seat: Seat, screen: Console, blocks: int) -> None:
     async with trio.open_nursery() as nursery:
 
         async def watch() -> None:
@@ -95,22 +97,20 @@ async def _trade(lab: Lab, engine: Engine, seat: Seat, screen: Console, blocks: 
 
         nursery.start_soon(watch)
         for _ in range(blocks):
-            block = await lab.step()
-            await engine.wait_decided(block.number)
+            await engine.wait_decided(await lab.step())
         for _ in range(SETTLING_BLOCKS):
             if not engine.under_way:
                 break
-            await lab.mine()
-            await engine.wait_decided(int((await lab.head())["number"], 16))
+            await engine.wait_decided(await lab.mine())
         nursery.cancel_scope.cancel()
 
 
-async def _balances(lab: Lab, account: Address) -> Balances:
+async def _balances(lab: RemoteLab, account: Address) -> Balances:
     tokens = [token.address for token in lab.world.tokens.values()]
-    return {token: int.from_bytes(await lab.call(call_balance(token, account))) for token in tokens}
+    return {token: int.from_bytes(await lab.call(balance_of(token, account))) for token in tokens}
 
 
-async def _moved(lab: Lab, account: Address, before: Balances) -> Balances:
+async def _moved(lab: RemoteLab, account: Address, before: Balances) -> Balances:
     after = await _balances(lab, account)
     return {token: after[token] - before[token] for token in before if after[token] != before[token]}
 
@@ -122,7 +122,7 @@ def is_exact(report: Report, moved: Balances) -> bool:
     return each and sums == moved
 
 
-def summary(wishes: Wishes, seat: Seat, lab: Lab, report: Report, moved: Balances) -> dict[str, object]:
+def summary(wishes: Wishes, seat: Seat, lab: RemoteLab, report: Report, moved: Balances) -> dict[str, object]:
     """Return the run as the JSON object of `--json`; amounts are exact decimal text."""
     return {
         "seed": wishes.seed,
@@ -138,6 +138,7 @@ def summary(wishes: Wishes, seat: Seat, lab: Lab, report: Report, moved: Balance
         "trades": [_trade_facts(report, index) for index in range(report.landed)],
         "stages_us": report.times.summary_us(),
         "detect_us": report.detect_summary_us(),
+        "milestones_s": milestones(report),
         "placement": seat.placement.to_json(),
         "rss_mb": peak_rss_mb(),
     }
@@ -157,7 +158,7 @@ def _trade_facts(report: Report, index: int) -> dict[str, object]:
     }
 
 
-def _finish(wishes: Wishes, seat: Seat, lab: Lab, report: Report, moved: Balances) -> int:
+def _finish(wishes: Wishes, seat: Seat, lab: RemoteLab, report: Report, moved: Balances) -> int:
     exact = is_exact(report, moved)
     if wishes.json:
         print_json(summary(wishes, seat, lab, report, moved))

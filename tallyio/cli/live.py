@@ -54,7 +54,7 @@ def screen(report: Report, machine: RenderableType, blocks: int | None) -> Rende
 def counts(report: Report, blocks: int | None) -> Table:
     """Return the run's counts and profit as a table."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    goal = f" of {blocks}" if blocks else ""
+    goal = f" of {blocks}" if blocks and report.blocks <= blocks else ""  # more: the last trades settle
     head = f"#{report.head.number}" if report.head else "none yet"
     table.add_row("blocks", f"{report.blocks}{goal}, head {head}")
     table.add_row(
@@ -80,11 +80,11 @@ def stages(report: Report) -> Table:
 
 async def _lines(report: Report, console: Console, blocks: int | None) -> None:
     said = 0
-    goal = f"/{blocks}" if blocks else ""
     while True:
         await trio.sleep(REFRESH_S)
         if report.blocks >= said + PLAIN_EVERY:
             said = report.blocks
+            goal = f"/{blocks}" if blocks and said <= blocks else ""
             console.print(
                 f"block {said}{goal}: {report.found} found, {report.landed} landed",
                 markup=False,

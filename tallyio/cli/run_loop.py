@@ -13,10 +13,11 @@ import trio
 from tallyio.cli.live import plain_teller, show
 from tallyio.cli.output import console as output
 from tallyio.cli.output import print_json
-from tallyio.cli.session import Seat, log_to, peak_rss_mb, settle_process, take_seat
+from tallyio.cli.session import Seat, compiling, log_to, peak_rss_mb, settle_process, take_seat
 from tallyio.engine.assembly import open_engine
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
+from tallyio.lab.progress import show_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,9 +42,12 @@ async def run_configuration(
     tell(f"machine: {seat.machine.name}; {seat.why}")
     tell("LIVE: transactions are signed and sent" if live else "paper: nothing is signed, nothing is sent")
     host = PluginHost(Catalog.scan())
-    async with open_engine(config, host, live=live, seat=seat.placement, tell=tell) as engine:
-        settle_process(seat)
-        await _watch(engine, seat, screen, blocks)
+    with show_progress(screen) as progress:
+        async with open_engine(
+            config, host, live=live, seat=seat.placement, tell=tell, progress=compiling(progress, screen)
+        ) as engine:
+            settle_process(seat)
+            await _watch(engine, seat, screen, blocks)
     _finish(engine.report, seat, live=live, json=json)
 
 

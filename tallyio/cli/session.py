@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
 from rich.console import Console
 
+from tallyio.engine.report import Report
 from tallyio.hooks.notices import redact
 from tallyio.kernel.draw import MachineMap
 from tallyio.kernel.machine import Machine
 from tallyio.kernel.placement import Placement, place
 from tallyio.kernel.profile import choose_profile
 from tallyio.kernel.threads import pin_trio_thread, shorten_switch_interval
+from tallyio.lab.fetch import Progress as LabProgress
 
 CONTROL: Final = "control"
 
@@ -62,6 +68,30 @@ def log_to(console: Console) -> None:
     logger.handlers = [_Lines(console)]
     logger.setLevel(logging.WARNING)
     logger.propagate = False
+
+
+def compiling(progress: LabProgress, screen: Console) -> Callable[[int, int, str], None] | None:
+    """Return a progress of compilation that shows itself as the lab's does, on a terminal only."""
+    if not screen.is_terminal:
+        return None  # one line says that it is going on; the rest would differ from start to start
+
+    def show(done: int, total: int, _name: str) -> None:
+        progress("compiling, once", done, total)
+
+    return show
+
+
+def milestones(report: Report) -> dict[str, float]:
+    """Return when, in seconds since this process started, the run came where."""
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - _started_at_s()
+    now = time.perf_counter_ns()
+    return {name: round(age - (now - at) / 1e9, 3) for name, at in report.milestones_ns.items()}
+
+
+def _started_at_s() -> float:
+    # Field 22 of the process's stat, in clock ticks since boot; the name before it may hold spaces.
+    fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_rss_mb() -> float:

@@ -20,6 +20,7 @@ from tallyio.engine.inflight import InFlight
 from tallyio.engine.market_lane import MarketLane
 from tallyio.engine.notices import Notices
 from tallyio.engine.outcomes import Outcomes
+from tallyio.engine.parties import Parties, find_parties
 from tallyio.engine.pipeline import Pipeline, Terms
 from tallyio.engine.planner import plan
 from tallyio.engine.recovery import recover
@@ -35,33 +36,37 @@ from tallyio.kernel.supervisor_policy import Service, ServiceFailed
 from tallyio.kernel.threads import PinError
 from tallyio.ledger.ledger import Ledger, open_ledger
 from tallyio.ledger.records import Mode
-from tallyio.market.fusion import fuse
+from tallyio.market.fusion import Progress, fuse
 from tallyio.market.market import Head as MarketHead
 from tallyio.market.market import Market
 from tallyio.market.shape import Holding
 from tallyio.model.chain import Block, BlockEvent, Head
-from tallyio.model.errors import ChainError, ConfigError, UnsafeRefused
-from tallyio.model.execution import Call, Opportunity, Plan
-from tallyio.model.hashing import selector
+from tallyio.model.errors import ChainError, UnsafeRefused
+from tallyio.model.execution import Opportunity, Plan
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, Hash, Wei, checksum
 from tallyio.risk.desk import RiskDesk, RiskLimits
 
 HOT: Final = "hot"
-OWNER: Final = selector("OWNER()")
 Tell = Callable[[str], None]
 
 
 @asynccontextmanager
 async def open_engine(
-    config: Config, host: PluginHost, *, live: bool, seat: Placement, tell: Tell
+    config: Config,
+    host: PluginHost,
+    *,
+    live: bool,
+    seat: Placement,
+    tell: Tell,
+    progress: Progress | None = None,
 ) -> AsyncIterator[Engine]:
     """Start everything that `config` names and yield the running engine; stop it in order at the end.
 
-    `tell` receives one line per step of the start. Raises: ConfigError, PluginError, ChainError,
-    UnsafeRefused and others of `tallyio.model.errors`, before anything is signed; PinError: the
-    seat is on another machine. A failure during the run cancels the caller's block and is raised
-    in its place.
+    `tell` receives one line per step of the start, `progress` each function that is compiled.
+    Raises: ConfigError, PluginError, ChainError, UnsafeRefused and others of
+    `tallyio.model.errors`, before anything is signed; PinError: the seat is on another machine. A
+    failure during the run cancels the caller's block and is raised in its place.
     """
     _check_seat(seat)
     built = build(config, host, live=live)
@@ -70,20 +75,22 @@ async def open_engine(
         events = chain.blocks()
         first = await _first(events)
         tell(f"chain {chain.chain_id}: at block {first.head.number}")
-        await _check_executor(chain, config, first.head)
-        market, adapters = await _open_market(stack, built, host, chain, first.head, config, tell)
+        parties = await find_parties(chain, config, first.head, live=live)
+        if parties.on_paper:
+            tell("no executor is configured: simulating with one that is not deployed")
+        market, adapters = await _open_market(stack, built, chain, first.head, config, tell, progress)
         lane = await stack.enter_async_context(_lane(market, built, seat))
-        signer = await _open_signer(stack, built, config, chain)
+        signer = await _open_signer(stack, built, config, parties, chain)
         ledger = await stack.enter_async_context(
             open_ledger(
                 config.data_dir,
                 mode=_mode(live=live),
                 chain_id=chain.chain_id,
-                account=config.account,
+                account=parties.account,
                 record=_record(host, seat),
             )
         )
-        assembly = _Assembly(config, chain, market, adapters, lane, signer, ledger)
+        assembly = _Assembly(config, parties, chain, market, adapters, lane, signer, ledger)
         await assembly.prepare(first)
         notices = Notices(built.notifiers)
         engine = await assembly.engine(first, events, notices)
@@ -98,6 +105,7 @@ class _Assembly:
     def __init__(  # noqa: PLR0913, PLR0917 - the pieces, each once
         self,
         config: Config,
+        parties: Parties,
         chain: ChainClient,
         market: Market,
         adapters: Sequence[ExchangeProtocol],
@@ -106,6 +114,7 @@ class _Assembly:
         ledger: Ledger,
     ) -> None:
         self._config = config
+        self._parties = parties
         self._chain = chain
         self._market = market
         self._adapters = adapters
@@ -115,7 +124,7 @@ class _Assembly:
         self._report = Report()
         self._desk = RiskDesk(risk_limits(config))
         self._inflight = InFlight()
-        self._simulator = Simulator(chain)
+        self._simulator = Simulator(chain, pretend=parties.pretend)
 
     async def prepare(self, first: Block) -> None:
         """Read names for display and bring the simulator to the first block."""
@@ -131,11 +140,11 @@ class _Assembly:
                 signer=self._signer,
                 ledger=self._ledger,
                 inflight=self._inflight,
-                account=self._config.account,
+                account=self._parties.account,
             )
         outcomes = Outcomes(
             first=first.head,
-            account=self._config.account,
+            account=self._parties.account,
             chain=self._chain,
             ledger=self._ledger,
             inflight=self._inflight,
@@ -168,7 +177,7 @@ class _Assembly:
         config = self._config
         terms = Terms(
             chain_id=self._chain.chain_id,
-            account=config.account,
+            account=self._parties.account,
             max_fee_wei=config.max_fee_wei,
             inclusion_blocks=config.execution.inclusion_blocks,
             gas_margin_percent=config.execution.gas_margin_percent,
@@ -192,8 +201,8 @@ class _Assembly:
             opportunity,
             self._market.shape.pools,
             self._adapters,
-            executor=self._config.executor,
-            sender=self._config.account,
+            executor=self._parties.executor,
+            sender=self._parties.account,
             deadline_block=deadline_block,
         )
 
@@ -237,31 +246,14 @@ async def _first(events: AsyncIterator[BlockEvent]) -> Block:
     raise ChainError("the chain ended before its first block", way_out="look at the node's log")
 
 
-async def _check_executor(chain: ChainClient, config: Config, head: Head) -> None:
-    """Refuse an executor that is not there or belongs to somebody else: it keeps what it earns."""
-    (answer,) = await chain.call([Call(to=config.executor, data=OWNER)], block=head.hash)
-    if not answer:
-        raise ConfigError(
-            f"{config.source}: [execution.executor] {checksum(config.executor)} is no executor contract",
-            way_out="deploy one for your account and put its address here",
-        )
-    owner = Address(answer[-20:])
-    if owner != config.account:
-        raise UnsafeRefused(
-            f"{config.source}: the executor belongs to {checksum(owner)}, not to [execution.account]"
-            f" {checksum(config.account)}",
-            way_out="its owner receives all profit: use your own",
-        )
-
-
 async def _open_market(  # noqa: PLR0913, PLR0917 - one step of the start
     stack: AsyncExitStack,
     built: Built,
-    host: PluginHost,
     chain: ChainClient,
     head: Head,
     config: Config,
     tell: Tell,
+    progress: Progress | None,
 ) -> tuple[Market, list[ExchangeProtocol]]:
     """Find and load the pools, fuse the plugins, and return the market with the adapter of each pool."""
     holdings: list[Holding] = []
@@ -283,7 +275,7 @@ async def _open_market(  # noqa: PLR0913, PLR0917 - one step of the start
     protocols = [(instance.name, adapter.compiled) for instance, adapter in built.protocols]
     strategies = [(instance.name, strategy.compiled) for instance, strategy in built.strategies]
     tell("fusing the plugins into one loop (compiled once, then cached)")
-    fused = await trio.to_thread.run_sync(partial(fuse, protocols, strategies, sources=host.sources()))
+    fused = await trio.to_thread.run_sync(partial(fuse, protocols, strategies, progress=progress))
     market = Market(
         fused, holdings, MarketHead(number=head.number, hash=head.hash), native=config.native_token
     )
@@ -298,23 +290,23 @@ def _lane(market: Market, built: Built, seat: Placement) -> MarketLane:
 
 
 async def _open_signer(
-    stack: AsyncExitStack, built: Built, config: Config, chain: ChainClient
+    stack: AsyncExitStack, built: Built, config: Config, parties: Parties, chain: ChainClient
 ) -> SignerClient | None:
     if built.signer is None:
         return None
     limits = Limits(
         chain_id=chain.chain_id,
-        executor=config.executor,
+        executor=parties.executor,
         selectors=(RUN_SELECTOR,),
         max_value_wei=Wei(config.limits.max_value_wei),
         max_fee_wei=config.max_fee_wei,
         max_gas=config.limits.max_gas,
     )
     signer = await stack.enter_async_context(built.signer.open(limits))
-    if signer.account != config.account:
+    if signer.account != parties.account:
         raise UnsafeRefused(
             f"{config.source}: the signer's key is of {checksum(signer.account)}, not of"
-            f" [execution.account] {checksum(config.account)}",
+            f" [execution.account] {checksum(parties.account)}",
             way_out="make both the same account",
         )
     return signer

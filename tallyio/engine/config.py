@@ -42,10 +42,10 @@ class ExecutionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     native_token: str
     """The wrapped native token, e.g. WETH; gas is priced in it."""
-    executor: str
-    """Our executor contract."""
-    account: str
-    """Owner of the executor: signs, pays gas, receives profit."""
+    executor: str = ""
+    """Our executor contract. On paper it may be left out."""
+    account: str = ""
+    """Owner of the executor: signs, pays gas, receives profit. On paper it may be left out."""
     inclusion_blocks: int = 2
     """A transaction may land in this many blocks after the state it was found in, then it reverts."""
     gas_margin_percent: int = 25
@@ -94,8 +94,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     signer: Instance | None
     notifiers: tuple[Instance, ...]
     native_token: Address
-    executor: Address
-    account: Address
+    executor: Address | None
+    account: Address | None
     execution: ExecutionTable
     limits: LimitsTable
     limits_given: bool
@@ -158,12 +158,16 @@ def _checked(table: Mapping[str, object], source: str, folder: Path) -> Config:
         signer=signers[0] if signers else None,
         notifiers=_instances("notifiers", file.notifiers),
         native_token=parse_address(file.execution.native_token, where="execution.native_token"),
-        executor=parse_address(file.execution.executor, where="execution.executor"),
-        account=parse_address(file.execution.account, where="execution.account"),
+        executor=_address_or_none(file.execution.executor, where="execution.executor"),
+        account=_address_or_none(file.execution.account, where="execution.account"),
         execution=file.execution,
         limits=file.limits or LimitsTable(),
         limits_given=file.limits is not None,
     )
+
+
+def _address_or_none(text: str, *, where: str) -> Address | None:
+    return parse_address(text, where=where) if text else None
 
 
 def _exactly_one(kind: str, tables: dict[str, Table]) -> Instance:

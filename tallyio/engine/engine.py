@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from tallyio.engine.inflight import InFlight
-from tallyio.engine.market_lane import BlockResult, MarketLane
+from tallyio.engine.market_lane import MarketLane
 from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.pipeline import Candidate, Pipeline
 from tallyio.engine.report import Report
@@ -33,6 +33,9 @@ from tallyio.risk.desk import RiskDesk
 
 BACKLOG = 256
 """Blocks that may wait while one is decided; a chain that is this far ahead is back-filled."""
+
+
+_OVERTAKEN = (Gate.STALE, "a newer block was here already when it was found")
 
 
 class Parts(msgspec.Struct, kw_only=True, frozen=True):
@@ -130,8 +133,12 @@ class Engine:
             result = await parts.lane.apply(block, gas_price_wei=fees.base_fee_wei + fees.priority_fee_wei)
             detected_ns = perf_counter_ns()
         parts.report.block(block.head, found=len(result.found), detect_ns=result.detect_ns)
-        if trade:
-            await self._trade(block, result, detected_ns)
+        found = [each.opportunity(number, block) for number, each in enumerate(result.found, self._next_id)]
+        self._next_id += len(found)
+        if trade and found:
+            await self._trade(block, found, detected_ns)
+        elif found:
+            await self._record(found, [], dict.fromkeys((each.id for each in found), _OVERTAKEN))
         await self._ask_node(partial(parts.outcomes.settle, block.head))
         await self._reload(result.reload, block.head.hash)
         if parts.desk.halted is not None and not parts.inflight:
@@ -140,12 +147,8 @@ class Engine:
                 way_out="`tallyio why` shows the run; mend the cause, then start again",
             )
 
-    async def _trade(self, block: Block, result: BlockResult, detected_ns: int) -> None:
+    async def _trade(self, block: Block, found: Sequence[Opportunity], detected_ns: int) -> None:
         parts, head = self._parts, block.head
-        found = [each.opportunity(number, block) for number, each in enumerate(result.found, self._next_id)]
-        self._next_id += len(found)
-        if not found:
-            return
         included = {log.transaction_hash for log in block.logs}
         under_way = [sent for sent in parts.inflight if sent.transaction.hash not in included]
         busy = {pool for sent in under_way for pool in sent.pools}

@@ -215,7 +215,6 @@ class Pipeline:
             trace=candidate.trace,
         )
         self._inflight.add(sent)
-        await self._ledger.signed(candidate.intent, signed)
         return sent
 
     async def _give_back(
@@ -235,6 +234,8 @@ class Pipeline:
         return [(candidate, Gate.SIGNER, str(error)) for candidate in candidates]
 
     async def _submit(self, candidate: Candidate, sent: Sent) -> None:
+        # The next signature need not wait for this: bytes are kept before they leave, not before others.
+        await self._ledger.signed(sent.intent, sent.transaction)
         try:
             await self._chain.submit(sent.transaction)
         except ChainError as error:

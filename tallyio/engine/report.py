@@ -6,6 +6,7 @@ Layer: engine. Kept on the Trio thread by the engine; read by the command line a
 from __future__ import annotations
 
 from collections import Counter, deque
+from time import perf_counter_ns
 from typing import Final
 
 import msgspec
@@ -51,6 +52,8 @@ class Report:
         self.tokens: dict[Address, Token] = {}
         self.head: Head | None = None
         self.blocks = 0
+        self.milestones_ns: dict[str, int] = {}
+        """`time.perf_counter_ns()` of the first block and the first opportunity."""
         self.rollbacks = 0
         self.found = 0
         self.simulated = 0
@@ -74,6 +77,9 @@ class Report:
         self.head = head
         self.blocks += 1
         self.found += found
+        self.milestones_ns.setdefault("first_block", perf_counter_ns())
+        if found:
+            self.milestones_ns.setdefault("first_opportunity", perf_counter_ns())
         self.detect_ns.record(detect_ns)
 
     def death(self, opportunity: int, gate: Gate, reason: str, *, instead: Gate | None = None) -> None:

@@ -11,23 +11,17 @@ from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader
 from tallyio.model.chain import Head, Log, Receipt
-from tallyio.model.execution import Call
-from tallyio.model.hashing import event_topic, selector
+from tallyio.model.erc20 import balance_of
+from tallyio.model.hashing import event_topic
 from tallyio.model.units import ADDRESS_BYTES, Address
 
 TRANSFER: Final = event_topic("Transfer(address,address,uint256)")
-_BALANCE_OF: Final = selector("balanceOf(address)")
 _TRANSFER_TOPICS: Final = 3
 
 
 def realised(receipt: Receipt, *, token: Address, account: Address) -> int:
     """Return what `receipt` moved of `token` into `account`, less what it moved out, in smallest units."""
     return sum(_flow(log, account) for log in receipt.logs if log.address == token)
-
-
-def call_balance(token: Address, account: Address) -> Call:
-    """Return the call that asks for a balance."""
-    return Call(to=token, data=_BALANCE_OF + account.rjust(32, b"\0"))
 
 
 async def contradiction(
@@ -40,7 +34,7 @@ async def contradiction(
     expected: Counter[Address] = Counter()
     for token, gain in gains:
         expected[token] += gain
-    calls = [call_balance(token, account) for token in expected]
+    calls = [balance_of(token, account) for token in expected]
     before = await chain.call(calls, block=head.parent_hash)
     after = await chain.call(calls, block=head.hash)
     for token, old, new in zip(expected, before, after, strict=True):

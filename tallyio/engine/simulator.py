@@ -24,17 +24,15 @@ import trio
 from tallyio.engine.mirror import Mirror, Outcome
 from tallyio.hooks.interfaces import NOTHING, ChainClient, Pretended
 from tallyio.model.chain import Block, BlockEvent, Head, Rollback
+from tallyio.model.erc20 import balance_of
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call, Plan, Simulation
-from tallyio.model.hashing import selector
 from tallyio.model.units import Address, Hash, checksum, hex_text
+from tallyio.model.words import WORD, unsigned
 
 BLOCK_SECONDS = 12
 MAX_GAS = 5_000_000
 """More than any plan needs. A contract that wants more is stopped: the event loop waits meanwhile."""
-
-_BALANCE_OF = selector("balanceOf(address)")
-_WORD = 32
 
 
 class Simulator:
@@ -107,14 +105,14 @@ class Simulator:
 
     def _try(self, plan: Plan, block: Hash, *, disguised: bool = False) -> tuple[Simulation, Outcome]:
         """Run `plan` on what is known."""
-        balance = Call(to=plan.token, data=_BALANCE_OF + plan.sender.rjust(_WORD, b"\0"))
+        balance = balance_of(plan.token, plan.sender)
         before, _ = self._mirror.run(balance, sender=plan.sender, gas=self._max_gas)
         outcome, after = self._mirror.run(
             plan.call, sender=plan.sender, gas=self._max_gas, then=balance, disguised=disguised
         )
         profit = _amount(after) - _amount(before) if outcome.success else 0
         reason = outcome.reason
-        if outcome.success and len(outcome.output) < _WORD:
+        if outcome.success and len(outcome.output) < WORD:
             reason = f"there is no executor at {checksum(plan.call.to)}"
         elif outcome.success and profit < plan.min_profit:
             reason = "the sender received less than the executor gained"
@@ -133,7 +131,7 @@ class Simulator:
         if output is None:
             return _failed(block, "the node says that it reverts, and no contract says why")
         # The executor returns its gain. How much gas it took was not said, but never more than this.
-        profit = int.from_bytes(output[:_WORD], "big")
+        profit = unsigned(output, 0)
         return Simulation(block_hash=block, success=True, profit=profit, gas_used=self._max_gas)
 
     async def _read_state(self, call: Call, sender: Address, block: Hash) -> None:
@@ -178,7 +176,7 @@ def _agrees(plan: Plan, simulation: Simulation, outcome: Outcome) -> bool:
 
 
 def _amount(balance: Outcome) -> int:
-    return int.from_bytes(balance.output[:_WORD], "big")
+    return unsigned(balance.output, 0)
 
 
 def _failed(block: Hash, reason: str) -> Simulation:

@@ -1,4 +1,4 @@
-"""What every notifier needs: no repeats, a bounded rate, no secrets.
+"""What every notifier needs: a least level, no repeats, a bounded rate, no secrets.
 
 Layer: hooks. For notifier plugins.
 """
@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from typing import Final
+from typing import Final, Literal, get_args
 
 import trio
 
 from tallyio.hooks.interfaces import Notice
+
+Level = Literal["info", "warning", "error"]
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+"""From the least urgent on."""
 
 _SECRETS: Final = (
     # A credential inside a URL, a long path or query value after a host, a bare private key or token.
@@ -37,9 +41,19 @@ class Gatekeeper:
     """Decides which notices pass: each key once per `repeat_s`, and at most `most` per `window_s`.
 
     Times are Trio's clock. What it drops is counted; the next notice that passes says how many.
+    Nobody wants those below `level`: they neither pass nor count.
     """
 
-    def __init__(self, *, repeat_s: float, most: int, window_s: float = 60.0, keys: int = 1_024) -> None:
+    def __init__(
+        self,
+        *,
+        repeat_s: float,
+        most: int,
+        level: Level = "info",
+        window_s: float = 60.0,
+        keys: int = 1_024,
+    ) -> None:
+        self._silent = frozenset(LEVELS[: LEVELS.index(level)])
         self._repeat_s = repeat_s
         self._most = most
         self._window_s = window_s
@@ -50,6 +64,8 @@ class Gatekeeper:
 
     def admit(self, notice: Notice) -> bool:
         """Return whether `notice` passes now."""
+        if notice.level in self._silent:
+            return False
         now = trio.current_time()
         while self._passed and self._passed[0] <= now - self._window_s:
             self._passed.popleft()

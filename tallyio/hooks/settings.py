@@ -46,6 +46,11 @@ def parse_address(text: str, *, where: str) -> Address:
         raise ConfigError(f"[{where}] {error}") from None
 
 
+def parse_addresses(texts: Iterable[str], *, where: str) -> tuple[Address, ...]:
+    """Return the addresses that the list `where` holds, in order, each once. Raises: ConfigError."""
+    return tuple(dict.fromkeys(parse_address(text, where=where) for text in texts))
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return ' (did you mean "x"?)' for the closest of `choices`, or nothing."""
     close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)

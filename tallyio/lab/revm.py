@@ -7,6 +7,8 @@ what was touched before stays warm and costs less than it would on a chain.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -36,17 +38,34 @@ from tallyio.model.units import Address, hex_text
 
 
 class RevmBackend:
-    """Runs recipes on a pyrevm EVM. `evm` is open to tests; `number` is the head's block number."""
+    """Runs recipes on a pyrevm EVM, and remembers what each block logged. `evm` is open to tests."""
 
     def __init__(self) -> None:
         self._pyrevm = _pyrevm()
         environment = self._pyrevm.Env(cfg=self._pyrevm.CfgEnv(chain_id=CHAIN_ID))
         self.evm: Any = self._pyrevm.EVM(env=environment)
-        self.number = 0
-        self.logs: list[Any] = []
-        """Logs of the head, as pyrevm gives them, in order."""
+        self._logs: list[list[Any]] = [[]]
         for account in ACCOUNTS:
             self.fund(account, RICH_WEI)
+
+    @property
+    def number(self) -> int:
+        """The head's block number."""
+        return len(self._logs) - 1
+
+    @property
+    def logs(self) -> Sequence[Any]:
+        """Logs of the head, as pyrevm gives them, in order."""
+        return self._logs[-1]
+
+    def logs_of(self, number: int) -> Sequence[Any]:
+        """Return the logs of block `number`, as pyrevm gives them, in order.
+
+        Raises: LookupError: there is no such block.
+        """
+        if not 0 <= number <= self.number:
+            raise LookupError(f"there is no block {number}; the head is {self.number}")
+        return self._logs[number]
 
     def run(self, recipe: Recipe[T]) -> T:
         """Run `recipe` to its end and return its result. Raises: Reverted: a transaction failed."""
@@ -64,11 +83,32 @@ class RevmBackend:
 
     def call(self, call: Call, *, sender: Address = OPERATOR) -> bytes:
         """Return what `call` returns, leaving no trace. Raises: Reverted."""
-        checkpoint = self.evm.snapshot()
-        try:
+        with self.undone():
             return self._message(sender, call)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Undo at the end of the context what happens inside: state, blocks and logs."""
+        height, checkpoint = self.number, self.evm.snapshot()
+        try:
+            yield
         finally:
             self.evm.revert(checkpoint)
+            if self.number > height:
+                del self._logs[height + 1 :]
+                self._set_environment()
+
+    @contextmanager
+    def pretending(self, code: Mapping[Address, bytes]) -> Iterator[None]:
+        """Give accounts other code until the context ends; their balance, nonce and storage stay."""
+        before = {account: self.evm.get_code(hex_text(account)) for account in code}
+        try:
+            for account, pretended in code.items():
+                self._set_code(account, pretended)
+            yield
+        finally:
+            for account, own in before.items():
+                self._set_code(account, own)
 
     def read(self, contract: Contract, name: str, *args: object) -> tuple[Any, ...]:
         """Return the values that function `name` of `contract` returns. Raises: Reverted."""
@@ -86,6 +126,7 @@ class RevmBackend:
             address = self.evm.deploy(hex_text(DEPLOYER), init_code)
         except RuntimeError as error:
             raise Reverted(f"deployment reverted: {error}") from None
+        self._logs[-1] += self.evm.result.logs
         return Address(bytes.fromhex(address[2:]))
 
     def block(self, transactions: tuple[Transaction, ...]) -> None:
@@ -110,7 +151,7 @@ class RevmBackend:
 
     def _commit(self, sender: Address, call: Call) -> bytes:
         output = self._message(sender, call)
-        self.logs += self.evm.result.logs
+        self._logs[-1] += self.evm.result.logs
         return output
 
     def _message(self, sender: Address, call: Call) -> bytes:
@@ -122,9 +163,16 @@ class RevmBackend:
             raise Reverted(f"call of {hex_text(call.to)} reverted: {error}") from None
         return bytes(output)
 
+    def _set_code(self, account: Address, code: bytes | None) -> None:
+        info = self.evm.basic(hex_text(account))
+        known = self._pyrevm.AccountInfo(balance=info.balance, nonce=info.nonce, code=code or None)
+        self.evm.insert_account_info(hex_text(account), known)
+
     def _next_block(self) -> None:
-        self.number += 1
-        self.logs.clear()
+        self._logs.append([])
+        self._set_environment()
+
+    def _set_environment(self) -> None:
         self.evm.set_block_env(
             self._pyrevm.BlockEnv(
                 number=self.number,
@@ -146,7 +194,7 @@ class RevmWorld:
 
     @property
     def evm(self) -> Any:
-        """The pyrevm EVM. Bracket whatever must leave no trace with `snapshot()` and `revert()`."""
+        """The pyrevm EVM. `RevmBackend.undone` brackets what must leave no trace."""
         return self.backend.evm
 
     def step(self, *, seed: int) -> tuple[Swap, ...]:

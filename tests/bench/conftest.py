@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.toy_plugins import CONTRACT_HEAD, write_plugin
 
 GLANCE = ("--processes=1", "--values=3", "--warmups=0", "--loops=1")
 """pyperf options that measure almost nothing: enough for what has to be read back."""
@@ -24,19 +25,12 @@ runner.bench_time_func("{name}.once", steady(0.001))
 """
 """Two benchmarks whose times are made up, so that the ratio is 2 on any machine."""
 
-CONTRACT = """
-kind = "notifier"
-name = "{name}"
-hook_api = 1
-state = "stable"
-owners = ["nobody"]
-summary = "A plugin of a test."
-
+CONTRACT = f"""{CONTRACT_HEAD}
 [[bench]]
-name = "{name}.twice"
+name = "{{name}}.twice"
 script = "bench.py"
-reference = "{name}.once"
-max_ratio = {max_ratio}
+reference = "{{name}}.once"
+max_ratio = {{max_ratio}}
 """
 
 MakePlugin = Callable[..., Path]
@@ -48,16 +42,7 @@ def make_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakePlugin:
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def make(name: str, *, max_ratio: float = 2.5, script: str = SCRIPT, contract: str = CONTRACT) -> Path:
-        folder = tmp_path / f"toy_{name}"
-        folder.mkdir()
-        (folder / "__init__.py").write_text("")
-        (folder / "contract.toml").write_text(contract.format(name=name, max_ratio=max_ratio))
-        (folder / "bench.py").write_text(script.format(name=name))
-        info = tmp_path / f"toy_{name}-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: toy_{name}\nVersion: 1.2\n")
-        (info / "entry_points.txt").write_text(f"[tallyio.notifier]\n{name} = toy_{name}.plugin\n")
-        importlib.invalidate_caches()
-        return folder
+        told = contract.format(kind="notifier", name=name, max_ratio=max_ratio)
+        return write_plugin(tmp_path, name, {"contract.toml": told, "bench.py": script.format(name=name)})
 
     return make

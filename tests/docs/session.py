@@ -72,6 +72,9 @@ class Session:
     def take(self, step: Step) -> None:
         """Run a step, or only parse it, and compare what it prints with what the page shows."""
         words = shlex.split(step.command)
+        if words[0] == "cd":
+            self._folder /= words[1]
+            return
         if words[0] == "make":
             words = _made(words)
         if words[0] == "tallyio":

@@ -15,13 +15,13 @@ from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.recipe import sqrt_price_x96
 from tallyio.lab.revm import build_revm_world
-from tallyio.lab.steps import BLOCK_GAS_LIMIT, BLOCK_SECONDS, GENESIS_TIMESTAMP
 from tallyio.lab.world import OPERATOR, Pool, account
 from tallyio.model.chain import Head
 from tallyio.model.execution import Call, Leg, Opportunity, Plan
-from tallyio.model.hashing import keccak256
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import Address, Hash, Wei, hex_text
+from tallyio.model.units import Address
+from tallyio.testing import head_at
+from tests.demo_tables import protocol_tables
 
 OWNER = account("owner")
 STRANGER = account("stranger")
@@ -69,9 +69,11 @@ class Practice:
         self.executor = self.backend.deploy(deployment(OWNER))
         self.pools = [*self.world.pools, self._second_v3_pool()]
         self.specs = [self._spec(pool) for pool in self.pools]
-        v2 = UniswapV2({"venues": [_v2_venue(name, venue.factory) for name, venue in self.world.v2.items()]})
-        v3 = UniswapV3({"venues": [{"name": "v3", "factory": hex_text(self.world.v3.factory)}]})
-        by_kind: dict[str, ExchangeProtocol] = {"v2": v2, "v3": v3}
+        tables = protocol_tables(self.world)
+        by_kind: dict[str, ExchangeProtocol] = {
+            "v2": UniswapV2(tables["uniswap_v2"]),
+            "v3": UniswapV3(tables["uniswap_v3"]),
+        }
         self.adapters = [by_kind[pool.kind] for pool in self.pools]
         self.plan = partial(
             plan,
@@ -212,25 +214,6 @@ class Practice:
                 positions.call("mint", (*pair, 3_000, *ends, *amounts, 0, 0, OPERATOR, FOREVER)),
             )
         return Pool(kind="v3", venue="v3", address=address, tokens=like.tokens, fee_pips=3_000)
-
-
-def head_at(number: int, parent: Hash | None = None, fork: str = "") -> Head:
-    """Return the header of block `number` as the in-process world would have it."""
-    return Head(
-        number=number,
-        hash=Hash(keccak256(f"block {number}{fork}".encode())),
-        parent_hash=parent or Hash(keccak256(f"block {number - 1}".encode())),
-        timestamp=GENESIS_TIMESTAMP + BLOCK_SECONDS * number,
-        base_fee_wei=Wei(0),
-        gas_used=0,
-        gas_limit=BLOCK_GAS_LIMIT,
-        logs_bloom=b"",
-    )
-
-
-def _v2_venue(name: str, factory: Address) -> dict[str, object]:
-    fee = {"fee_numerator": 997, "fee_denominator": 1_000}
-    return {"name": name, "factory": hex_text(factory), "callback": "uniswapV2Call", **fee}
 
 
 def _tick_of(practice: Practice, pool: Address) -> int:

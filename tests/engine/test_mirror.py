@@ -15,7 +15,7 @@ from tallyio.model.errors import MissingExtraError
 from tallyio.model.execution import Call
 from tallyio.model.hashing import selector
 from tallyio.model.units import ZERO_ADDRESS, Address, Wei
-from tests.engine.practice import head_at
+from tallyio.testing import head_at
 
 A, B, ME = (Address(bytes([letter]) * 20) for letter in b"abm")
 GAS = 1_000_000
@@ -145,7 +145,7 @@ def test_changes_of_unknown_accounts_are_dropped(mirror: Mirror) -> None:
     """Half of an account would pass for the whole."""
     mirror.fill({A: told(LOAD, {1: 7})})
     mirror.advance(head_at(11), {A: AccountState(storage={1: 8}), B: AccountState(storage={1: 9})})
-    assert mirror.known .keys() == {A}
+    assert mirror.known.keys() == {A}
     assert mirror.block == head_at(11).hash
     assert loaded(mirror, 1) == 8
 

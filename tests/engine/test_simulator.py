@@ -13,9 +13,10 @@ from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call, Plan, Simulation
 from tallyio.model.hashing import selector
 from tallyio.model.units import Address, Hash, Wei
+from tallyio.testing import head_at
 from tests.engine import hostile
 from tests.engine.inprocess import InProcessChain
-from tests.engine.practice import CYCLES, FOREVER, OWNER, Cycle, Practice, head_at
+from tests.engine.practice import CYCLES, FOREVER, OWNER, Cycle, Practice
 
 V2_TO_V3 = CYCLES["V2 to V3"]
 V3_TO_V2 = CYCLES["V3 to V2"]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-GOOD_CONTRACT = """
-kind = "{kind}"
-name = "{name}"
-hook_api = 1
-state = "stable"
-owners = ["nobody"]
-summary = "A plugin of a test."
+from tests.toy_plugins import CONTRACT_HEAD, write_plugin
 
+GOOD_CONTRACT = f"""{CONTRACT_HEAD}
 [[bench]]
 name = "b"
 script = "bench.py"
@@ -36,22 +30,9 @@ def make_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
     def make(
         name: str, code: str, *, kind: str = "notifier", contract: str | None = None, bench: bool = True
     ) -> Path:
-        package = f"toy_{name}"
-        folder = tmp_path / package
-        folder.mkdir()
-        (folder / "__init__.py").write_text("")
-        (folder / "plugin.py").write_text(code)
-        (folder / "contract.toml").write_text(
-            GOOD_CONTRACT.format(kind=kind, name=name) if contract is None else contract
-        )
-        if bench:
-            (folder / "bench.py").write_text("")
-        info = tmp_path / f"{package}-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
-        (info / "entry_points.txt").write_text(f"[tallyio.{kind}]\n{name} = {package}.plugin\n")
-        importlib.invalidate_caches()
-        return folder
+        told = GOOD_CONTRACT.format(kind=kind, name=name) if contract is None else contract
+        files = {"plugin.py": code, "contract.toml": told}
+        return write_plugin(tmp_path, name, files | ({"bench.py": ""} if bench else {}), kind=kind)
 
     yield make
     for module in set(sys.modules) - before:

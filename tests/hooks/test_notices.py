@@ -7,11 +7,11 @@ import trio
 from trio.testing import MockClock
 
 from tallyio.hooks.interfaces import Notice
-from tallyio.hooks.notices import Gatekeeper, redact
+from tallyio.hooks.notices import LEVELS, Gatekeeper, Level, redact
 
 
-def notice(key: str) -> Notice:
-    return Notice(level="info", title="t", body="b", key=key)
+def notice(key: str, level: str = "info") -> Notice:
+    return Notice(level=level, title="t", body="b", key=key)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,13 @@ async def test_the_same_fact_passes_once_in_its_time(autojump_clock: MockClock) 
     await trio.sleep(61)
     assert gate.admit(notice("a"))
     assert gate.take_dropped() == 1
+    assert gate.take_dropped() == 0
+
+
+@pytest.mark.parametrize(("least", "passing"), [("info", 3), ("warning", 2), ("error", 1)])
+async def test_what_is_below_the_level_neither_passes_nor_counts(least: Level, passing: int) -> None:
+    gate = Gatekeeper(level=least, repeat_s=60, most=10)
+    assert sum(gate.admit(notice(level, level)) for level in LEVELS) == passing
     assert gate.take_dropped() == 0
 
 

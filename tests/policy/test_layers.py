@@ -47,6 +47,7 @@ FLOORS: Final = {
     ),
     "lab": uses("model", reason="practice is an outside world: the engine meets it over a socket"),
     "bench": uses("hooks", "kernel", "model", reason="it measures contracts on a known machine"),
+    "testing": uses("hooks", "lab", "model", reason="a test's world is for tests: nothing else imports it"),
     "cli": uses(
         *("bench", "engine", "hooks", "kernel", "lab", "ledger", "model", "native"),
         reason="commands join everything, and nothing imports a command",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tallyio_protocol_uniswap_v3 import hot, hot_math, hot_state, reference
 from tallyio_protocol_uniswap_v3 import reference_math as maths
-from tallyio_protocol_uniswap_v3.layout import pack_row, row_bytes
+from tallyio_protocol_uniswap_v3.layout import row_bytes
 from tallyio_protocol_uniswap_v3.reference import HIGHEST_LIMIT, LOWEST_LIMIT, MAX_AMOUNT, Pool, Tick
 
 from tallyio.native.memory import Region
@@ -29,16 +29,7 @@ def read(name: str) -> Any:
 def compiled(pool: Pool) -> Iterator[int]:
     """Yield the address of the pool's row."""
     with Region(row_bytes(CAPACITY)) as memory:
-        raw = pack_row(
-            sqrt_price_x96=pool.sqrt_price_x96,
-            liquidity=pool.liquidity,
-            tick=pool.tick,
-            fee_pips=pool.fee_pips,
-            tick_spacing=pool.tick_spacing,
-            ticks={at: (tick.liquidity_gross, tick.liquidity_net) for at, tick in pool.ticks.items()},
-            tick_capacity=CAPACITY,
-            gas=(0, 0, 0),
-        )
+        raw = pool.row(tick_capacity=CAPACITY)
         memory.view("u1", len(raw))[:] = bytearray(raw)
         assert hot_state.rebuild(memory.address)
         yield memory.address

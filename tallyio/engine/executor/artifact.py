@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tallyio.model.units import ADDRESS_BYTES, Address
+from tallyio.model.words import address_word
 
 SOURCE = Path(__file__).with_name("Executor.vy")
 ARTIFACT = Path(__file__).with_name("Executor.json")
@@ -38,4 +39,4 @@ def deployment(owner: Address) -> bytes:
     """Return the creation code of an executor that obeys `owner` alone."""
     if len(owner) != ADDRESS_BYTES:
         raise ValueError(f"owner is {len(owner)} bytes, not {ADDRESS_BYTES}")
-    return bytes.fromhex(artifact().bytecode) + owner.rjust(32, b"\0")
+    return bytes.fromhex(artifact().bytecode) + address_word(owner)

@@ -11,6 +11,7 @@ from tallyio.model.errors import UnsafeRefused
 from tallyio.model.execution import Call
 from tallyio.model.hashing import keccak256, selector
 from tallyio.model.units import ADDRESS_BYTES, Address, Wei
+from tallyio.model.words import WORD, address_word, bytes_words, word
 
 RUN_SELECTOR: Final = selector("run(bytes,address,uint256,uint256,uint256,address[])")
 OWNER_SELECTOR: Final = selector("OWNER()")
@@ -90,22 +91,20 @@ def encode_run(
     """
     if len(sweep) > MAX_SWEEP:
         raise UnsafeRefused(f"{len(sweep)} tokens to sweep are more than the executor's {MAX_SWEEP}")
-    padding = bytes(-len(calls) % 32)
-    calls_at = 32 * _HEAD_WORDS
-    sweep_at = calls_at + 32 + len(calls) + len(padding)
+    listed = bytes_words(calls)
+    calls_at = WORD * _HEAD_WORDS
     head = (
-        _word("offset", calls_at),
-        token.rjust(32, b"\0"),
+        word(calls_at),
+        address_word(token),
         _word("min_profit", min_profit),
         _word("tip_wei", tip_wei),
         _word("deadline_block", deadline_block),
-        _word("offset", sweep_at),
+        word(calls_at + len(listed)),
     )
-    tail = (_word("length", len(calls)), calls, padding, _word("length", len(sweep)))
-    return b"".join((RUN_SELECTOR, *head, *tail, *(token.rjust(32, b"\0") for token in sweep)))
+    return b"".join((RUN_SELECTOR, *head, listed, word(len(sweep)), *map(address_word, sweep)))
 
 
 def _word(name: str, value: int) -> bytes:
     if not 0 <= value < 1 << 256:
         raise ValueError(f"{name} is {value}, not an unsigned 256-bit integer")
-    return value.to_bytes(32, "big")
+    return word(value)

@@ -11,18 +11,17 @@ import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 import trio
 
 from tallyio.hooks.interfaces import Notice, Settings
-from tallyio.hooks.notices import Gatekeeper, redact
+from tallyio.hooks.notices import Gatekeeper, Level, redact
 from tallyio.hooks.settings import parse_settings
 from tallyio.model.errors import ConfigError, MissingExtraError
 
 _log = logging.getLogger("tallyio.notifier.apprise")
-_LEVELS = ("info", "warning", "error")
 _KIND = {"info": "info", "warning": "warning", "error": "failure"}
 
 Deliver = Callable[[Notice, str], bool]
@@ -33,7 +32,7 @@ class AppriseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     urls_file: str
     """File with one Apprise URL per line, mode 0600."""
-    level: Literal["info", "warning", "error"] = "warning"
+    level: Level = "warning"
     repeat_s: float = 300.0
     """The same fact is sent once in this time."""
     most_per_minute: int = 10
@@ -45,8 +44,9 @@ class AppriseNotifier:
     """Sends notices; a service that fails or hangs never reaches the engine."""
 
     def __init__(self, settings: AppriseSettings, deliver: Deliver) -> None:
-        self._least = _LEVELS.index(settings.level)
-        self._gate = Gatekeeper(repeat_s=settings.repeat_s, most=settings.most_per_minute)
+        self._gate = Gatekeeper(
+            level=settings.level, repeat_s=settings.repeat_s, most=settings.most_per_minute
+        )
         self._deadline_s = settings.deadline_s
         self._deliver = deliver
         self._one_at_a_time = trio.CapacityLimiter(1)
@@ -59,8 +59,8 @@ class AppriseNotifier:
         return cls(parsed, _deliverer(_read_urls(Path(parsed.urls_file))))
 
     async def notify(self, notice: Notice) -> None:
-        """Send `notice` if its level and the gatekeeper let it pass; count what fails."""
-        if _LEVELS.index(notice.level) < self._least or not self._gate.admit(notice):
+        """Send `notice` if the gatekeeper lets it pass; count what fails."""
+        if not self._gate.admit(notice):
             return
         dropped = self._gate.take_dropped()
         body = redact(notice.body) + (f"\n({dropped} more were not sent)" if dropped else "")

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal, Self, TextIO
+from typing import Self, TextIO
 
 import msgspec
 
 from tallyio.hooks.interfaces import Notice, Settings
-from tallyio.hooks.notices import Gatekeeper, redact
+from tallyio.hooks.notices import Gatekeeper, Level, redact
 from tallyio.hooks.settings import parse_settings
 
 _MARK = {"info": "·", "warning": "!", "error": "✗"}
-_LEVELS = ("info", "warning", "error")
 
 
 class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[notifiers.NAME]`."""
 
-    level: Literal["info", "warning", "error"] = "warning"
+    level: Level = "warning"
     """The least level that is printed."""
     repeat_s: float = 60.0
     """The same fact is printed once in this time."""
@@ -29,8 +28,9 @@ class ConsoleNotifier:
     """Prints notices; standard output stays free for results."""
 
     def __init__(self, settings: ConsoleSettings, stream: TextIO | None = None) -> None:
-        self._least = _LEVELS.index(settings.level)
-        self._gate = Gatekeeper(repeat_s=settings.repeat_s, most=settings.most_per_minute)
+        self._gate = Gatekeeper(
+            level=settings.level, repeat_s=settings.repeat_s, most=settings.most_per_minute
+        )
         self._stream = stream
 
     @classmethod
@@ -39,8 +39,8 @@ class ConsoleNotifier:
         return cls(parse_settings(ConsoleSettings, settings, where="notifiers"))
 
     async def notify(self, notice: Notice) -> None:
-        """Print `notice` if its level and the gatekeeper let it pass."""
-        if _LEVELS.index(notice.level) < self._least or not self._gate.admit(notice):
+        """Print `notice` if the gatekeeper lets it pass."""
+        if not self._gate.admit(notice):
             return
         stream = sys.stderr if self._stream is None else self._stream
         dropped = self._gate.take_dropped()

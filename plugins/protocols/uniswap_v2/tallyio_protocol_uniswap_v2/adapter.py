@@ -12,20 +12,21 @@ from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader, CompiledProtocol
 from tallyio.hooks.interfaces import Settings as RawSettings
-from tallyio.hooks.settings import parse_address, parse_settings
+from tallyio.hooks.settings import parse_addresses, parse_settings
 from tallyio.model.chain import Head
+from tallyio.model.erc20 import transfer
 from tallyio.model.errors import ChainError, ConfigError
 from tallyio.model.execution import Call
 from tallyio.model.hashing import event_topic, selector
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import ADDRESS_BYTES, ZERO_ADDRESS, Address, checksum
+from tallyio.model.units import ZERO_ADDRESS, Address, checksum
+from tallyio.model.words import WORD, address_at, address_word, bytes_words, require_words, unsigned, word
 from tallyio_protocol_uniswap_v2.layout import ROW_BYTES, pack_row
 from tallyio_protocol_uniswap_v2.venues import WHERE, Settings, Venue, resolve
 
 MAX_ENUMERATED: Final = 20_000
 """Pairs of one factory that are listed one by one; beyond, the configuration names tokens."""
 
-WORD: Final = 32
 _SYNC: Final = event_topic("Sync(uint112,uint112)")
 _ALL_PAIRS_LENGTH: Final = selector("allPairsLength()")
 _ALL_PAIRS: Final = selector("allPairs(uint256)")
@@ -33,7 +34,6 @@ _GET_PAIR: Final = selector("getPair(address,address)")
 _TOKEN0: Final = selector("token0()")
 _TOKEN1: Final = selector("token1()")
 _GET_RESERVES: Final = selector("getReserves()")
-_TRANSFER: Final = selector("transfer(address,uint256)")
 _SWAP: Final = selector("swap(uint256,uint256,address,bytes)")
 
 
@@ -43,11 +43,8 @@ class UniswapV2:
     def __init__(self, settings: RawSettings) -> None:
         """Read the `[protocols.uniswap_v2]` table. Raises: ConfigError."""
         parsed = parse_settings(Settings, settings, where=WHERE)
-        if not parsed.venues:
-            raise ConfigError(f"[{WHERE}] names no venue", way_out="add [[protocols.uniswap_v2.venues]]")
-        self._venues = [resolve(venue) for venue in parsed.venues]
-        tokens = {parse_address(token, where=f"{WHERE}.tokens") for token in parsed.tokens}
-        self._tokens = sorted(tokens)
+        self._venues = resolve(parsed)
+        self._tokens = sorted(parse_addresses(parsed.tokens, where=f"{WHERE}.tokens"))
 
     @property
     def compiled(self) -> CompiledProtocol:
@@ -92,9 +89,7 @@ class UniswapV2:
         """
         if inner and not pool.can_flash:
             raise ValueError(f"pair {checksum(pool.address)} of {pool.venue!r} cannot flash")
-        pay = Call(
-            to=pool.tokens[token_in], data=_TRANSFER + pool.address.rjust(WORD, b"\0") + _word(amount_in)
-        )
+        pay = transfer(pool.tokens[token_in], pool.address, amount_in)
         data = encode((*inner, pay)) if inner else b""
         outputs = (amount_out, 0) if token_out == 0 else (0, amount_out)
         swap = Call(to=pool.address, data=_swap_data(outputs, recipient, data))
@@ -118,8 +113,7 @@ async def _pairs_between(
     # A pair's token0 is the lower address, so combinations of sorted tokens are in its own order.
     couples = list(itertools.combinations(tokens, 2))
     calls = [
-        Call(to=factory, data=_GET_PAIR + low.rjust(WORD, b"\0") + high.rjust(WORD, b"\0"))
-        for low, high in couples
+        Call(to=factory, data=_GET_PAIR + address_word(low) + address_word(high)) for low, high in couples
     ]
     pairs = [_address(answer, factory) for answer in await chain.call(calls, block=block.hash)]
     return [(pair, couple) for pair, couple in zip(pairs, couples, strict=True) if pair != ZERO_ADDRESS]
@@ -127,13 +121,13 @@ async def _pairs_between(
 
 async def _all_pairs(chain: ChainReader, factory: Address, venue: Venue, block: Head) -> list[_Pair]:
     [answer] = await chain.call([Call(to=factory, data=_ALL_PAIRS_LENGTH)], block=block.hash)
-    count = int.from_bytes(_words(answer, 1, factory))
+    count = unsigned(_words(answer, 1, factory), 0)
     if count > MAX_ENUMERATED:
         raise ConfigError(
-            f"[{WHERE}.venues] {venue.name!r} has {count} pairs, more than {MAX_ENUMERATED} to list",
+            f"[{WHERE}.venues] {venue.settings.name!r} has {count} pairs, more than {MAX_ENUMERATED} to list",
             way_out=f"name the tokens to trade in [{WHERE}] tokens",
         )
-    calls = [Call(to=factory, data=_ALL_PAIRS + _word(index)) for index in range(count)]
+    calls = [Call(to=factory, data=_ALL_PAIRS + word(index)) for index in range(count)]
     pairs = [_address(answer, factory) for answer in await chain.call(calls, block=block.hash)]
     calls = [Call(to=pair, data=data) for pair in pairs for data in (_TOKEN0, _TOKEN1)]
     answers = await chain.call(calls, block=block.hash)
@@ -149,14 +143,14 @@ def _spec(venue: Venue, pair: Address, tokens: tuple[Address, Address]) -> PoolS
     return PoolSpec(
         address=pair,
         tokens=tokens,
-        venue=venue.name,
+        venue=venue.settings.name,
         fee_pips=venue.fee_pips,
         can_flash=venue.can_flash,
         parameters=(
             ("fee_denominator", venue.fee_denominator),
             ("fee_numerator0", venue.fee_numerator),
             ("fee_numerator1", venue.fee_numerator),
-            ("gas", venue.gas),
+            ("gas", venue.settings.gas),
         ),
     )
 
@@ -167,7 +161,7 @@ def _row(pool: PoolSpec, answer: bytes | None) -> bytes:
     facts = dict(pool.parameters)
     try:
         return pack_row(
-            (int.from_bytes(reserves[:WORD]), int.from_bytes(reserves[WORD : 2 * WORD])),
+            (unsigned(reserves, 0), unsigned(reserves, 1)),
             fee_numerators=(facts["fee_numerator0"], facts["fee_numerator1"]),
             fee_denominator=facts["fee_denominator"],
             gas=facts["gas"],
@@ -178,23 +172,19 @@ def _row(pool: PoolSpec, answer: bytes | None) -> bytes:
 
 def _swap_data(outputs: tuple[int, int], recipient: Address, data: bytes) -> bytes:
     # swap(uint256 amount0Out, uint256 amount1Out, address to, bytes data): four head words, then data.
-    head = _word(outputs[0]) + _word(outputs[1]) + recipient.rjust(WORD, b"\0") + _word(4 * WORD)
-    padding = bytes(-len(data) % WORD)
-    return _SWAP + head + _word(len(data)) + data + padding
-
-
-def _word(value: int) -> bytes:
-    return value.to_bytes(WORD)
+    head = word(outputs[0]) + word(outputs[1]) + address_word(recipient) + word(4 * WORD)
+    return _SWAP + head + bytes_words(data)
 
 
 def _words(answer: bytes | None, count: int, contract: Address) -> bytes:
-    if answer is None or len(answer) < count * WORD:
-        raise ChainError(
-            f"contract {checksum(contract)} does not answer as a Uniswap V2 contract does",
-            way_out=f"check the addresses in [{WHERE}]",
-        )
-    return answer
+    return require_words(
+        answer,
+        count,
+        contract=contract,
+        kind="a Uniswap V2 contract",
+        way_out=f"check the addresses in [{WHERE}]",
+    )
 
 
 def _address(answer: bytes | None, contract: Address) -> Address:
-    return Address(_words(answer, 1, contract)[WORD - ADDRESS_BYTES : WORD])
+    return address_at(_words(answer, 1, contract), 0)

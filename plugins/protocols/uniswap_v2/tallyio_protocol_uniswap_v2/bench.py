@@ -7,7 +7,6 @@ Run with `python bench.py`, or `tallyio bench uniswap_v2`. Both walk the same am
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 from typing import Final
 
@@ -73,21 +72,9 @@ def main() -> None:
     if quote_all(rows, amounts, PAIRS) != _quote_all_reference(cases):
         raise SystemExit("compiled and reference quotes differ")
 
-    def compiled(loops: int) -> float:
-        start = time.perf_counter()
-        for _ in range(loops):
-            quote_all(rows, amounts, PAIRS)
-        return time.perf_counter() - start
-
-    def plain(loops: int) -> float:
-        start = time.perf_counter()
-        for _ in range(loops):
-            _quote_all_reference(cases)
-        return time.perf_counter() - start
-
     runner = pyperf.Runner()
-    runner.bench_time_func("uniswap_v2.quote", compiled, inner_loops=PAIRS)
-    runner.bench_time_func("uniswap_v2.quote.reference", plain, inner_loops=PAIRS)
+    runner.bench_func("uniswap_v2.quote", quote_all, rows, amounts, PAIRS, inner_loops=PAIRS)
+    runner.bench_func("uniswap_v2.quote.reference", _quote_all_reference, cases, inner_loops=PAIRS)
 
 
 if __name__ == "__main__":

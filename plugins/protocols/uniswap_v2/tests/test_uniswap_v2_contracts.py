@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import tallyio_protocol_uniswap_v2.adapter as adapter_module
@@ -16,115 +16,16 @@ from tallyio.engine.executor import deployment
 from tallyio.engine.planner import plan
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
-from tallyio.lab.recipe import build_world
-from tallyio.lab.revm import RevmBackend
-from tallyio.lab.steps import Recipe, Reverted
-from tallyio.lab.world import CHAIN_ID, OPERATOR, World
+from tallyio.lab.steps import Reverted
+from tallyio.lab.world import OPERATOR
 from tallyio.market.abi import LOG_APPLIED
-from tallyio.model.chain import Head, Log, LogFilter
+from tallyio.model.chain import Log
 from tallyio.model.errors import ChainError, ConfigError
 from tallyio.model.execution import Call, Leg, Opportunity
-from tallyio.model.hashing import keccak256
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import Address, Hash, Wei, checksum
+from tallyio.model.units import Address, Hash, checksum
 from tallyio.native.memory import Region
-
-
-class RevmChain:
-    """A `ChainReader` over an in-process EVM that remembers every log."""
-
-    def __init__(self) -> None:
-        self.backend = RevmBackend()
-        self.history: list[Log] = []
-        self.world: World = self.backend.run(self._recorded(build_world()))
-
-    @property
-    def chain_id(self) -> int:
-        """The lab's."""
-        return CHAIN_ID
-
-    async def head(self) -> Head:
-        """Return the latest head."""
-        return self.current()
-
-    def current(self) -> Head:
-        """Return the latest head."""
-        number = self.backend.number
-        return Head(
-            number=number,
-            hash=_hash(number),
-            parent_hash=_hash(number - 1),
-            timestamp=number,
-            base_fee_wei=Wei(0),
-            gas_used=0,
-            gas_limit=30_000_000,
-            logs_bloom=b"",
-        )
-
-    async def call(
-        self, calls: Sequence[Call], *, block: Hash | None = None, sender: Address | None = None
-    ) -> list[bytes | None]:
-        """Return data, or None for a revert, in order."""
-        assert block == self.current().hash, "an adapter reads at the block it was given"
-        return [self._try(call, sender or OPERATOR) for call in calls]
-
-    async def logs(self, query: LogFilter) -> list[Log]:
-        """Return the remembered logs that `query` selects."""
-        return [log for log in self.history if _matches(log, query)]
-
-    def transact(self, call: Call, *, sender: Address = OPERATOR) -> bytes:
-        """Run `call` in a new block and remember its logs."""
-        output = self.backend.transact(call, sender=sender)
-        self._remember()
-        return output
-
-    def _try(self, call: Call, sender: Address) -> bytes | None:
-        try:
-            return self.backend.call(call, sender=sender)
-        except Reverted:
-            return None
-
-    def _recorded(self, recipe: Recipe[World]) -> Recipe[World]:
-        step = next(recipe)
-        while True:
-            number = self.backend.number
-            result = yield step
-            if self.backend.number != number:
-                self._remember()
-            try:
-                step = recipe.send(result)
-            except StopIteration as end:
-                world: World = end.value
-                return world
-
-    def _remember(self) -> None:
-        self.history += [self._log(index, raw) for index, raw in enumerate(self.backend.logs)]
-
-    def _log(self, index: int, raw: Any) -> Log:
-        _, data = raw.data
-        return Log(
-            address=Address(bytes.fromhex(raw.address[2:])),
-            topics=tuple(bytes.fromhex(topic[2:]) for topic in raw.topics),
-            data=bytes(data),
-            block_hash=_hash(self.backend.number),
-            block_number=self.backend.number,
-            log_index=index,
-            transaction_hash=_hash(self.backend.number),
-        )
-
-
-def _hash(number: int) -> Hash:
-    return Hash(keccak256(b"block %d" % number))
-
-
-def _matches(log: Log, query: LogFilter) -> bool:
-    return (
-        query.from_block <= log.block_number <= query.to_block
-        and (not query.addresses or log.address in query.addresses)
-        and all(
-            not wanted or topic in wanted for wanted, topic in zip(query.topics, log.topics, strict=False)
-        )
-    )
+from tallyio.testing import RevmChain
 
 
 @pytest.fixture
@@ -149,7 +50,7 @@ def settings(chain: RevmChain, **more: object) -> dict[str, object]:
 
 async def discover(chain: RevmChain, **more: object) -> tuple[UniswapV2, list[PoolSpec]]:
     adapter = UniswapV2(settings(chain, **more))
-    return adapter, await adapter.discover(chain, block=chain.current())
+    return adapter, await adapter.discover(chain, block=chain.latest)
 
 
 def pair_contract(pool: PoolSpec) -> Contract:
@@ -192,7 +93,7 @@ async def test_named_tokens_select_the_pairs_between_them(chain: RevmChain) -> N
 async def test_a_factory_that_is_none_is_named(chain: RevmChain) -> None:
     table = {"name": "x", "factory": checksum(OPERATOR), "fee_numerator": 1, "fee_denominator": 1}
     with pytest.raises(ChainError, match="does not answer as a Uniswap V2 contract"):
-        await UniswapV2({"venues": [table]}).discover(chain, block=chain.current())
+        await UniswapV2({"venues": [table]}).discover(chain, block=chain.latest)
 
 
 async def test_a_factory_too_large_to_list_asks_for_tokens(
@@ -205,17 +106,17 @@ async def test_a_factory_too_large_to_list_asks_for_tokens(
 
 async def test_a_pool_with_impossible_reserves_is_refused(chain: RevmChain) -> None:
     class Liar(RevmChain):
-        def _try(self, call: Call, sender: Address) -> bytes | None:  # noqa: ARG002 - a lie for any call
-            return b"\xff" * 96
+        async def call(self, calls: Sequence[Call], **_: object) -> list[bytes | None]:
+            return [b"\xff" * 96 for _ in calls]
 
     adapter, pools = await discover(chain)
     with pytest.raises(ChainError, match="impossible state: reserves must be uint112"):
-        await adapter.load(Liar(), pools, block=chain.current())
+        await adapter.load(Liar(), pools, block=chain.latest)
 
 
 async def test_rows_hold_what_the_pairs_say(chain: RevmChain) -> None:
     adapter, pools = await discover(chain)
-    rows = await adapter.load(chain, pools, block=chain.current())
+    rows = await adapter.load(chain, pools, block=chain.latest)
     assert {len(row) for row in rows} == {adapter.compiled.row_bytes}
     for pool, row in zip(pools, rows, strict=True):
         contract = pair_contract(pool)
@@ -223,10 +124,16 @@ async def test_rows_hold_what_the_pairs_say(chain: RevmChain) -> None:
         assert unpack_reserves(row) == reserves[:2]
 
 
+async def test_everything_is_read_at_the_block_that_was_given(chain: RevmChain) -> None:
+    adapter, pools = await discover(chain)
+    await adapter.load(chain, pools, block=chain.latest)
+    assert set(chain.asked_at) == {chain.latest.hash}
+
+
 async def test_quotes_equal_the_router_on_every_pair(chain: RevmChain) -> None:
     """Against `UniswapV2Router02.getAmountsOut`, from one unit to ten times the reserve."""
     adapter, pools = await discover(chain)
-    rows = await adapter.load(chain, pools, block=chain.current())
+    rows = await adapter.load(chain, pools, block=chain.latest)
     draw = random.Random(5)
     with Region(ROW_BYTES) as memory:
         for pool, row in zip(pools, rows, strict=True):
@@ -243,7 +150,7 @@ async def test_quotes_equal_the_router_on_every_pair(chain: RevmChain) -> None:
 async def test_a_pair_pays_the_quote_and_not_one_unit_more(chain: RevmChain) -> None:
     """Real swaps through the calls of the adapter; rows follow the real logs and equal a fresh load."""
     adapter, pools = await discover(chain)
-    rows = await adapter.load(chain, pools, block=chain.current())
+    rows = await adapter.load(chain, pools, block=chain.latest)
     draw = random.Random(6)
     with Region(ROW_BYTES * len(pools) + 4096) as memory:
         memory.view("u1", ROW_BYTES * len(pools))[:] = bytearray(b"".join(rows))
@@ -255,33 +162,32 @@ async def test_a_pair_pays_the_quote_and_not_one_unit_more(chain: RevmChain) -> 
             expected = hot.quote(row, i, 1 - i, amount)
             if expected:
                 before = balance(chain, pools[k], 1 - i)
-                seen = len(chain.history)
                 pay, swap = swap_calls(adapter, pools[k], i, amount, expected)
-                chain.transact(pay)
+                chain.block_of(pay)
                 with pytest.raises(Reverted):
                     chain.backend.call(swap_calls(adapter, pools[k], i, amount, expected + 1)[1])
-                chain.transact(swap)
+                block = chain.block_of(swap)
                 assert balance(chain, pools[k], 1 - i) - before == expected
-                apply_logs(chain.history[seen:], adapter, pools[k], row, memory)
-        fresh = await adapter.load(chain, pools, block=chain.current())
+                apply_logs(block.logs, adapter, pools[k], row, memory)
+        fresh = await adapter.load(chain, pools, block=chain.latest)
         assert memory.view("u1", ROW_BYTES * len(pools)).tobytes() == b"".join(fresh)
 
 
 async def test_liquidity_changes_reach_the_row(chain: RevmChain) -> None:
     adapter, pools = await discover(chain)
-    (row,) = await adapter.load(chain, pools[:1], block=chain.current())
-    contract = pair_contract(pools[0])
-    seen = len(chain.history)
+    (row,) = await adapter.load(chain, pools[:1], block=chain.latest)
+    contract, loaded = pair_contract(pools[0]), chain.latest
     for side in (0, 1):
-        chain.transact(token_contract(pools[0], side).call("transfer", pools[0].address, 10**9))
-    chain.transact(contract.call("mint", OPERATOR))
+        chain.block_of(token_contract(pools[0], side).call("transfer", pools[0].address, 10**9))
+    chain.block_of(contract.call("mint", OPERATOR))
     shares = int.from_bytes(chain.backend.call(contract.call("balanceOf", OPERATOR)))
-    chain.transact(contract.call("transfer", pools[0].address, shares // 3))
-    chain.transact(contract.call("burn", OPERATOR))
+    chain.block_of(contract.call("transfer", pools[0].address, shares // 3))
+    chain.block_of(contract.call("burn", OPERATOR))
     with Region(8192) as memory:
         memory.view("u1", ROW_BYTES)[:] = bytearray(row)
-        apply_logs(chain.history[seen:], adapter, pools[0], memory.address, memory)
-        fresh = await adapter.load(chain, pools[:1], block=chain.current())
+        for block in chain.blocks_after(loaded):
+            apply_logs(block.logs, adapter, pools[0], memory.address, memory)
+        fresh = await adapter.load(chain, pools[:1], block=chain.latest)
         assert [memory.view("u1", ROW_BYTES).tobytes()] == fresh
 
 
@@ -290,22 +196,22 @@ async def test_a_swap_that_would_overflow_the_reserve_reverts_and_quotes_nothing
     pool = next(
         pool for pool in pools if chain.world.weth not in pool.tokens
     )  # both tokens are mintable without limit
-    (row,) = await adapter.load(chain, [pool], block=chain.current())
+    (row,) = await adapter.load(chain, [pool], block=chain.latest)
     fits = UINT112_MAX - unpack_reserves(row)[0]
-    chain.transact(token_contract(pool, 0).call("mint", OPERATOR, 2 * fits))
+    chain.block_of(token_contract(pool, 0).call("mint", OPERATOR, 2 * fits))
     with Region(ROW_BYTES) as memory:
         memory.view("u1", ROW_BYTES)[:] = bytearray(row)
         most = hot.quote(memory.address, 0, 1, fits)
         assert hot.quote(memory.address, 0, 1, fits + 1) == 0
     assert most > 0
     pay, swap = swap_calls(adapter, pool, 0, fits + 1, most)
-    chain.transact(pay)
+    chain.block_of(pay)
     with pytest.raises(Reverted):
         chain.backend.call(swap)
-    chain.transact(pair_contract(pool).call("skim", OPERATOR))
+    chain.block_of(pair_contract(pool).call("skim", OPERATOR))
     pay, swap = swap_calls(adapter, pool, 0, fits, most)
-    chain.transact(pay)
-    chain.transact(swap)
+    chain.block_of(pay)
+    chain.block_of(swap)
 
 
 async def test_a_flash_swap_packs_the_inner_calls_and_the_payment(chain: RevmChain) -> None:
@@ -332,10 +238,10 @@ async def test_a_cycle_through_the_executor_gains_what_the_quotes_say(chain: Rev
     weth, usdc = (chain.world.tokens[symbol].address for symbol in ("WETH", "USDC"))
     dear, cheap = (pool for pool in pools if set(pool.tokens) == {weth, usdc})
     pay, swap = swap_calls(adapter, cheap, cheap.tokens.index(weth), 10**20, 10**9)
-    chain.transact(pay)
-    chain.transact(swap)
+    chain.block_of(pay)
+    chain.block_of(swap)
     opportunity = cycle(
-        [cheap, dear], usdc, weth, await adapter.load(chain, [cheap, dear], block=chain.current())
+        [cheap, dear], usdc, weth, await adapter.load(chain, [cheap, dear], block=chain.latest)
     )
     executor = chain.backend.deploy(deployment(OPERATOR))
     made = plan(
@@ -348,7 +254,7 @@ async def test_a_cycle_through_the_executor_gains_what_the_quotes_say(chain: Rev
     )
     wallet = Contract(artifact("Token"), usdc).call("balanceOf", OPERATOR)
     before = int.from_bytes(chain.backend.call(wallet))
-    chain.transact(made.call)
+    chain.block_of(made.call)
     assert int.from_bytes(chain.backend.call(wallet)) - before == opportunity.profit > 0
 
 
@@ -367,7 +273,7 @@ def cycle(pools: list[PoolSpec], start: Address, middle: Address, rows: list[byt
     return Opportunity(
         id=1,
         strategy="test",
-        block_hash=_hash(0),
+        block_hash=Hash(bytes(32)),
         block_number=0,
         token=start,
         legs=tuple(legs),
@@ -383,7 +289,7 @@ async def test_a_pair_with_a_callback_that_the_executor_does_not_know_cannot_fla
     for venue in cast("list[dict[str, object]]", table["venues"]):
         venue["callback"] = "ownCall"
     adapter = UniswapV2(table)
-    pools = await adapter.discover(chain, block=chain.current())
+    pools = await adapter.discover(chain, block=chain.latest)
     assert not any(pool.can_flash for pool in pools)
     with pytest.raises(ValueError, match="cannot flash"):
         adapter.swap(

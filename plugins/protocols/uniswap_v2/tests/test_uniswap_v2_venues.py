@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tallyio_protocol_uniswap_v2.venues import VenueSettings, presets, resolve
+from tallyio_protocol_uniswap_v2.venues import DEPLOYMENTS, Settings, Venue, VenueSettings, resolve
 
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
@@ -13,12 +13,19 @@ from tallyio.model.units import address, checksum
 FACTORY = "0x5C69bEe701ef814a2B6a3EDD4B1652CB9cc5aA6f"
 
 
+def resolved(venue: VenueSettings) -> Venue:
+    (made,) = resolve(Settings(venues=(venue,)))
+    return made
+
+
 def build(**settings: object) -> object:
     return PluginHost(Catalog.scan()).protocol("uniswap_v2", settings)
 
 
 def test_presets_carry_fees_and_factories_whose_checksums_hold() -> None:
-    fees = {name: (preset.fee_numerator, preset.fee_denominator) for name, preset in presets().items()}
+    fees = {
+        name: (preset.fee_numerator, preset.fee_denominator) for name, preset in DEPLOYMENTS.presets.items()
+    }
     assert fees == {
         "uniswap": (997, 1000),
         "sushiswap": (997, 1000),
@@ -26,19 +33,19 @@ def test_presets_carry_fees_and_factories_whose_checksums_hold() -> None:
         "quickswap": (997, 1000),
         "traderjoe": (997, 1000),
     }
-    factories = [text for preset in presets().values() for text in preset.factories.values()]
+    factories = [text for preset in DEPLOYMENTS.presets.values() for text in preset.factories.values()]
     assert [checksum(address(text)) for text in factories] == factories
 
 
 def test_a_preset_completes_a_venue() -> None:
-    venue = resolve(VenueSettings(name="cake", preset="pancakeswap"))
+    venue = resolved(VenueSettings(name="cake", preset="pancakeswap"))
     assert (venue.fee_numerator, venue.fee_denominator, venue.fee_pips) == (9975, 10000, 2500)
     assert checksum(venue.factory_on(56)) == "0xcA143Ce32Fe78f1f7019d7d551a6402fC5350c73"
     assert venue.can_flash
 
 
 def test_the_configuration_overrides_its_preset() -> None:
-    venue = resolve(
+    venue = resolved(
         VenueSettings(
             name="mine",
             preset="traderjoe",
@@ -50,11 +57,11 @@ def test_the_configuration_overrides_its_preset() -> None:
         )
     )
     assert checksum(venue.factory_on(31337)) == FACTORY
-    assert (venue.fee_pips, venue.can_flash, venue.gas) == (10_000, False, 5)
+    assert (venue.fee_pips, venue.can_flash, venue.settings.gas) == (10_000, False, 5)
 
 
 def test_a_preset_without_a_factory_on_the_chain_asks_for_one() -> None:
-    venue = resolve(VenueSettings(name="quick", preset="quickswap"))
+    venue = resolved(VenueSettings(name="quick", preset="quickswap"))
     with pytest.raises(ConfigError, match=r"'quick' has no known factory on chain 1; add factory"):
         venue.factory_on(1)
 

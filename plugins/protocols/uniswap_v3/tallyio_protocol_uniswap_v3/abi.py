@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from tallyio.model.errors import ChainError
 from tallyio.model.hashing import event_topic, selector
-from tallyio.model.units import ADDRESS_BYTES, Address, checksum
-
-WORD: Final = 32
+from tallyio.model.units import Address
+from tallyio.model.words import WORD, address_word, bytes_words, require_words, word
 
 POOL_CREATED: Final = event_topic("PoolCreated(address,address,uint24,int24,address)")
 INITIALIZE: Final = event_topic("Initialize(uint160,int24)")
@@ -25,43 +23,18 @@ SLOT0: Final = selector("slot0()")
 LIQUIDITY: Final = selector("liquidity()")
 TICK_BITMAP: Final = selector("tickBitmap(int16)")
 TICKS: Final = selector("ticks(int24)")
-TRANSFER: Final = selector("transfer(address,uint256)")
 SWAP: Final = selector("swap(address,bool,int256,uint160,bytes)")
-
-
-def word(value: int) -> bytes:
-    """Return `value`, signed or unsigned, as one ABI word."""
-    return (value % (1 << 256)).to_bytes(WORD)
-
-
-def address_word(value: Address) -> bytes:
-    """Return an address as one ABI word."""
-    return value.rjust(WORD, b"\0")
-
-
-def unsigned(data: bytes, index: int) -> int:
-    """Return word `index` of `data` as an unsigned integer."""
-    return int.from_bytes(data[index * WORD : (index + 1) * WORD])
-
-
-def signed(data: bytes, index: int) -> int:
-    """Return word `index` of `data` as a signed integer."""
-    return int.from_bytes(data[index * WORD : (index + 1) * WORD], signed=True)
-
-
-def address_at(data: bytes, index: int) -> Address:
-    """Return word `index` of `data` as an address."""
-    return Address(data[(index + 1) * WORD - ADDRESS_BYTES : (index + 1) * WORD])
 
 
 def checked(answer: bytes | None, words: int, contract: Address) -> bytes:
     """Return `answer` if it has at least so many words. Raises: ChainError."""
-    if answer is None or len(answer) < words * WORD:
-        raise ChainError(
-            f"contract {checksum(contract)} does not answer as a Uniswap V3 contract does",
-            way_out="check the factory in [protocols.uniswap_v3]",
-        )
-    return answer
+    return require_words(
+        answer,
+        words,
+        contract=contract,
+        kind="a Uniswap V3 contract",
+        way_out="check the factory in [protocols.uniswap_v3]",
+    )
 
 
 def swap_data(
@@ -71,4 +44,4 @@ def swap_data(
     head = (
         address_word(recipient) + word(int(zero_for_one)) + word(amount_in) + word(limit_x96) + word(5 * WORD)
     )
-    return SWAP + head + word(len(data)) + data + bytes(-len(data) % WORD)
+    return SWAP + head + bytes_words(data)

@@ -10,16 +10,18 @@ from collections.abc import Callable, Sequence
 
 from tallyio.hooks.interfaces import ChainReader, CompiledProtocol
 from tallyio.hooks.interfaces import Settings as RawSettings
-from tallyio.hooks.settings import parse_address, parse_settings
+from tallyio.hooks.settings import parse_addresses, parse_settings
 from tallyio.model.chain import Head, LogFilter
+from tallyio.model.erc20 import transfer
 from tallyio.model.execution import Call
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import ADDRESS_BYTES, ZERO_ADDRESS, Address
+from tallyio.model.units import ZERO_ADDRESS, Address
+from tallyio.model.words import address_at, address_word, signed, unsigned, word
 from tallyio_protocol_uniswap_v3 import abi
 from tallyio_protocol_uniswap_v3.layout import row_bytes
 from tallyio_protocol_uniswap_v3.loading import load_rows
 from tallyio_protocol_uniswap_v3.reference import HIGHEST_LIMIT, LOWEST_LIMIT
-from tallyio_protocol_uniswap_v3.venues import WHERE, Settings, VenueSettings, check, factory_on
+from tallyio_protocol_uniswap_v3.venues import DEPLOYMENTS, WHERE, Settings, VenueSettings, check
 
 _Key = tuple[Address, Address, int]
 """What identifies a pool at its factory: token0, token1, fee in pips."""
@@ -32,9 +34,7 @@ class UniswapV3:
         """Read the `[protocols.uniswap_v3]` table. Raises: ConfigError."""
         self._settings = parse_settings(Settings, settings, where=WHERE)
         check(self._settings)
-        self._tokens = sorted(
-            {parse_address(text, where=f"{WHERE}.tokens") for text in self._settings.tokens}
-        )
+        self._tokens = sorted(parse_addresses(self._settings.tokens, where=f"{WHERE}.tokens"))
 
     @property
     def compiled(self) -> CompiledProtocol:
@@ -80,10 +80,7 @@ class UniswapV3:
         encode: Callable[[tuple[Call, ...]], bytes],
     ) -> tuple[Call, ...]:
         """Return one exact-input swap, whose callback runs `inner` and then pays the pool."""
-        pay = Call(
-            to=pool.tokens[token_in],
-            data=abi.TRANSFER + abi.address_word(pool.address) + abi.word(amount_in),
-        )
+        pay = transfer(pool.tokens[token_in], pool.address, amount_in)
         zero_for_one = token_in == 0
         data = abi.swap_data(
             recipient,
@@ -95,7 +92,7 @@ class UniswapV3:
         return (Call(to=pool.address, data=data),)
 
     async def _discover(self, chain: ChainReader, venue: VenueSettings, block: Head) -> list[PoolSpec]:
-        factory = factory_on(venue, chain.chain_id)
+        factory = DEPLOYMENTS.factory_on(venue, chain.chain_id)
         if self._tokens:
             keys = [
                 (low, high, fee)
@@ -115,9 +112,9 @@ async def _created(chain: ChainReader, factory: Address, blocks: tuple[int, int]
     )
     return [
         (
-            Address(log.topics[1][-ADDRESS_BYTES:]),
-            Address(log.topics[2][-ADDRESS_BYTES:]),
-            int.from_bytes(log.topics[3]),
+            address_at(log.topics[1], 0),
+            address_at(log.topics[2], 0),
+            unsigned(log.topics[3], 0),
         )
         for log in await chain.logs(query)
     ]
@@ -127,18 +124,18 @@ async def _existing(
     chain: ChainReader, factory: Address, keys: Sequence[_Key], block: Head
 ) -> list[tuple[Address, _Key]]:
     calls = [
-        Call(to=factory, data=abi.GET_POOL + abi.address_word(low) + abi.address_word(high) + abi.word(fee))
+        Call(to=factory, data=abi.GET_POOL + address_word(low) + address_word(high) + word(fee))
         for low, high, fee in keys
     ]
     answers = await chain.call(calls, block=block.hash) if calls else []
-    pools = [abi.address_at(abi.checked(answer, 1, factory), 0) for answer in answers]
+    pools = [address_at(abi.checked(answer, 1, factory), 0) for answer in answers]
     return [(pool, key) for pool, key in zip(pools, keys, strict=True) if pool != ZERO_ADDRESS]
 
 
 async def _tick_spacings(chain: ChainReader, pools: Sequence[Address], block: Head) -> list[int]:
     calls = [Call(to=pool, data=abi.TICK_SPACING) for pool in pools]
     answers = await chain.call(calls, block=block.hash) if calls else []
-    return [abi.signed(abi.checked(answer, 1, pool), 0) for answer, pool in zip(answers, pools, strict=True)]
+    return [signed(abi.checked(answer, 1, pool), 0) for answer, pool in zip(answers, pools, strict=True)]
 
 
 def _spec(venue: VenueSettings, found: tuple[Address, _Key], tick_spacing: int) -> PoolSpec:

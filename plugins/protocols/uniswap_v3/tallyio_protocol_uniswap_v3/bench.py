@@ -7,9 +7,6 @@ directions, on one pool of 150 overlapping positions; the compiled one does so i
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +22,7 @@ use_cache(Path(__file__).parent.glob("*.py"))
 from tallyio_protocol_uniswap_v3 import reference  # noqa: E402 - see above
 from tallyio_protocol_uniswap_v3.hot import quote  # noqa: E402 - see above
 from tallyio_protocol_uniswap_v3.hot_state import rebuild  # noqa: E402 - see above
-from tallyio_protocol_uniswap_v3.layout import pack_row, row_bytes  # noqa: E402 - see above
+from tallyio_protocol_uniswap_v3.layout import row_bytes  # noqa: E402 - see above
 from tallyio_protocol_uniswap_v3.reference_math import get_sqrt_ratio_at_tick  # noqa: E402 - see above
 
 COUNT: Final = 256
@@ -65,16 +62,7 @@ class _Native:
     """The pool's row and room for the amounts, in native memory."""
 
     def __init__(self, pool: reference.Pool) -> None:
-        raw = pack_row(
-            sqrt_price_x96=pool.sqrt_price_x96,
-            liquidity=pool.liquidity,
-            tick=pool.tick,
-            fee_pips=pool.fee_pips,
-            tick_spacing=pool.tick_spacing,
-            ticks={at: (tick.liquidity_gross, tick.liquidity_net) for at, tick in pool.ticks.items()},
-            tick_capacity=TICK_CAPACITY,
-            gas=(0, 0, 0),
-        )
+        raw = pool.row(tick_capacity=TICK_CAPACITY)
         self.memory = Region(len(raw) + COUNT * _WORD)
         self.memory.view("u1", len(raw))[:] = bytearray(raw)
         rebuild(self.memory.address)
@@ -92,16 +80,6 @@ class _Native:
         return self.memory.address, self.memory.address + row_bytes(TICK_CAPACITY), COUNT
 
 
-def _time(work: Callable[[], object]) -> Callable[[int], float]:
-    def timed(loops: int) -> float:
-        start = time.perf_counter()
-        for _ in range(loops):
-            work()
-        return time.perf_counter() - start
-
-    return timed
-
-
 def main() -> None:
     """Run all benchmarks with pyperf."""
     pool, draw = make_pool(), random.Random(3)
@@ -114,9 +92,8 @@ def main() -> None:
     for name, amounts in sets.items():
         if native.quote_all(amounts) != _quote_all_reference(pool, amounts):
             raise SystemExit(f"{name}: compiled and reference quotes differ")
-        runner.bench_time_func(name, _time(partial(quote_all, *native.arguments)), inner_loops=COUNT)
-        plain = _time(partial(_quote_all_reference, pool, amounts))
-        runner.bench_time_func(f"{name}.reference", plain, inner_loops=COUNT)
+        runner.bench_func(name, quote_all, *native.arguments, inner_loops=COUNT)
+        runner.bench_func(f"{name}.reference", _quote_all_reference, pool, amounts, inner_loops=COUNT)
 
 
 if __name__ == "__main__":

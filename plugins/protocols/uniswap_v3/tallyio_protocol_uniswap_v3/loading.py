@@ -17,6 +17,7 @@ from tallyio.model.errors import ChainError, ConfigError
 from tallyio.model.execution import Call
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, checksum
+from tallyio.model.words import signed, unsigned, word
 from tallyio.native.memory import Region
 from tallyio_protocol_uniswap_v3 import abi
 from tallyio_protocol_uniswap_v3.layout import pack_row
@@ -56,7 +57,7 @@ async def read_states(chain: ChainReader, pools: Sequence[PoolSpec], *, block: H
         _initialised(answers[2:], spacing) for answers, spacing in zip(head_answers, spacings, strict=True)
     ]
     details = [
-        [Call(to=pool.address, data=abi.TICKS + abi.word(tick)) for tick in ticks]
+        [Call(to=pool.address, data=abi.TICKS + word(tick)) for tick in ticks]
         for pool, ticks in zip(pools, initialised, strict=True)
     ]
     tick_answers = await _call_groups(chain, details, block)
@@ -99,7 +100,7 @@ def bitmap_words(tick_spacing: int) -> range:
 
 
 def _head_calls(pool: PoolSpec, spacing: int) -> list[Call]:
-    words = [abi.TICK_BITMAP + abi.word(position) for position in bitmap_words(spacing)]
+    words = [abi.TICK_BITMAP + word(position) for position in bitmap_words(spacing)]
     return [Call(to=pool.address, data=data) for data in (abi.SLOT0, abi.LIQUIDITY, *words)]
 
 
@@ -121,8 +122,8 @@ def _initialised(words: Sequence[bytes], spacing: int) -> list[int]:
 
 
 def _set_bits(words: Sequence[bytes], positions: range) -> Iterator[int]:
-    for position, word in zip(positions, words, strict=True):
-        bits = abi.unsigned(word, 0)
+    for position, bitmap in zip(positions, words, strict=True):
+        bits = unsigned(bitmap, 0)
         while bits:
             lowest = bits & -bits
             yield position * _WORD_TICKS + lowest.bit_length() - 1
@@ -132,11 +133,11 @@ def _set_bits(words: Sequence[bytes], positions: range) -> Iterator[int]:
 def _state(heads: Sequence[bytes], ticks: Sequence[int], details: Sequence[bytes]) -> PoolState:
     slot0, liquidity = heads[0], heads[1]
     return PoolState(
-        sqrt_price_x96=abi.unsigned(slot0, 0),
-        tick=abi.signed(slot0, 1),
-        liquidity=abi.unsigned(liquidity, 0),
+        sqrt_price_x96=unsigned(slot0, 0),
+        tick=signed(slot0, 1),
+        liquidity=unsigned(liquidity, 0),
         ticks={
-            tick: (abi.unsigned(detail, 0), abi.signed(detail, 1))
+            tick: (unsigned(detail, 0), signed(detail, 1))
             for tick, detail in zip(ticks, details, strict=True)
         },
     )

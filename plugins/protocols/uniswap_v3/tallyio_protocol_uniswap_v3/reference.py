@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from tallyio_protocol_uniswap_v3.layout import pack_row
 from tallyio_protocol_uniswap_v3.reference_math import (
     MAX_SQRT_RATIO,
     MAX_TICK,
@@ -56,6 +57,19 @@ class Pool:
                 del self.ticks[tick]
         if tick_lower <= self.tick < tick_upper:
             self.liquidity += delta
+
+    def row(self, *, tick_capacity: int, gas: tuple[int, int, int] = (0, 0, 0)) -> bytes:
+        """Return the row from which compiled code goes on; `layout.pack_row` says what it lacks."""
+        return pack_row(
+            sqrt_price_x96=self.sqrt_price_x96,
+            liquidity=self.liquidity,
+            tick=self.tick,
+            fee_pips=self.fee_pips,
+            tick_spacing=self.tick_spacing,
+            ticks={at: (tick.liquidity_gross, tick.liquidity_net) for at, tick in self.ticks.items()},
+            tick_capacity=tick_capacity,
+            gas=gas,
+        )
 
 
 def next_initialized_tick_within_one_word(pool: Pool, tick: int, *, lte: bool) -> int:

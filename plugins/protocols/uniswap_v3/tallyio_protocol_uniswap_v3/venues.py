@@ -13,25 +13,20 @@ preset = "uniswap"          # or factory = "0x…"
 
 from __future__ import annotations
 
-import functools
-from importlib.resources import files
 from typing import Final
 
 import msgspec
 
-from tallyio.hooks.settings import parse_address, unknown_name
+from tallyio.hooks import venues
+from tallyio.hooks.venues import Deployments, Preset
 from tallyio.model.errors import ConfigError
-from tallyio.model.units import Address
 
 WHERE: Final = "protocols.uniswap_v3"
 
 
-class VenueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class VenueSettings(venues.VenueSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One `[[protocols.uniswap_v3.venues]]` table."""
 
-    name: str
-    preset: str | None = None
-    factory: str | None = None
     from_block: int = 0
     """Where to start looking for pools; the factory's own block saves time."""
     gas: int = 95_000
@@ -53,42 +48,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Initialised ticks that a row has room for: 208 bytes each, for every pool."""
 
 
-class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One table of `presets.toml`."""
-
-    factories: dict[int, str]
-
-
-@functools.cache
-def presets() -> dict[str, Preset]:
-    """Return the well-known deployments by name."""
-    text = files("tallyio_protocol_uniswap_v3").joinpath("presets.toml").read_text(encoding="utf-8")
-    return msgspec.toml.decode(text, type=dict[str, Preset], strict=False)
+DEPLOYMENTS: Final = Deployments("tallyio_protocol_uniswap_v3", Preset, where=WHERE)
 
 
 def check(settings: Settings) -> None:
     """Refuse what cannot work on any chain. Raises: ConfigError."""
-    if not settings.venues:
-        raise ConfigError(f"[{WHERE}] names no venue", way_out=f"add [[{WHERE}.venues]]")
+    DEPLOYMENTS.check(settings.venues)
     if settings.tick_capacity < 1:
         raise ConfigError(f"[{WHERE}] tick_capacity is {settings.tick_capacity}; it must be >= 1")
-    for venue in settings.venues:
-        if venue.preset is not None and venue.preset not in presets():
-            raise unknown_name("preset", venue.preset, presets(), where=f"{WHERE}.venues")
-        if venue.preset is None and venue.factory is None:
-            raise ConfigError(f"[{WHERE}.venues] {venue.name!r} has neither factory nor preset")
-        if venue.factory is not None:
-            parse_address(venue.factory, where=f"{WHERE}.venues.factory")
-
-
-def factory_on(venue: VenueSettings, chain_id: int) -> Address:
-    """Return the venue's factory on that chain. Raises: ConfigError: nobody named one."""
-    if venue.factory is not None:
-        return parse_address(venue.factory, where=f"{WHERE}.venues.factory")
-    known = presets()[venue.preset].factories if venue.preset else {}
-    if chain_id not in known:
-        raise ConfigError(
-            f"[{WHERE}.venues] {venue.name!r} has no known factory on chain {chain_id}",
-            way_out='add factory = "0x…"',
-        )
-    return parse_address(known[chain_id], where=f"presets.toml: {venue.preset}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tallyio_protocol_uniswap_v3 import hot
 from tallyio_protocol_uniswap_v3.adapter import UniswapV3
 from tallyio_protocol_uniswap_v3.layout import row_bytes
@@ -18,107 +18,24 @@ from tallyio.engine.executor import deployment
 from tallyio.engine.planner import plan
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
-from tallyio.lab.recipe import build_world
-from tallyio.lab.revm import RevmBackend
-from tallyio.lab.steps import Recipe, Reverted
-from tallyio.lab.world import CHAIN_ID, DEPLOYER, OPERATOR, World
+from tallyio.lab.steps import Reverted
+from tallyio.lab.world import DEPLOYER, OPERATOR
 from tallyio.market.abi import LOG_APPLIED
-from tallyio.model.chain import Head, Log, LogFilter
+from tallyio.model.chain import Block, Log, LogFilter
 from tallyio.model.errors import ChainError, ConfigError
 from tallyio.model.execution import Call, Leg, Opportunity
-from tallyio.model.hashing import keccak256
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import Address, Hash, Wei, checksum, hex_text
+from tallyio.model.units import Address, Hash, checksum
 from tallyio.native.memory import Region
+from tallyio.testing import RevmChain
 
 FOREVER = 2**64
 UNLIMITED = 2**256 - 1
 RICH = 2**250
 CAPACITY = 256
 DATA_BYTES = 1024
-
-
-class RevmChain:
-    """A `ChainReader` over an in-process EVM that remembers every log."""
-
-    def __init__(self) -> None:
-        self.backend = RevmBackend()
-        self.history: list[Log] = []
-        self.world: World = self.backend.run(self._recorded(build_world()))
-
-    @property
-    def chain_id(self) -> int:
-        """The lab's."""
-        return CHAIN_ID
-
-    async def head(self) -> Head:
-        """Return the latest head."""
-        return self.current()
-
-    def current(self) -> Head:
-        """Return the latest head."""
-        number = self.backend.number
-        return Head(
-            number=number,
-            hash=_hash(number),
-            parent_hash=_hash(number - 1),
-            timestamp=number,
-            base_fee_wei=Wei(0),
-            gas_used=0,
-            gas_limit=30_000_000,
-            logs_bloom=b"",
-        )
-
-    async def call(
-        self, calls: Sequence[Call], *, block: Hash | None = None, sender: Address | None = None
-    ) -> list[bytes | None]:
-        """Return data, or None for a revert, in order."""
-        assert block == self.current().hash, "an adapter reads at the block it was given"
-        return [self._try(call, sender or OPERATOR) for call in calls]
-
-    async def logs(self, query: LogFilter) -> list[Log]:
-        """Return the remembered logs that `query` selects."""
-        return [log for log in self.history if _matches(log, query)]
-
-    def transact(self, call: Call, *, sender: Address = OPERATOR) -> bytes:
-        """Run `call` in a new block and remember its logs."""
-        output = self.backend.transact(call, sender=sender)
-        self._remember()
-        return output
-
-    def _try(self, call: Call, sender: Address) -> bytes | None:
-        try:
-            return self.backend.call(call, sender=sender)
-        except Reverted:
-            return None
-
-    def _recorded(self, recipe: Recipe[World]) -> Recipe[World]:
-        step = next(recipe)
-        while True:
-            number = self.backend.number
-            result = yield step
-            if self.backend.number != number:
-                self._remember()
-            try:
-                step = recipe.send(result)
-            except StopIteration as end:
-                world: World = end.value
-                return world
-
-    def _remember(self) -> None:
-        self.history += [self._log(index, raw) for index, raw in enumerate(self.backend.logs)]
-
-    def _log(self, index: int, raw: Any) -> Log:
-        _, data = raw.data
-        return Log(
-            address=Address(bytes.fromhex(raw.address[2:])),
-            topics=tuple(bytes.fromhex(topic[2:]) for topic in raw.topics),
-            data=bytes(data),
-            block_hash=_hash(self.backend.number),
-            block_number=self.backend.number,
-            log_index=index,
-            transaction_hash=_hash(self.backend.number),
-        )
+GHOST = bytes(31) + b"\7"
+"""A token of no pool."""
 
 
 class V3World(RevmChain):
@@ -131,7 +48,7 @@ class V3World(RevmChain):
         self.positions = Contract(artifact("NonfungiblePositionManager"), venue.positions)
         self.router = Contract(artifact("SwapRouter"), venue.router)
         self.quoter = Contract(artifact("QuoterV2"), venue.quoter)
-        self.transact(self.factory.call("enableFeeAmount", 100, 1), sender=DEPLOYER)
+        self.block_of(self.factory.call("enableFeeAmount", 100, 1), sender=DEPLOYER)
         self.open_positions: list[tuple[int, int]] = []
 
     def new_pair(self) -> tuple[Address, Address]:
@@ -140,24 +57,23 @@ class V3World(RevmChain):
         made = [self.backend.deploy(token.encode_constructor("T", "T", 18)) for _ in range(2)]
         for address in made:
             contract = Contract(token, address)
-            self.transact(contract.call("mint", OPERATOR, RICH))
+            self.block_of(contract.call("mint", OPERATOR, RICH))
             for spender in (self.positions.address, self.router.address):
-                self.transact(contract.call("approve", spender, UNLIMITED))
+                self.block_of(contract.call("approve", spender, UNLIMITED))
         return (min(made), max(made))
 
     def new_pool(self, fee: int, tick: int, tokens: tuple[Address, Address] | None = None) -> Address:
         """Create a pool at a tick."""
         tokens = tokens or self.new_pair()
         price = get_sqrt_ratio_at_tick(tick)
-        self.transact(self.positions.call("createAndInitializePoolIfNecessary", *tokens, fee, price))
-        found = self.backend.call(self.factory.call("getPool", *tokens, fee))
-        return Address(found[-20:])
+        create = self.positions.call("createAndInitializePoolIfNecessary", *tokens, fee, price)
+        return Address(self.backend.transact(create)[-20:])
 
     def mint(self, pool: PoolSpec, lower: int, upper: int, amount: int) -> None:
         """Provide at most `amount` of each token between two ticks, if that makes a position."""
         terms = (*pool.tokens, pool.fee_pips, lower, upper, amount, amount, 0, 0, OPERATOR, FOREVER)
         try:
-            output = self.transact(self.positions.call("mint", terms))
+            output = self.backend.transact(self.positions.call("mint", terms))
         except Reverted:
             return
         number, liquidity = self.positions.artifact.decode("mint", output)[:2]
@@ -167,24 +83,24 @@ class V3World(RevmChain):
         """Take all or half of some position out."""
         number, liquidity = self.open_positions.pop(draw.randrange(len(self.open_positions)))
         part = draw.choice((liquidity, liquidity // 2 + 1))
-        self.transact(self.positions.call("decreaseLiquidity", (number, part, 0, 0, FOREVER)))
+        self.block_of(self.positions.call("decreaseLiquidity", (number, part, 0, 0, FOREVER)))
         if part < liquidity:
             self.open_positions.append((number, liquidity - part))
 
     def swap(self, pool: PoolSpec, i: int, amount: int) -> bytes:
-        """Sell `amount` through the router, down to the furthest price."""
-        return self.transact(self.router.call("exactInputSingle", _order(pool, i, amount)))
+        """Sell `amount` through the router, down to the furthest price; return what it says."""
+        return self.backend.transact(self.router.call("exactInputSingle", _order(pool, i, amount)))
 
     def paid(self, pool: PoolSpec, i: int, amount: int) -> int:
         """Return what a real swap pays, and 0 where the pool leaves some of the input; undone afterwards."""
         wallet = Contract(artifact("Token"), pool.tokens[i]).call("balanceOf", OPERATOR)
-        with self.undone():
+        with self.backend.undone():
             before = int.from_bytes(self.backend.call(wallet))
             try:
-                output = self._message(self.router.call("exactInputSingle", _order(pool, i, amount)))
-            except RuntimeError:
+                output = self.swap(pool, i, amount)
+            except Reverted:
                 return 0
-            spent = before - int.from_bytes(self._message(wallet))
+            spent = before - int.from_bytes(self.backend.call(wallet))
         return int.from_bytes(output) if spent == amount else 0
 
     def quoted(self, pool: PoolSpec, i: int, amount: int) -> int:
@@ -197,35 +113,9 @@ class V3World(RevmChain):
         paid, price_after, _, _ = self.quoter.artifact.decode("quoteExactInputSingle", output)
         return 0 if price_after in {LOWEST_LIMIT, HIGHEST_LIMIT} else int(paid)
 
-    @contextmanager
-    def undone(self) -> Iterator[None]:
-        """Undo what happens inside."""
-        checkpoint = self.backend.evm.snapshot()
-        try:
-            yield
-        finally:
-            self.backend.evm.revert(checkpoint)
-
-    def _message(self, call: Call) -> bytes:
-        return bytes(self.backend.evm.message_call(hex_text(OPERATOR), hex_text(call.to), calldata=call.data))
-
 
 def _order(pool: PoolSpec, i: int, amount: int) -> tuple[object, ...]:
     return (pool.tokens[i], pool.tokens[1 - i], pool.fee_pips, OPERATOR, FOREVER, amount, 0, 0)
-
-
-def _hash(number: int) -> Hash:
-    return Hash(keccak256(b"block %d" % number))
-
-
-def _matches(log: Log, query: LogFilter) -> bool:
-    return (
-        query.from_block <= log.block_number <= query.to_block
-        and (not query.addresses or log.address in query.addresses)
-        and all(
-            not wanted or topic in wanted for wanted, topic in zip(query.topics, log.topics, strict=False)
-        )
-    )
 
 
 class Rows:
@@ -251,10 +141,10 @@ class Rows:
         out: int = hot.quote(self.memory.address + k * self.size, i, 1 - i, amount)
         return out
 
-    def follow(self, logs: Sequence[Log]) -> None:
+    def follow(self, blocks: Sequence[Block]) -> None:
         """Apply the logs of these pools that the adapter names, in order."""
         places = {pool.address: k for k, pool in enumerate(self.pools)}
-        for log in logs:
+        for log in (log for block in blocks for log in block.logs):
             if log.address in places and log.topics[0] in self.adapter.topics:
                 assert self._apply(places[log.address], log) == LOG_APPLIED
 
@@ -290,7 +180,7 @@ def sizes(draw: random.Random, count: int, bits: int = 130) -> list[int]:
 
 
 async def test_pools_are_found_by_events_and_by_tokens_alike(world: V3World) -> None:
-    by_events = await adapter_of(world).discover(world, block=world.current())
+    by_events = await adapter_of(world).discover(world, block=world.latest)
     expected = {
         (pool.address, tuple(world.world.tokens[symbol].address for symbol in pool.tokens), pool.fee_pips)
         for pool in world.world.pools
@@ -298,7 +188,7 @@ async def test_pools_are_found_by_events_and_by_tokens_alike(world: V3World) -> 
     }
     assert {(pool.address, pool.tokens, pool.fee_pips) for pool in by_events} == expected
     tokens = [checksum(token.address) for token in world.world.tokens.values()]
-    by_tokens = await adapter_of(world, tokens=tokens).discover(world, block=world.current())
+    by_tokens = await adapter_of(world, tokens=tokens).discover(world, block=world.latest)
     assert sorted(by_tokens, key=lambda pool: pool.address) == sorted(
         by_events, key=lambda pool: pool.address
     )
@@ -308,29 +198,28 @@ async def test_pools_are_found_by_events_and_by_tokens_alike(world: V3World) -> 
 
 async def test_a_pool_created_in_an_abandoned_block_is_not_found(world: V3World) -> None:
     """An event whose pool the factory does not know at the block is left out."""
-    pools = await adapter_of(world).discover(world, block=world.current())
-    created = next(
-        log for log in world.history if log.address == world.factory.address and len(log.topics) == 4
-    )
-    ghost = bytes(31) + b"\7"
-    world.history.append(
-        Log(
-            address=created.address,
-            topics=(created.topics[0], ghost, *created.topics[2:]),
-            data=created.data,
-            block_hash=created.block_hash,
-            block_number=created.block_number,
-            log_index=created.log_index,
-            transaction_hash=created.transaction_hash,
-        )
-    )
-    assert await adapter_of(world).discover(world, block=world.current()) == pools
+
+    class Haunted(V3World):
+        async def logs(self, query: LogFilter) -> list[Log]:
+            (created, *others) = await super().logs(query)
+            ghost = structs.replace(created, topics=(created.topics[0], GHOST, *created.topics[2:]))
+            return [created, *others, ghost]
+
+    pools = await adapter_of(world).discover(world, block=world.latest)
+    assert await adapter_of(world).discover(Haunted(), block=world.latest) == pools
+
+
+async def test_everything_is_read_at_the_block_that_was_given(world: V3World) -> None:
+    adapter = adapter_of(world)
+    pools = await adapter.discover(world, block=world.latest)
+    await adapter.load(world, pools, block=world.latest)
+    assert set(world.asked_at) == {world.latest.hash}
 
 
 async def test_quotes_on_the_labs_pools_equal_the_quoter(world: V3World) -> None:
     adapter = adapter_of(world)
-    pools = await adapter.discover(world, block=world.current())
-    rows = Rows(adapter, pools, await adapter.load(world, pools, block=world.current()))
+    pools = await adapter.discover(world, block=world.latest)
+    rows = Rows(adapter, pools, await adapter.load(world, pools, block=world.latest))
     draw, paid = random.Random(1), 0
     for k, pool in enumerate(pools):
         for i in (0, 1):
@@ -357,22 +246,22 @@ async def test_quotes_equal_real_swaps_through_random_histories(world: V3World, 
     adapter = adapter_of(world)
     pool = next(
         found
-        for found in await adapter.discover(world, block=world.current())
+        for found in await adapter.discover(world, block=world.latest)
         if found.fee_pips == fee and found.address not in {lab.address for lab in world.world.pools}
     )
-    rows = Rows(adapter, [pool], await adapter.load(world, [pool], block=world.current()))
-    spacing, seen, paid = dict(pool.parameters)["tick_spacing"], len(world.history), 0
+    rows = Rows(adapter, [pool], await adapter.load(world, [pool], block=world.latest))
+    spacing, seen, paid = dict(pool.parameters)["tick_spacing"], world.latest, 0
     for _ in range(30):
         change(world, pool, draw, spacing)
-        rows.follow(world.history[seen:])
-        seen = len(world.history)
+        rows.follow(world.blocks_after(seen))
+        seen = world.latest
         for amount in sizes(draw, 4):
             i = draw.randrange(2)
             exact = world.paid(pool, i, amount)
             assert rows.quote(0, i, amount) == exact
             paid += exact > 0
     assert paid > 60
-    assert [rows.raw(0)] == await adapter.load(world, [pool], block=world.current())
+    assert [rows.raw(0)] == await adapter.load(world, [pool], block=world.latest)
 
 
 def change(world: V3World, pool: PoolSpec, draw: random.Random, spacing: int) -> None:
@@ -396,11 +285,11 @@ async def test_draining_a_full_range_pool_crosses_every_word_and_equals_the_pool
     adapter = adapter_of(world)
     pool = next(
         found
-        for found in await adapter.discover(world, block=world.current())
+        for found in await adapter.discover(world, block=world.latest)
         if found.address not in {lab.address for lab in world.world.pools}
     )
     world.mint(pool, -887_220, 887_220, 10**15)
-    rows = Rows(adapter, [pool], await adapter.load(world, [pool], block=world.current()))
+    rows = Rows(adapter, [pool], await adapter.load(world, [pool], block=world.latest))
     for i in (0, 1):
         low, high = 1, 2**200
         while high - low > 1:
@@ -417,10 +306,10 @@ async def test_a_cycle_through_the_executor_gains_what_the_quotes_say(world: V3W
     world.new_pool(500, 0, tokens)
     world.new_pool(3000, 700, tokens)
     adapter = adapter_of(world, tokens=[checksum(token) for token in tokens])
-    pools = await adapter.discover(world, block=world.current())
+    pools = await adapter.discover(world, block=world.latest)
     for pool in pools:
         world.mint(pool, -6000, 6000, 10**20)
-    rows = Rows(adapter, pools, await adapter.load(world, pools, block=world.current()))
+    rows = Rows(adapter, pools, await adapter.load(world, pools, block=world.latest))
     # A higher tick is more token1 for token0: sell token0 where it is dear, buy it back where it is cheap.
     dear = next(k for k, pool in enumerate(pools) if pool.fee_pips == 3000)
     middle = rows.quote(dear, 0, 10**17)
@@ -437,7 +326,7 @@ async def test_a_cycle_through_the_executor_gains_what_the_quotes_say(world: V3W
     opportunity = Opportunity(
         id=1,
         strategy="test",
-        block_hash=_hash(0),
+        block_hash=Hash(bytes(32)),
         block_number=0,
         token=tokens[0],
         legs=legs,
@@ -450,13 +339,13 @@ async def test_a_cycle_through_the_executor_gains_what_the_quotes_say(world: V3W
     made = plan(opportunity, pools, [adapter] * 2, executor=executor, sender=OPERATOR, deadline_block=10**6)
     wallet = Contract(artifact("Token"), tokens[0]).call("balanceOf", OPERATOR)
     before = int.from_bytes(world.backend.call(wallet))
-    world.transact(made.call)
+    world.block_of(made.call)
     assert int.from_bytes(world.backend.call(wallet)) - before == opportunity.profit > 0
 
 
 async def test_the_adapters_calls_are_those_of_the_abi(world: V3World) -> None:
     adapter = adapter_of(world)
-    pool = (await adapter.discover(world, block=world.current()))[0]
+    pool = (await adapter.discover(world, block=world.latest))[0]
     inner = (Call(to=OPERATOR, data=b"inner"),)
 
     def encode(calls: tuple[Call, ...]) -> bytes:
@@ -481,40 +370,44 @@ async def test_the_adapters_calls_are_those_of_the_abi(world: V3World) -> None:
 async def test_more_ticks_than_capacity_are_refused_with_the_way_out(world: V3World) -> None:
     adapter = adapter_of(world, tick_capacity=4)
     assert adapter.compiled.row_bytes == row_bytes(4)
-    pools = await adapter.discover(world, block=world.current())
+    pools = await adapter.discover(world, block=world.latest)
     with pytest.raises(ConfigError, match=r"has 8 initialised ticks, more than tick_capacity 4; raise"):
-        await adapter.load(world, pools, block=world.current())
+        await adapter.load(world, pools, block=world.latest)
 
 
 async def test_a_factory_that_is_none_is_named(world: V3World) -> None:
     venue = {"name": "x", "factory": checksum(OPERATOR)}
     tokens = [checksum(token.address) for token in world.world.tokens.values()]
     with pytest.raises(ChainError, match="does not answer as a Uniswap V3 contract"):
-        await UniswapV3({"venues": [venue], "tokens": tokens}).discover(world, block=world.current())
+        await UniswapV3({"venues": [venue], "tokens": tokens}).discover(world, block=world.latest)
 
 
 async def test_a_node_that_leaves_out_liquidity_is_caught(world: V3World) -> None:
+    liquidity = artifact("UniswapV3Pool").encode("liquidity")
+
     class Liar(V3World):
-        def _try(self, call: Call, sender: Address) -> bytes | None:
-            answer = super()._try(call, sender)
-            is_liquidity = call.data == artifact("UniswapV3Pool").encode("liquidity")
-            return (12345).to_bytes(32) if is_liquidity else answer
+        async def call(self, calls: Sequence[Call], **how: Any) -> list[bytes | None]:
+            answers = await super().call(calls, **how)
+            lie = (12345).to_bytes(32)
+            return [
+                lie if call.data == liquidity else said for call, said in zip(calls, answers, strict=True)
+            ]
 
     adapter, liar = adapter_of(world), Liar()
-    pools = await adapter.discover(world, block=world.current())
+    pools = await adapter.discover(world, block=world.latest)
     with pytest.raises(ChainError, match="contradicts itself"):
-        await adapter.load(liar, pools, block=liar.current())
+        await adapter.load(liar, pools, block=liar.latest)
 
 
 async def test_a_pool_that_is_not_initialised_loads_and_follows_its_start(world: V3World) -> None:
     tokens = world.new_pair()
-    world.transact(world.factory.call("createPool", *tokens, 500))
+    world.block_of(world.factory.call("createPool", *tokens, 500))
     adapter = adapter_of(world, tokens=[checksum(token) for token in tokens])
-    pools = await adapter.discover(world, block=world.current())
-    rows = Rows(adapter, pools, await adapter.load(world, pools, block=world.current()))
+    pools = await adapter.discover(world, block=world.latest)
+    rows = Rows(adapter, pools, await adapter.load(world, pools, block=world.latest))
     assert rows.quote(0, 0, 10**9) == 0
-    seen = len(world.history)
+    seen = world.latest
     world.new_pool(500, 123, tokens)
     world.mint(pools[0], -1000, 1000, 10**18)
-    rows.follow(world.history[seen:])
+    rows.follow(world.blocks_after(seen))
     assert rows.quote(0, 0, 10**9) == world.paid(pools[0], 0, 10**9) > 0

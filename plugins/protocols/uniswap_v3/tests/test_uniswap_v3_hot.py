@@ -34,7 +34,7 @@ class Row:
 
     def set(self, pool: Pool) -> None:
         """Put a fresh row of `pool` there, complete."""
-        self.memory.view("u1", self.size)[:] = bytearray(packed(pool, self.capacity))
+        self.memory.view("u1", self.size)[:] = bytearray(pool.row(tick_capacity=self.capacity, gas=GAS))
         assert hot_state.rebuild(self.address)
 
     @property
@@ -54,19 +54,6 @@ class Row:
         start = self.address + self.size
         status: int = hot.apply_log(self.address, event, start + 32 * len(data), start, 32 * len(data))
         return status
-
-
-def packed(pool: Pool, capacity: int = CAPACITY) -> bytes:
-    return pack_row(
-        sqrt_price_x96=pool.sqrt_price_x96,
-        liquidity=pool.liquidity,
-        tick=pool.tick,
-        fee_pips=pool.fee_pips,
-        tick_spacing=pool.tick_spacing,
-        ticks={at: (tick.liquidity_gross, tick.liquidity_net) for at, tick in pool.ticks.items()},
-        tick_capacity=capacity,
-        gas=GAS,
-    )
 
 
 def random_pool(draw: random.Random, positions: int, *, reach: int = 20_000) -> Pool:
@@ -397,7 +384,7 @@ def test_an_event_that_contradicts_the_row_asks_for_a_reload(
 def test_a_row_whose_liquidity_is_not_that_of_its_ticks_is_not_complete(row: Row) -> None:
     pool = random_pool(random.Random(3), 4)
     pool.liquidity += 1
-    row.memory.view("u1", row.size)[:] = bytearray(packed(pool))
+    row.memory.view("u1", row.size)[:] = bytearray(pool.row(tick_capacity=CAPACITY, gas=GAS))
     assert not hot_state.rebuild(row.address)
 
 
@@ -409,7 +396,7 @@ def test_a_row_of_impossible_facts_is_not_complete(row: Row, wrong: dict[str, in
     pool = random_pool(random.Random(3), 4)
     for name, value in wrong.items():
         setattr(pool, name, value)
-    row.memory.view("u1", row.size)[:] = bytearray(packed(pool))
+    row.memory.view("u1", row.size)[:] = bytearray(pool.row(tick_capacity=CAPACITY, gas=GAS))
     assert not hot_state.rebuild(row.address)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tallyio_protocol_uniswap_v3.venues import VenueSettings, factory_on, presets
+from tallyio_protocol_uniswap_v3.venues import DEPLOYMENTS, VenueSettings
 
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
@@ -18,19 +18,21 @@ def build(**settings: object) -> object:
 
 
 def test_presets_carry_factories_whose_checksums_hold() -> None:
-    factories = [text for preset in presets().values() for text in preset.factories.values()]
+    factories = [text for preset in DEPLOYMENTS.presets.values() for text in preset.factories.values()]
     assert [checksum(address(text)) for text in factories] == factories
 
 
 def test_a_factory_comes_from_the_configuration_or_the_preset() -> None:
-    assert checksum(factory_on(VenueSettings(name="u", preset="uniswap"), 42161)) == FACTORY
+    assert checksum(DEPLOYMENTS.factory_on(VenueSettings(name="u", preset="uniswap"), 42161)) == FACTORY
     own = "0x5C69bEe701ef814a2B6a3EDD4B1652CB9cc5aA6f"
-    assert checksum(factory_on(VenueSettings(name="u", preset="uniswap", factory=own), 42161)) == own
+    assert (
+        checksum(DEPLOYMENTS.factory_on(VenueSettings(name="u", preset="uniswap", factory=own), 42161)) == own
+    )
 
 
 def test_a_preset_without_a_factory_on_the_chain_asks_for_one() -> None:
     with pytest.raises(ConfigError, match="'u' has no known factory on chain 31337; add factory"):
-        factory_on(VenueSettings(name="u", preset="uniswap"), 31337)
+        DEPLOYMENTS.factory_on(VenueSettings(name="u", preset="uniswap"), 31337)
 
 
 def test_the_plugin_loads_through_its_hook() -> None:

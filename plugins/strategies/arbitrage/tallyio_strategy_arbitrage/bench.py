@@ -7,7 +7,6 @@ tokens with 6, 8 and 18 decimals; the quotes that the plain search asks for are 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -118,18 +117,9 @@ def main() -> None:
     if [float(net) for net in found["net"]] != [one.net for one in plain()]:
         raise SystemExit("compiled and reference searches differ")
 
-    def timed(run: Callable[[], object]) -> Callable[[int], float]:
-        def loop(loops: int) -> float:
-            start = time.perf_counter()
-            for _ in range(loops):
-                run()
-            return time.perf_counter() - start
-
-        return loop
-
     runner = pyperf.Runner()
-    runner.bench_time_func("arbitrage.detect", timed(lambda: detect(*arguments)))
-    runner.bench_time_func("arbitrage.detect.reference", timed(plain))
+    runner.bench_func("arbitrage.detect", detect, *arguments)
+    runner.bench_func("arbitrage.detect.reference", plain)
 
 
 if __name__ == "__main__":

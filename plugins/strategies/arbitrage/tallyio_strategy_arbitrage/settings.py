@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from tallyio.hooks.interfaces import Settings as RawSettings
-from tallyio.hooks.settings import parse_address, parse_settings
+from tallyio.hooks.settings import parse_addresses, parse_settings
 from tallyio.model.errors import ConfigError
 from tallyio.model.units import Address
 from tallyio_strategy_arbitrage.cycles import MAX_LEGS, MIN_LEGS
@@ -39,8 +39,7 @@ def read_settings(raw: RawSettings) -> tuple[Settings, tuple[Address, ...]]:
     _check_range("top_k", parsed.top_k, 1, MAX_TOP_K)
     _check_range("min_profit_wei", parsed.min_profit_wei, 0, None)
     _check_range("plan_gas", parsed.plan_gas, 0, None)
-    bases = tuple(parse_address(text, where=f"{WHERE}.base_tokens") for text in parsed.base_tokens)
-    return parsed, tuple(dict.fromkeys(bases))
+    return parsed, parse_addresses(parsed.base_tokens, where=f"{WHERE}.base_tokens")
 
 
 def _check_range(key: str, value: int, low: int, high: int | None) -> None:

@@ -18,7 +18,8 @@ from tallyio.market.market import Head, Market
 from tallyio.market.shape import Holding
 from tallyio.model.units import checksum
 from tallyio.native.memory import Region
-from tests.market.lab_chain import LabChain
+from tallyio.testing import RevmChain
+from tests.demo_tables import protocol_tables
 
 BLOCKS: Final = 25
 CAPACITY: Final = 8
@@ -32,7 +33,7 @@ Protocols = Sequence[tuple[str, ExchangeProtocol]]
 class Followed:
     """A lab chain, the market that follows it, and what was found in each block."""
 
-    def __init__(self, chain: LabChain, protocols: Protocols, held: list[Holding]) -> None:
+    def __init__(self, chain: RevmChain, protocols: Protocols, held: list[Holding]) -> None:
         tokens = [token.address for token in chain.world.tokens.values() if token.address != chain.world.weth]
         bases = [checksum(token) for token in (chain.world.weth, *tokens)]
         strategy = Arbitrage({"base_tokens": bases, "top_k": CAPACITY})
@@ -40,14 +41,14 @@ class Followed:
             [(name, adapter.compiled) for name, adapter in protocols], [("arbitrage", strategy.compiled)]
         )
         self.chain, self.protocols = chain, protocols
-        head = chain.current()
+        head = chain.latest
         self.market = Market(self.fused, held, Head(head.hash, head.number), native=chain.world.weth)
         self.index: ArbitrageIndex = strategy.index(self.market.shape)
         self.memory = Region(CAPACITY * FOUND.itemsize)
 
     def step(self) -> Any:
         """Let the traders make a block, follow it, and return what was found."""
-        self.market.apply(self.chain.trade(seed=7), GAS_PRICE_WEI)
+        self.market.apply(self.chain.step(seed=7), GAS_PRICE_WEI)
         assert self.market.waiting == ()
         self.fused.load("tallyio.market.prices").refresh_prices(self.market.state)
         found = self.memory.view(FOUND, CAPACITY)
@@ -71,11 +72,11 @@ class Followed:
         )
 
 
-async def hold(chain: LabChain, protocols: Protocols) -> list[Holding]:
+async def hold(chain: RevmChain, protocols: Protocols) -> list[Holding]:
     held = []
     for name, adapter in protocols:
-        pools = await adapter.discover(chain, block=chain.current())
-        rows = await adapter.load(chain, pools, block=chain.current())
+        pools = await adapter.discover(chain, block=chain.latest)
+        rows = await adapter.load(chain, pools, block=chain.latest)
         held.append(
             Holding(
                 protocol=name,
@@ -90,12 +91,9 @@ async def hold(chain: LabChain, protocols: Protocols) -> list[Holding]:
 
 @pytest.fixture
 async def followed() -> Followed:
-    chain = LabChain()
+    chain = RevmChain()
     host = PluginHost(Catalog.scan())
-    protocols = [
-        ("uniswap_v2", host.protocol("uniswap_v2", chain.v2_settings())),
-        ("uniswap_v3", host.protocol("uniswap_v3", chain.v3_settings())),
-    ]
+    protocols = [(name, host.protocol(name, table)) for name, table in protocol_tables(chain.world).items()]
     return Followed(chain, protocols, await hold(chain, protocols))
 
 

@@ -1,0 +1,331 @@
+"""The run loop: order of blocks, reorgs, silent nodes, the end of trading and the end of the chain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import trio
+
+from tallyio.engine.engine import Engine, Parts
+from tallyio.engine.market_lane import BlockResult, Found, MarketLane
+from tallyio.model.chain import Block, BlockEvent, Head, Rollback
+from tallyio.model.errors import ChainError, SignerError, UnsafeRefused, root_of
+from tallyio.model.execution import Leg
+from tallyio.model.market import PoolSpec
+from tallyio.model.stages import Gate
+from tallyio.model.units import Hash
+from tests.engine.trading import LIMITS, POOL, TOKEN, Trading, chain_of, trading
+
+BLOCKS = chain_of(10, 12)
+FIRST = BLOCKS[0]
+
+
+def found(pool: int, profit: int = 500) -> Found:
+    """Return what a strategy would find in `pool`."""
+    leg = Leg(pool=pool, token_in=0, token_out=0, amount_in=1_000, amount_out=1_000 + profit)
+    return Found(strategy="test", token=TOKEN, legs=(leg,), gas=1, net_wei=float(profit))
+
+
+class FakeLane:
+    """A market in which each block holds what a test says."""
+
+    def __init__(self) -> None:
+        self.finds: dict[int, tuple[Found, ...]] = {}
+        """By block number."""
+        self.waiting: tuple[int, ...] = ()
+        self.applied: list[int] = []
+        self.undone: list[Hash] = []
+
+    async def apply(self, block: Block, *, gas_price_wei: int) -> BlockResult:
+        """Apply."""
+        await trio.lowlevel.checkpoint()
+        assert gas_price_wei == 11
+        self.applied.append(block.head.number)
+        finds = self.finds.get(block.head.number, ())
+        return BlockResult(found=finds, dirty=1, reload=self.waiting, apply_ns=1, detect_ns=1)
+
+    async def rollback(self, event: Rollback) -> tuple[int, ...]:
+        """Undo."""
+        await trio.lowlevel.checkpoint()
+        self.undone += event.dropped
+        return self.waiting
+
+
+class Run:
+    """An engine over fakes; `send` gives it blocks."""
+
+    def __init__(self, desk: Trading, events: AsyncIterator[BlockEvent] | None = None) -> None:
+        self.desk = desk
+        self.lane = FakeLane()
+        self.reloads: list[tuple[int, Hash]] = []
+        self.reload_fault: ChainError | None = None
+        self.send, sent = trio.open_memory_channel[BlockEvent](100)
+        pools = [
+            PoolSpec(address=POOL, tokens=(TOKEN,), venue=f"venue {k}", fee_pips=3_000, can_flash=True)
+            for k in range(4)
+        ]
+        self.engine = Engine(
+            Parts(
+                chain=desk.chain.client,
+                first=block(FIRST),
+                events=aiter(events or sent),
+                lane=cast("MarketLane", self.lane),
+                pools=pools,
+                tokens=desk.report.tokens,
+                reload=self._reload,
+                follow=self._follow,
+                pipeline=desk.pipeline,
+                outcomes=desk.outcomes,
+                ledger=desk.ledger,
+                inflight=desk.inflight,
+                desk=desk.desk,
+                report=desk.report,
+                max_pending=LIMITS.max_pending,
+            )
+        )
+
+    def block(self, head: Head) -> None:
+        """Let a block come."""
+        self.send.send_nowait(block(head))
+
+    async def decided(self, head: Head) -> None:
+        """Let a block come and wait until all that it caused has been done."""
+        self.block(head)
+        with trio.fail_after(5):
+            await self.engine.wait_decided(head.number)
+
+    async def _reload(self, pool: int, at: Hash) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.reload_fault is not None:
+            raise self.reload_fault
+        self.reloads.append((pool, at))
+
+    async def _follow(self, _: BlockEvent) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+def block(head: Head) -> Block:
+    """Return a block without logs."""
+    return Block(head=head, logs=(), bytes_in_ns=0, decoded_ns=1)
+
+
+@asynccontextmanager
+async def run(folder: Path) -> AsyncIterator[Run]:
+    """Run an engine for as long as the context lasts."""
+    async with trading(folder, first=FIRST) as desk, trio.open_nursery() as nursery:
+        made = Run(desk)
+        await nursery.start(made.engine.run)
+        yield made
+        nursery.cancel_scope.cancel()
+
+
+async def outcome(made: Run) -> BaseException:
+    """Run `made` to its end, and return what ended it."""
+    with trio.fail_after(5):
+        try:
+            await made.engine.run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, a test looks at it
+            return error
+    raise AssertionError("returned although nobody had asked it to")
+
+
+def words(desk: Trading) -> str:
+    """Return the recent events."""
+    return "\n".join(desk.report.recent)
+
+
+async def test_blocks_are_traded_on_as_they_come(tmp_path: Path) -> None:
+    """The new trade goes first; then what the block did not take is sent again."""
+    async with run(tmp_path) as made:
+        made.lane.finds = {11: (found(0), found(1)), 12: (found(2),)}
+        await made.decided(BLOCKS[1])
+        assert made.engine.under_way == 2
+        await made.decided(BLOCKS[2])
+        assert [each.unsigned.nonce for each in made.desk.chain.submitted] == [0, 1, 2, 0, 1]
+        assert made.engine.under_way == 3
+        assert made.engine.report.found == 3
+
+
+async def test_of_blocks_that_pile_up_only_the_newest_is_traded_on(tmp_path: Path) -> None:
+    """All are applied, in order; what was found in an old state is not even simulated."""
+    async with trading(tmp_path, first=FIRST) as desk, trio.open_nursery() as nursery:
+        made = Run(desk)
+        made.lane.finds = {head.number: (found(0),) for head in BLOCKS}
+        for head in BLOCKS[1:5]:
+            made.block(head)
+        nursery.start_soon(made.engine.run)
+        with trio.fail_after(5):
+            await made.engine.wait_decided(14)
+        assert made.lane.applied == [11, 12, 13, 14]
+        assert len(desk.chain.submitted) == 1
+        assert desk.rows("deadline_block") == [(16,)]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_pool_with_a_transaction_under_way_is_left_alone(tmp_path: Path) -> None:
+    async with run(tmp_path) as made:
+        made.lane.finds = {11: (found(0),), 12: (found(0), found(1))}
+        await made.decided(BLOCKS[1])
+        await made.decided(BLOCKS[2])
+        assert made.desk.rows("opportunity") == [(1,), (3,)]
+        assert made.engine.report.died == {Gate.NOT_CHOSEN: 1}
+
+
+async def test_a_transaction_that_has_just_landed_leaves_room_for_the_next(tmp_path: Path) -> None:
+    """It is settled after the decision; until then it does not count as waiting."""
+    async with run(tmp_path) as made:
+        made.lane.finds = {11: tuple(found(pool) for pool in range(4)), 12: (found(0),)}
+        await made.decided(BLOCKS[1])
+        hashes = [sent.transaction.hash for sent in made.desk.inflight]
+        assert len(hashes) == LIMITS.max_pending
+        for each in hashes:
+            made.desk.chain.include(each, BLOCKS[2], gain=500)
+        logs = tuple(log for each in hashes for log in made.desk.chain.receipts[each].logs)
+        made.send.send_nowait(Block(head=BLOCKS[2], logs=logs, bytes_in_ns=0, decoded_ns=1))
+        with trio.fail_after(5):
+            await made.engine.wait_decided(12)
+        assert made.engine.report.landed == 4
+        assert made.engine.under_way == 1
+        assert made.engine.report.died == {}
+
+
+async def test_a_block_that_arrives_during_the_decision_makes_it_stale(tmp_path: Path) -> None:
+    await _overtaken(tmp_path, lambda made: made.block(BLOCKS[2]))
+
+
+async def test_a_reorg_that_arrives_during_the_decision_makes_it_stale(tmp_path: Path) -> None:
+    """The new branch is no longer than the old, so its number does not give it away."""
+
+    def reorg(made: Run) -> None:
+        made.send.send_nowait(Rollback(dropped=(BLOCKS[1].hash,), ancestor=FIRST.hash))
+        made.block(chain_of(11, 1, fork="b", parent=FIRST.hash)[0])
+
+    await _overtaken(tmp_path, reorg)
+
+
+async def _overtaken(folder: Path, overtake: Callable[[Run], None]) -> None:
+    async with run(folder) as made:
+        made.lane.finds = {11: (found(0),)}
+        simulate = made.desk.pipeline._simulate
+
+        async def slowly(plan: object, head: Head) -> object:
+            overtake(made)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+            return await simulate(plan, head)  # type: ignore[arg-type]
+
+        made.desk.pipeline._simulate = slowly  # type: ignore[assignment]
+        await made.decided(BLOCKS[1])
+        assert made.engine.report.died == {Gate.STALE: 1}
+        assert made.desk.rows("nonce") == []
+
+
+async def test_a_reorg_is_undone_in_the_lane_and_in_the_books(tmp_path: Path) -> None:
+    async with run(tmp_path) as made:
+        made.lane.finds = {11: (found(0),)}
+        await made.decided(BLOCKS[1])
+        (sent,) = made.desk.inflight
+        made.desk.chain.include(sent.transaction.hash, BLOCKS[2], gain=500)
+        await made.decided(BLOCKS[2])
+        assert made.engine.report.landed == 1
+        made.desk.chain.receipts.clear()
+        made.lane.waiting = (3,)
+        other = chain_of(12, 2, fork="b", parent=BLOCKS[1].hash)
+        made.send.send_nowait(Rollback(dropped=(BLOCKS[2].hash,), ancestor=BLOCKS[1].hash))
+        made.block(other[0])
+        await made.decided(other[1])
+        assert made.lane.undone == [BLOCKS[2].hash]
+        assert made.reloads[0] == (3, BLOCKS[1].hash)
+        assert (made.engine.report.rollbacks, made.engine.report.landed, made.engine.under_way) == (1, 0, 1)
+
+
+async def test_a_silent_node_costs_a_block_and_not_the_run(tmp_path: Path) -> None:
+    """Whether it is lost for good is for the feed to say; the next block asks again."""
+    async with run(tmp_path) as made:
+        made.lane.finds = {11: (found(0),)}
+        made.lane.waiting = (2,)
+        await made.decided(BLOCKS[1])
+        made.reload_fault = made.desk.chain.fault = ChainError("busy")
+        await made.decided(BLOCKS[2])
+        assert words(made.desk).count("the node did not answer: busy") == 2
+        made.reload_fault = made.desk.chain.fault = None
+        (sent,) = made.desk.inflight
+        made.desk.chain.include(sent.transaction.hash, BLOCKS[2], gain=500)
+        await made.decided(BLOCKS[3])
+        assert made.engine.report.landed == 1
+        assert made.reloads == [(2, BLOCKS[1].hash), (2, BLOCKS[3].hash)]
+
+
+async def test_a_halt_ends_the_run_when_everything_sent_has_settled(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk, trio.open_nursery() as nursery:
+        made = Run(desk)
+        made.lane.finds = {11: (found(0),), 12: (found(1),)}
+        ended: list[BaseException] = []
+
+        async def end() -> None:
+            ended.append(await outcome(made))
+
+        nursery.start_soon(end)
+        await made.decided(BLOCKS[1])
+        desk.desk.halt("on purpose")
+        await made.decided(BLOCKS[2])
+        assert ended == []
+        assert desk.report.died == {Gate.LIMIT: 1}
+        (sent,) = desk.inflight
+        desk.chain.include(sent.transaction.hash, BLOCKS[3], gain=500)
+        made.block(BLOCKS[3])
+    refused = root_of(ended[0], UnsafeRefused)
+    assert refused is not None
+    assert refused.message == "trading was halted, and everything sent has settled: on purpose"
+    assert "tallyio why" in refused.way_out
+
+
+async def test_a_run_whose_signer_died_ends_with_the_signers_own_words(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        desk.signer.fails_at = 0
+        made = Run(desk)
+        made.lane.finds = {11: (found(0),)}
+        made.block(BLOCKS[1])
+        assert root_of(await outcome(made), SignerError) is desk.signer.fault
+        assert [notice.body for notice in desk.notices] == ["the signer is gone"]
+
+
+async def test_a_chain_that_fails_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+
+        async def fail() -> AsyncIterator[BlockEvent]:
+            yield block(BLOCKS[1])
+            raise ChainError("lost for 5 s")
+
+        made = Run(desk, fail())
+        assert str(root_of(await outcome(made), ChainError)) == "lost for 5 s"
+
+
+async def test_a_chain_that_ends_without_a_word_is_a_failure(tmp_path: Path) -> None:
+    """The engine never returns unasked."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        made = Run(desk)
+        await made.send.aclose()
+        fault = root_of(await outcome(made), ChainError)
+        assert fault is not None
+        assert fault.message == "the chain plugin has no more blocks"
+
+
+async def test_whoever_waits_for_blocks_is_told(tmp_path: Path) -> None:
+    async with run(tmp_path) as made, trio.open_nursery() as nursery:
+        seen: list[str] = []
+
+        async def wait(what: Callable[[int], object], number: int) -> None:
+            await what(number)  # type: ignore[misc]
+            seen.append(f"{number}")
+
+        nursery.start_soon(partial(wait, made.engine.wait_blocks, 2))
+        await made.decided(BLOCKS[1])
+        assert seen == []
+        await made.decided(BLOCKS[2])
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == ["2"]

@@ -1,0 +1,138 @@
+"""What an earlier run left open, carried to its end by the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tallyio.engine.recovery import recover
+from tallyio.model.errors import ChainError, UnsafeRefused
+from tests.engine.trading import ACCOUNT, TOKEN, Trading, chain_of, trading
+
+BLOCKS = chain_of(10, 30)
+FIRST, HEAD = BLOCKS[:2]
+LATER = BLOCKS[15]
+
+
+async def recovered(desk: Trading) -> int:
+    """Recover at `desk`; return the next nonce."""
+    return await recover(
+        chain=desk.chain.client,
+        signer=desk.signer.client,
+        ledger=desk.ledger,
+        inflight=desk.inflight,
+        account=ACCOUNT,
+    )
+
+
+async def test_a_fresh_ledger_starts_where_the_chain_is(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        desk.chain.mined = 5
+        assert await recovered(desk) == 5
+
+
+async def test_signed_bytes_are_sent_again_as_they_are(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)
+        before = [each.raw for each in desk.chain.submitted]
+    async with trading(tmp_path, first=LATER) as desk:
+        assert await recovered(desk) == 2
+        assert [each.raw for each in desk.chain.submitted] == before
+        assert desk.signer.signed == []
+
+
+async def test_a_reserved_nonce_is_signed_again_for_the_same_content(tmp_path: Path) -> None:
+    """Its signer died on the way: whether it had signed or not, these are the bytes."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        desk.signer.fails_at = 0
+        await desk.take(1, head=HEAD)
+        assert desk.rows("state, raw") == [("reserved", None)]
+    async with trading(tmp_path, first=LATER) as desk:
+        assert await recovered(desk) == 1
+        (signed,) = desk.signer.signed
+        assert signed.nonce == 0
+        assert desk.rows("state, raw") == [("signed", desk.chain.submitted[0].raw)]
+
+
+async def test_what_landed_meanwhile_is_settled_in_the_ledger_and_left_out_of_the_report(
+    tmp_path: Path,
+) -> None:
+    """A trade that paid and one that reverted, both in blocks before this run's first."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)
+        paid, reverted = desk.sent(1), desk.sent(2)
+    async with trading(tmp_path, first=LATER) as desk:
+        desk.chain.mined = 2
+        desk.chain.include(paid, BLOCKS[3], gain=500)
+        desk.chain.include(reverted, BLOCKS[4], gain=0, success=False)
+        await recovered(desk)
+        assert desk.chain.submitted == []
+        await desk.outcomes.settle(BLOCKS[16])
+        assert desk.rows("state, success, block_number, realised") == [
+            ("settled", 1, 13, "500"),
+            ("settled", 0, 14, "0"),
+        ]
+        assert len(desk.inflight) == 0
+        assert (desk.report.landed, desk.report.profit, desk.report.died) == (0, {}, {})
+
+
+async def test_late_reverts_of_an_earlier_run_do_not_halt_this_one(tmp_path: Path) -> None:
+    """Their deadline has passed, so that is what they are expected to do."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, 3, 4, head=HEAD)
+        hashes = [desk.sent(number) for number in (1, 2, 3, 4)]
+    async with trading(tmp_path, first=LATER) as desk:
+        await recovered(desk)
+        for each in hashes:
+            desk.chain.include(each, BLOCKS[16], gain=0, success=False)
+        await desk.outcomes.settle(BLOCKS[16])
+        assert len(desk.inflight) == 0
+        assert desk.desk.halted is None
+
+
+async def test_what_landed_in_the_first_block_is_proven_by_its_balances(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        transaction = desk.sent(1)
+    async with trading(tmp_path, first=LATER) as desk:
+        await recovered(desk)
+        desk.chain.include(transaction, LATER, gain=500)
+        desk.chain.balances[LATER.hash] += 7
+        await desk.outcomes.settle(BLOCKS[16])
+        assert desk.desk.halted is not None
+        assert "changed by 507, our receipts say 500" in desk.desk.halted
+
+
+async def test_a_node_that_does_not_take_it_again_does_not_stop_the_start(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+    async with trading(tmp_path, first=LATER) as desk:
+
+        async def refuse(_: object) -> None:
+            raise ChainError("fee too low")
+
+        desk.chain.submit = refuse  # type: ignore[assignment,method-assign]
+        assert await recovered(desk) == 1
+        assert len(desk.inflight) == 1
+
+
+async def test_a_nonce_that_somebody_else_used_is_refused(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+    async with trading(tmp_path, first=LATER) as desk:
+        desk.chain.mined = 2
+        with pytest.raises(UnsafeRefused, match=r"mined 2 transactions of 0xaa+, this ledger knows 1"):
+            await recovered(desk)
+
+
+async def test_a_settled_nonce_that_the_chain_lacks_is_refused(tmp_path: Path) -> None:
+    """A reorg while nobody looked, or a chain that began anew: a gap would stop all later ones."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)
+        desk.chain.include(desk.sent(1), BLOCKS[2], gain=500)
+        await desk.outcomes.settle(BLOCKS[2])
+        assert desk.report.profit[TOKEN].trades == 1
+    async with trading(tmp_path, first=LATER) as desk:
+        with pytest.raises(UnsafeRefused, match=r"nonce 0 of 0xaa+ has settled here, .* mined 0 only"):
+            await recovered(desk)
