@@ -45,9 +45,9 @@ def screen(report: Report, machine: RenderableType, blocks: int | None) -> Rende
     """Return one frame."""
     events = "\n".join(list(report.recent)[-EVENTS:]) or "waiting for the first opportunity"
     return Group(
-        Panel(machine, title="machine and lanes", border_style="dim"),
         Columns([counts(report, blocks), stages(report)], equal=False, expand=False),
         Panel(events, title="events", border_style="dim", height=EVENTS + 2),
+        Panel(machine, title="machine and lanes", border_style="dim"),
     )
 
 

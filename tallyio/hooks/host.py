@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import cast
 
@@ -41,11 +40,6 @@ class PluginHost:
     def loaded(self) -> tuple[Installed, ...]:
         """What has been loaded so far, for the run's record."""
         return tuple(self._loaded.values())
-
-    def sources(self) -> list[Path]:
-        """Return the Python files of every loaded plugin: what the compiled cache is keyed by."""
-        folders = [Path(plugin.folder) for plugin in self._loaded.values() if plugin.folder]
-        return sorted(path for folder in folders for path in folder.rglob("*.py"))
 
     def chain(self, name: str, settings: Settings) -> Chain:
         """Build a chain with plugin `name`. Raises: PluginError, ConfigError."""

@@ -9,6 +9,7 @@ however often it is sent.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -26,6 +27,8 @@ from tallyio_chain_evm.errors import CallTimeout, ConnectionLost, GaveUp, Malfor
 from tallyio_chain_evm.rpc import Outcome, Request, Result, RpcConnection, Subscription
 from tallyio_chain_evm.settings import EvmSettings
 from tallyio_chain_evm.websocket import open_websocket
+
+_log = logging.getLogger("tallyio.chain.evm")
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
@@ -131,6 +134,11 @@ class Link:
             now = trio.current_time()
             if now - since > STEADY_S or math.isinf(give_up_at):
                 give_up_at = now + self._settings.patience_s
+            _log.warning(
+                "%s was lost; trying again for %g s",
+                self.endpoint,
+                max(0.0, give_up_at - trio.current_time()),
+            )
             try:
                 connection = await self._reconnect(connection.lost, give_up_at)
             except (WrongChain, GaveUp) as fault:
@@ -138,6 +146,7 @@ class Link:
                 return
             self._use(connection)
             self.reconnects += 1
+            _log.warning("%s is back after %.1f s", self.endpoint, trio.current_time() - now)
 
     async def _reconnect(self, fault: ChainError | None, give_up_at: float) -> RpcConnection:
         pause = FIRST_PAUSE_S

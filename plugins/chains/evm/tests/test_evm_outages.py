@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import trio
@@ -24,7 +25,9 @@ async def test_a_lost_connection_is_replaced_and_the_blocks_go_on(autojump_clock
         assert node.asked.count("eth_chainId") == 2
 
 
-async def test_a_dead_node_is_waited_for_within_patience(autojump_clock: MockClock) -> None:
+async def test_a_dead_node_is_waited_for_within_patience(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     async with open_fake(patience_s=30) as (node, client):
         feed = client.blocks()
         await take(feed, 1)
@@ -35,6 +38,9 @@ async def test_a_dead_node_is_waited_for_within_patience(autojump_clock: MockClo
         block = node.chain.mine()
         (event,) = await take(feed, 1)
         assert seen(event) == block
+    lost, back = [record.getMessage() for record in caplog.records]
+    assert lost == "ws://127.0.0.1:8545/… was lost; trying again for 30 s"
+    assert re.fullmatch(r"ws://127\.0\.0\.1:8545/… is back after 2\d\.\d s", back)
 
 
 async def test_beyond_patience_the_feed_names_the_endpoint_and_not_its_key(autojump_clock: MockClock) -> None:

@@ -40,6 +40,9 @@ from tallyio_signer_local_key.keystore import SCRYPT_N
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
+AGAIN = "start again: what is open in the ledger is taken over first"
+
+
 class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[signers.NAME]`."""
 
@@ -145,7 +148,7 @@ class Channel:
         """
         async with self._turn:
             if self._broken:
-                raise SignerError(await self._epitaph())
+                raise SignerError(await self._epitaph(), way_out=AGAIN)
             # An answer that comes after its deadline would be taken for the next one's: one failure is final.
             self._broken = True
             try:
@@ -153,11 +156,9 @@ class Channel:
                     await self._stream.send_all(pack(request))
                     answer: Answer = msgspec.json.decode(await self._receive(), type=Answer)
             except trio.TooSlowError:
-                raise SignerError(
-                    f"the signer did not answer within {deadline_s} s", way_out="start again"
-                ) from None
+                raise SignerError(f"the signer did not answer within {deadline_s} s", way_out=AGAIN) from None
             except (trio.BrokenResourceError, EOFError):
-                raise SignerError(await self._epitaph()) from None
+                raise SignerError(await self._epitaph(), way_out=AGAIN) from None
             except (msgspec.MsgspecError, ValueError) as error:
                 raise SignerError(f"the signer answered nonsense: {error}") from None
             self._broken = False
@@ -189,7 +190,7 @@ class Channel:
             await self._process.wait()
         code = self._process.returncode
         how = "is gone" if code is None else f"ended with exit code {code}"
-        return f"the signer process {how}; nothing was signed since, start again to go on"
+        return f"the signer process {how}; nothing was signed since"
 
 
 class LocalKeyClient:
