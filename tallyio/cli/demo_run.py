@@ -6,6 +6,7 @@ Layer: cli.
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -57,7 +58,8 @@ async def run_demo(wishes: Wishes) -> int:
     tell = plain_teller(screen)
     seat = take_seat(wishes.profile)
     tell(f"machine: {seat.machine.name}; {seat.why}")
-    with show_progress(screen) as progress, tempfile.TemporaryDirectory(prefix="tallyio-demo-") as keys:
+    with ExitStack() as bars, tempfile.TemporaryDirectory(prefix="tallyio-demo-") as keys:
+        progress = bars.enter_context(show_progress(screen))
         async with open_remote_lab(seed=wishes.seed, progress=progress) as lab:
             tell(f"chain: a node of your own at {lab.url}, {len(lab.world.pools)} pools, id {lab.chain_id}")
             host = PluginHost(Catalog.scan())
@@ -67,6 +69,7 @@ async def run_demo(wishes: Wishes) -> int:
             async with open_engine(
                 config, host, live=True, seat=seat.placement, tell=tell, progress=compiling(progress, screen)
             ) as engine:
+                bars.close()  # the live view has the screen from here on
                 settle_process(seat)
                 await _trade(lab, engine, seat, screen, wishes.blocks)
             moved = await _moved(lab, account, before)

@@ -6,6 +6,7 @@ Layer: cli.
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import trio
@@ -42,10 +43,12 @@ async def run_configuration(
     tell(f"machine: {seat.machine.name}; {seat.why}")
     tell("LIVE: transactions are signed and sent" if live else "paper: nothing is signed, nothing is sent")
     host = PluginHost(Catalog.scan())
-    with show_progress(screen) as progress:
+    with ExitStack() as bars:
+        progress = compiling(bars.enter_context(show_progress(screen)), screen)
         async with open_engine(
-            config, host, live=live, seat=seat.placement, tell=tell, progress=compiling(progress, screen)
+            config, host, live=live, seat=seat.placement, tell=tell, progress=progress
         ) as engine:
+            bars.close()  # the live view has the screen from here on
             settle_process(seat)
             await _watch(engine, seat, screen, blocks)
     _finish(engine.report, seat, live=live, json=json)

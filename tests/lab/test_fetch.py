@@ -232,7 +232,7 @@ def test_progress_on_a_terminal_is_a_bar() -> None:
     with show_progress(Console(file=out, force_terminal=True, width=80)) as progress:
         progress("fetching", 50, 100)
     assert "fetching" in out.getvalue()
-    assert "50/100" in out.getvalue()
+    assert " 50%" in out.getvalue()
 
 
 def test_the_callback_hears_of_the_end(npm: Npm) -> None:
