@@ -64,7 +64,7 @@ class Mirror:
         self._evm: Any = None
         self._most_gas = 0
         self._known: dict[Address, AccountState] = {}
-        self._slots: dict[Address, set[int]] = {}
+        self._slots: dict[Address, dict[int, int]] = {}
         self._disguised: bool | None = None
         """Which block the EVM was told to be in; None is that of an earlier head."""
         self.head: Head | None = None
@@ -163,11 +163,13 @@ class Mirror:
                 balance=now.balance_wei, nonce=now.nonce or 0, code=now.code or None
             )
             self._evm.insert_account_info(text, info)
-        self._slots.setdefault(address, set()).update(told.storage)
+        slots = self._slots.setdefault(address, {})
         for slot, value in told.storage.items():
-            checkpoint = self._evm.snapshot()
-            self._evm.insert_account_storage(text, slot, value)
-            self._evm.revert(checkpoint)
+            if slots.get(slot) != value:  # most of what a block is asked for did not change
+                slots[slot] = value
+                checkpoint = self._evm.snapshot()
+                self._evm.insert_account_storage(text, slot, value)
+                self._evm.revert(checkpoint)
 
     def _message(self, call: Call, sender: Address, gas: int, price: int) -> Outcome:
         try:

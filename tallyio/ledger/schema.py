@@ -64,5 +64,4 @@ CREATE TABLE intents (
 
 -- A nonce belongs to one transaction for ever, unless that transaction was never signed.
 CREATE UNIQUE INDEX one_transaction_per_nonce ON intents (chain_id, account, nonce) WHERE state <> 'released';
-CREATE INDEX open_intents ON intents (state) WHERE state NOT IN ('settled', 'released');
 """

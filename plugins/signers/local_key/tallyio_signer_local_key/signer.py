@@ -40,6 +40,7 @@ from tallyio_signer_local_key.keystore import SCRYPT_N
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
+RECEIVE_BYTES = 1 << 16
 AGAIN = "start again: what is open in the ledger is taken over first"
 
 
@@ -146,7 +147,7 @@ class Channel:
 
         Raises: SignerError: the process is gone, late or talks nonsense; then it stays broken.
         """
-        async with self._turn:
+        async with self._turn:  # one question at a time, so an answer is never followed by another
             if self._broken:
                 raise SignerError(await self._epitaph(), way_out=AGAIN)
             # An answer that comes after its deadline would be taken for the next one's: one failure is final.
@@ -174,16 +175,16 @@ class Channel:
             await self._process.wait()
 
     async def _receive(self) -> bytes:
-        return await self._exactly(body_length(await self._exactly(LENGTH_BYTES)))
-
-    async def _exactly(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            part = await self._stream.receive_some(count - len(data))
+        """Return the next answer; one that arrives whole takes one look at the socket."""
+        waiting, wanted = b"", LENGTH_BYTES
+        while len(waiting) < wanted:
+            part = await self._stream.receive_some(RECEIVE_BYTES)
             if not part:
                 raise EOFError
-            data += part
-        return bytes(data)
+            waiting += part
+            if len(waiting) >= LENGTH_BYTES:
+                wanted = LENGTH_BYTES + body_length(waiting[:LENGTH_BYTES])
+        return waiting[LENGTH_BYTES:]
 
     async def _epitaph(self) -> str:
         with trio.move_on_after(1):
