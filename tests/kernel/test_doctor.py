@@ -185,8 +185,8 @@ def test_a_quota_below_the_pus_could_cost(tmp_path: Path, quota: float | None, g
 
 def test_a_profile_that_loses_something_could_cost(tmp_path: Path) -> None:
     assert doctor_lanes.check_profile(facts(tmp_path)).grade == "good"
-    finding = doctor_lanes.check_profile(facts(tmp_path, synthetic="core:2 pu:1", profile="ci"))
-    assert finding.what == "ci; lanes with less than asked: control"
+    finding = doctor_lanes.check_profile(facts(tmp_path, synthetic="core:2 pu:1"))
+    assert finding.what == "workstation; lanes with less than asked: control, simulation"
     assert finding.grade == "could_cost"
 
 
