@@ -90,7 +90,7 @@ class MachineMap:
             (len(machine.pus), "PU"),
         )
         said = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in counts if number]
-        memory = _size(machine.memory_bytes)
+        memory = size_in_words(machine.memory_bytes)
         model = f" {glyphs.dot} {machine.model}" if machine.model else ""
         return Text.assemble(
             (machine.name, "bold"), model, "\n", ", ".join([*said, *([memory] * bool(memory))])
@@ -249,7 +249,7 @@ def _reasons(lane: LanePlacement, glyphs: _Glyphs) -> Text:
 
 
 def _title(domain: Domain, glyphs: _Glyphs) -> str:
-    return f"{domain.name} {glyphs.dot} {_size(domain.l3_bytes)}" if domain.l3_bytes else domain.name
+    return f"{domain.name} {glyphs.dot} {size_in_words(domain.l3_bytes)}" if domain.l3_bytes else domain.name
 
 
 def _range(pus: Sequence[int], glyphs: _Glyphs) -> str:
@@ -258,7 +258,7 @@ def _range(pus: Sequence[int], glyphs: _Glyphs) -> str:
     return listed if len(listed) <= max(len(ends), 5) else ends
 
 
-def _size(count: int) -> str:
+def size_in_words(count: int) -> str:
     """Return a size in bytes for people: "32 MiB", "378 GiB", "" for nothing."""
     for unit, name in _SIZES:
         if count >= unit:
