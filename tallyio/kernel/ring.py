@@ -83,6 +83,7 @@ __all__ = [
     "pop_and_ring",
     "publish_and_ring",
     "push_and_ring",
+    "push_unless_closed",
     "release_and_ring",
     "ring_is_closed",
     "ring_pop",
@@ -168,14 +169,20 @@ def wait_push(ring: int, word: int, spin_cycles: int) -> bool:
     return True
 
 
+@hot("int64(int64, int64)")
+def push_unless_closed(ring: int, word: int) -> int:
+    """Push a word and wake the consumer: 1 sent, 0 refused and counted, -1 the ring is closed."""
+    if ring_is_closed(ring):
+        return NEVER_SENT
+    return SENT if push_and_ring(ring, word) else NOT_SENT
+
+
 @hot("int64(int64, int64, int64)")
 def send_word(ring: int, word: int, spin_cycles: int) -> int:
     """Push a word as the ring's lag policy says: 1 sent, 0 refused and counted, -1 the ring is closed."""
     if load(ring, LAG) != LAG_FAIL:
         return SENT if wait_push(ring, word, spin_cycles) else NEVER_SENT
-    if ring_is_closed(ring):
-        return NEVER_SENT
-    return SENT if push_and_ring(ring, word) else NOT_SENT
+    return push_unless_closed(ring, word)
 
 
 @final
@@ -189,7 +196,7 @@ class LatencyRing(RingBase):
 
     def __init__(self, capacity: int, *, dtype: npt.DTypeLike = np.int64, lag: Lag = Lag.BLOCK) -> None:
         super().__init__(capacity, kind=LATENCY, stride=CELL_BYTES, lag=lag)
-        self._push, self._pop = entry(push_and_ring), entry(pop_and_ring)
+        self._push, self._pop = entry(push_unless_closed), entry(pop_and_ring)
         self._filled_cell, self._free_cell = entry(filled_cell), entry(free_cell)
         self._publish, self._release = entry(publish_and_ring), entry(release_and_ring)
         self._records = self.cells(dtype, offset=WORD)
@@ -201,11 +208,12 @@ class LatencyRing(RingBase):
         Raises: trio.WouldBlock: the ring is full. trio.ClosedResourceError: it is closed.
         OverflowError: a word does not fit into 64 bits with sign. ValueError: more than seven.
         """
-        if self.closed:
-            raise trio.ClosedResourceError("the ring is closed")
         if more:
             self._write_more(more)
-        if not self._push(self.address, word):
+        sent = self._push(self.address, word)
+        if sent == NEVER_SENT:
+            raise trio.ClosedResourceError("the ring is closed")
+        if sent == NOT_SENT:
             raise trio.WouldBlock
 
     def push_record_nowait(self, record: Any) -> None:

@@ -27,7 +27,8 @@ POLL_CYCLES: Final = 1 << 62
 
 
 @hot("boolean(int64, int64)")
-def _spin_for_filled(ring: int, spin_cycles: int) -> bool:
+def spin_for_filled(ring: int, spin_cycles: int) -> bool:
+    """Look for a message until it is there, the time is over, or the ring is closed."""
     if has_filled(ring):
         return True
     if spin_cycles == 0:
@@ -45,7 +46,7 @@ def wait_until_filled(ring: int, spin_cycles: int) -> bool:
     """Wait for a message; return False when the ring is closed and empty."""
     bell = ring + FILLED_BELL_BYTES
     while True:
-        if _spin_for_filled(ring, spin_cycles):
+        if spin_for_filled(ring, spin_cycles):
             return True
         if ring_is_closed(ring):
             # What was pushed before the ring was closed is seen after `closed` is.

@@ -43,6 +43,7 @@ from tallyio.kernel.ring_layout import (
     FREE_BELL_BYTES,
     HEAD,
     MASK,
+    NEVER_SENT,
     REFUSED,
     SEEN_HEAD,
     SEEN_TAIL,
@@ -58,6 +59,7 @@ from tallyio.kernel.ring_layout import (
 from tallyio.kernel.ring_wait import wait_until_filled, wait_until_free
 from tallyio.native.atomics import copy_bytes, load, load_acquire, store, store_release
 from tallyio.native.jit import entry, hot
+from tallyio.native.memory import Region
 
 
 @hot("int64(int64)", inline=True)
@@ -162,12 +164,12 @@ def stream_take(ring: int, target: int, most: int) -> int:
 
 @hot("int64(int64, int64, int64)")
 def put_and_ring(ring: int, source: int, count: int) -> int:
-    """Put, and wake the consumer if it sleeps; counts a refusal where not all went in."""
+    """Put, and wake the consumer if it sleeps; where none went in, that is counted as a refusal."""
     done = stream_put(ring, source, count)
-    if done < count:
-        count_push(ring, REFUSED)
     if done > 0:
         bell_ring(ring + FILLED_BELL_BYTES)
+    elif count > 0:
+        count_push(ring, REFUSED)
     return done
 
 
@@ -214,29 +216,32 @@ class StreamRing(RingBase):
         if self.dtype.itemsize % WORD or not self.dtype.itemsize or self.dtype.hasobject:
             raise ValueError(f"a message must be plain data of a multiple of 8 bytes, was {self.dtype}")
         super().__init__(capacity, kind=STREAM, stride=self.dtype.itemsize, lag=lag)
-        self._room, self._waiting = entry(stream_room), entry(stream_filled)
-        self._publish, self._release = entry(_publish_and_ring), entry(_release_and_ring)
+        self._put, self._waiting, self._release = (
+            entry(_put_unless_closed),
+            entry(stream_filled),
+            entry(_release_and_ring),
+        )
         self._items = self.cells(self.dtype)
         self._mask = capacity - 1
+        # An array's address takes Python longer to find than a copy to a place of known address.
+        staging = Region(self.dtype.itemsize * capacity)
+        self._staging, self._staging_address = staging.view(self.dtype, capacity), staging.address
 
     def push_many_nowait(self, messages: npt.NDArray[Any]) -> int:
         """Push as many of `messages` as there is room for, wake the consumer, and return how many.
 
         Raises: trio.WouldBlock: there is no room, and counted. trio.ClosedResourceError: it is closed.
         """
-        if self.closed:
+        count = len(messages)
+        if count > self.capacity:
+            messages, count = messages[: self.capacity], self.capacity
+        self._staging[:count] = messages
+        done: int = self._put(self.address, self._staging_address, count)
+        if done < 0:
             raise trio.ClosedResourceError("the ring is closed")
-        count = min(len(messages), self._room(self.address))
-        if count == 0:
-            self._count(self.address, REFUSED)
+        if done == 0 and count > 0:
             raise trio.WouldBlock
-        start = self._words[HEAD] & self._mask
-        end = start + count
-        self._items[start:end] = messages[: self.capacity - start][:count]
-        if end > self.capacity:
-            self._items[: end - self.capacity] = messages[self.capacity - start : count]
-        self._publish(self.address, count)
-        return count
+        return done
 
     def pop_many_nowait(self, most: int | None = None) -> npt.NDArray[Any]:
         """Pop what waits, at most `most`, as an array of its own, and wake the producer.
@@ -254,10 +259,9 @@ class StreamRing(RingBase):
         return messages
 
 
-@hot("void(int64, int64)")
-def _publish_and_ring(ring: int, count: int) -> None:
-    stream_publish(ring, count)
-    bell_ring(ring + FILLED_BELL_BYTES)
+@hot("int64(int64, int64, int64)")
+def _put_unless_closed(ring: int, source: int, count: int) -> int:
+    return NEVER_SENT if ring_is_closed(ring) else put_and_ring(ring, source, count)
 
 
 @hot("void(int64, int64)")
