@@ -74,6 +74,8 @@ class LaneStatistics:
     heartbeat: int
     busy: bool
     """Whether the program works on a command."""
+    stage: str = ""
+    """The part of it, such as a plugin, where the program says so."""
     counts: LaneCounts | None = None
     """What it has done so far."""
     outcomes: tuple[Outcome, ...] = ()
@@ -222,6 +224,7 @@ class Lane:
             cpuset=self.cpuset,
             heartbeat=heartbeat,
             busy=busy,
+            stage=self.context.stage if busy else "",
             counts=self.context.counts(),
             outcomes=self.outcomes,
             parks_for=SEATS.company(self) if self.is_running else (),

@@ -18,13 +18,14 @@ A program that waits for nothing (a poller) looks at `lane_is_asked_to_stop(cont
 
 # Layout of the context, in 8-byte words. What a watcher reads, what is fixed, and what only the
 # program touches lie at least two lines apart.
-#   0 heartbeat                                              written by the lane
+#   0 heartbeat, stage                                       written by the lane
 #  16 commands ring, results ring, spin cycles, state,
 #     meter                                                  fixed, but for the spin cycles
 #  32 the present command, seven words                       written by the lane
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, final
 
 from tallyio.kernel.bridge import PARK, SpinBudget
@@ -50,6 +51,7 @@ from tallyio.native.jit import hot
 from tallyio.native.memory import Region
 
 _HEARTBEAT: Final = 0
+_STAGE: Final = 1
 _COMMANDS: Final = 16
 _RESULTS: Final = 17
 _SPIN_CYCLES: Final = 18
@@ -93,10 +95,17 @@ def lane_next(context: int) -> bool:
     if cell == 0:
         return False
     copy_bytes(context + _CELL_OFFSET, cell, _CELL_BYTES)
+    store_relaxed(context, _STAGE, 0)
     release_and_ring(load(context, _COMMANDS))
     meter_wait_ends(meter)
     _beat(context)
     return True
+
+
+@hot("void(int64, int64)", inline=True)
+def lane_enter(context: int, stage: int) -> None:
+    """Say which part of the present command the program works on, from 1; see `LaneContext.stages`."""
+    store_relaxed(context, _STAGE, stage)
 
 
 @hot("int64(int64, int64)", inline=True)
@@ -144,7 +153,8 @@ class LaneContext:
 
     `state` is an address that the program understands, and `keeps` whatever owns the memory behind
     it: it is referred to as long as the lane runs, so that no lane outlives its memory. `wait` is how
-    the lane waits, for commands as for room among the results.
+    the lane waits, for commands as for room among the results. `stages` are the names of the parts that
+    the program enters, such as plugins: a watcher says in which one a lane is stuck.
     """
 
     def __init__(
@@ -155,10 +165,12 @@ class LaneContext:
         state: int = 0,
         keeps: object = None,
         wait: SpinBudget = PARK,
+        stages: Sequence[str] = (),
     ) -> None:
         self.commands: Final = commands
         self.results: Final = results
         self._keeps = keeps
+        self._stages = ("", *stages)
         self._region = Region(8 * _CONTEXT_WORDS)
         self.address: Final = self._region.address
         self._words = memoryview(self._region.view("i8", _CONTEXT_WORDS))
@@ -172,6 +184,12 @@ class LaneContext:
     def heartbeat(self) -> int:
         """Steps of the program so far: odd while it works on a command, even while it waits."""
         return int(self._words[_HEARTBEAT])
+
+    @property
+    def stage(self) -> str:
+        """The part of the present command that the program works on; empty where it has not said."""
+        number = self._words[_STAGE]
+        return self._stages[number] if number < len(self._stages) else str(number)
 
     @property
     def memory(self) -> tuple[tuple[int, int], ...]:

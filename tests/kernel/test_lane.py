@@ -20,11 +20,13 @@ from tallyio.kernel.lane import Lane, LaneFailed, LaneState, serve_lane
 from tallyio.kernel.lane_program import (
     LaneContext,
     lane_answer,
+    lane_enter,
     lane_is_asked_to_stop,
     lane_next,
     lane_state,
     lane_word,
 )
+from tallyio.kernel.lane_watch import LaneStall, watch_lanes
 from tallyio.kernel.lane_wishes import LaneWishes
 from tallyio.kernel.placement import LanePlacement, Placement
 from tallyio.kernel.ring import LatencyRing
@@ -54,6 +56,7 @@ def adding(context: int) -> int:
 def reporting(context: int) -> int:
     """For the first command, wait until the state is not 0; then end with 7."""
     if lane_next(context):
+        lane_enter(context, lane_word(context, 0))
         store_release(lane_state(context), 1, 1)
         while load_acquire(lane_state(context), 0) == 0:
             pause()
@@ -78,6 +81,7 @@ def raising(context: int) -> int:
 STUCK = """
 from tallyio.kernel.lane import Lane
 from tallyio.kernel.lane_program import LaneContext, lane_state
+from tallyio.kernel.lane_watch import LaneStall, watch_lanes
 from tallyio.kernel.lane_wishes import LaneWishes
 from tallyio.kernel.placement import LanePlacement, Placement
 from tallyio.kernel.ring import LatencyRing
@@ -248,6 +252,29 @@ def test_several_lanes_on_one_pu_park_and_make_progress(wait: SpinBudget) -> Non
     assert [lane.stop(within_s=10) for lane in lanes[:2]] == [200, 200]
     assert not contexts[2].is_parking
     assert lanes[2].stop(within_s=10) == 200
+
+
+@pytest.mark.parametrize(("stage", "name"), [(0, ""), (2, "second plugin"), (3, "3")])
+async def test_a_stalled_lane_says_in_which_part(state: Region, stage: int, name: str) -> None:
+    context = LaneContext(
+        LatencyRing(2),
+        LatencyRing(2),
+        state=state.address,
+        keeps=state,
+        stages=("first plugin", "second plugin"),
+    )
+    lane, words, stalls = Lane("stuck", reporting, context), state.view("i8", 2), list[LaneStall]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve_lane, lane))
+        context.commands.push_nowait(stage)
+
+        def note(stall: LaneStall) -> None:
+            stalls.append(stall)
+            words[0] = 1
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(partial(watch_lanes, [lane], note, limit_s=0.02))
+    assert [(stall.lane, stall.stage) for stall in stalls] == [("stuck", name)]
 
 
 def test_a_failed_set_up_reaches_the_parent(state: Region) -> None:
