@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "init": "Write a configuration to start from.",
     "why": "Say what became of a run's opportunities, and what stopped them.",
     "topology": "Draw this machine and where everything runs.",
+    "c2c": "Measure the latency between every two cores, and keep it for placement.",
     "doctor": "Grade the settings of this machine that cost speed.",
 }
 GROUPS: Final = {"plugins": "List and check installed plugins."}

@@ -22,7 +22,7 @@ FORBIDDEN = 1e9
 _LEAST_GAIN = 1e-6
 """What floating-point noise cannot feign."""
 
-_JUDGEMENTS = 40_000
+_JUDGEMENTS = 25_000
 """Moves and swaps that may be judged, about, once growing from first places and once disturbing: small
 problems are searched through, large ones, which are more regular, for some milliseconds."""
 _STARTS = 8
