@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -258,10 +259,16 @@ class Lane:
 
     def _ask_for_fifo(self) -> None:
         if (priority := self.wishes.fifo_priority) and (thread := self._thread.native_id):
-            refusal = "" if self.cpuset else "a lane without a cpuset would stop others anywhere"
-            if company := SEATS.company(self):
-                refusal = f"it shares its PUs with {', '.join(company)}, who would not run"
-            self.outcomes += (grant_fifo(priority, thread, refusal=refusal),)
+            self.outcomes += (grant_fifo(priority, thread, refusal=self._why_no_fifo()),)
+
+    def _why_no_fifo(self) -> str:
+        if self.cpuset is None:
+            return "a lane without a cpuset would stop others anywhere"
+        if company := SEATS.company(self):
+            return f"it shares its PUs with {', '.join(company)}, who would not run"
+        if os.sched_getaffinity(0) <= self.cpuset:
+            return "the thread that started it has no other PU, and would not run"
+        return ""
 
     def _stop_at_exit(self) -> None:
         self.context.close()

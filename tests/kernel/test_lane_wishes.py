@@ -22,6 +22,8 @@ from tallyio.native.jit import hot
 from tallyio.native.memory import Region
 
 ONE_PU = frozenset({max(os.sched_getaffinity(0))})
+NO_FIFO = "SCHED_FIFO at 10: refused (Operation not permitted)"
+NO_PU = "SCHED_FIFO at 10: refused (the thread that started it has no other PU, and would not run)"
 ALL = LaneWishes(fifo_priority=10, lock_memory=True, huge_pages=True, memory_nodes=(0,))
 
 
@@ -54,11 +56,12 @@ def test_a_lane_without_any_permission_runs(context: LaneContext, monkeypatch: p
         "memory on NUMA node 0 (local): refused (Operation not permitted)",
         "huge pages: refused (Operation not permitted)",
         "4108 KiB of memory locked: refused (Operation not permitted)",
-        "SCHED_FIFO at 10: refused (Operation not permitted)",
+        NO_FIFO if os.sched_getaffinity(0) > ONE_PU else NO_PU,
     ]
     assert lane.stop(within_s=10) == 3
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="real time needs a second PU for the others")
 def test_every_wish_has_an_outcome_with_a_reason(context: LaneContext) -> None:
     """Whatever this machine grants."""
     lane = Lane("rich", polling, context, ONE_PU, ALL)
@@ -93,6 +96,14 @@ def test_real_time_is_not_tried_where_it_would_stop_others(context: LaneContext)
     other.start()
     assert other.outcomes[0].why == "it shares its PUs with first, who would not run"
     assert [each.stop(within_s=10) for each in (lane, first, other)] == [3, 3, 3]
+
+
+def test_real_time_is_not_tried_where_nobody_else_has_a_pu(context: LaneContext) -> None:
+    everywhere = frozenset(os.sched_getaffinity(0))
+    lane = Lane("everywhere", polling, context, everywhere, LaneWishes(fifo_priority=1))
+    lane.start()
+    assert lane.outcomes[0].why == "the thread that started it has no other PU, and would not run"
+    assert lane.stop(within_s=10) == 3
 
 
 def test_small_rings_have_no_use_for_huge_pages() -> None:
