@@ -86,6 +86,7 @@ GOALS: Final = (
         peer="without busy threads",
         most_ratio=1.2,
     ),
+    Goal(name="placement.40_lanes", unit="ms", measure=rounds.placement, most=50.0),
     Goal(name="compiled.warm_load", unit="ms", measure=rounds.warm_load, peer="the first alone", most=300.0),
 )
 
