@@ -49,12 +49,15 @@ class LaneNeeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     l3: Literal["share", "own"] = "share"
     """With own, lanes of other groups stay out of the group's L3 as long as there is room elsewhere."""
     memory: MemoryPolicy = "local"
+    """Where its memory comes from: its NUMA node first; only its NUMA node; all nodes in turn."""
     huge_pages: bool = False
     """Its tables and rings want huge pages; best effort."""
     wait: Wait = "park"
+    """How it waits: asleep in the OS; awake for a budget, then asleep; always awake."""
     wait_budget_us: int = 0
     """How long a hybrid lane stays awake before it parks, in microseconds."""
     scheduling: Scheduling = "normal"
+    """The OS's policy; fifo is best effort, for native lanes with cores of their own."""
     priority: int = 0
     """1 to 99 with fifo, else 0."""
 
@@ -63,21 +66,28 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The least machine a profile is for: `auto` takes the most demanding one that fits."""
 
     cores: int = 1
+    """Cores, at least; here and below only what we are allowed counts."""
     pus: int = 1
+    """PUs, at least."""
     l3_groups: int = 0
+    """L3 groups, at least."""
     numa_nodes: int = 0
+    """NUMA nodes with PUs, at least."""
     packages: int = 0
+    """Packages, at least."""
     hybrid: bool = False
+    """Cores of several kinds."""
 
 
 class MeantFor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The machine a profile was written for: the table `[machine]`, with one of the two descriptions."""
 
-    topology_hash: str
     synthetic: str = ""
-    """An hwloc synthetic string."""
+    """An hwloc synthetic string; either this or `xml`."""
     xml: str = ""
     """An hwloc XML file (version 2) beside the profile; its whole path once the profile is read."""
+    topology_hash: str = ""
+    """The hash of that machine's topology, checked when it is given."""
 
     def read(self) -> Machine:
         """Return the machine. Raises: ConfigError: hwloc refuses the description."""
@@ -101,12 +111,13 @@ class Expects(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     idle_latency_us: int | None = None
     """The slowest idle state that is left enabled wakes within this time; None for any."""
     smt: Literal["", "on", "off"] = ""
+    """Whether the second PUs of cores are switched on; "" for any."""
     huge_pages_mib: int = 0
     """Huge pages that are set aside at boot."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One checked profile; every role of `LANES` is in `lanes`."""
+    """One checked profile; every role of `LANES` is in `lanes`, those left out with `LaneNeeds()`."""
 
     name: str
     summary: str

@@ -38,8 +38,7 @@ def read(path: Path) -> Profile:
     _check_keys(path, table)
     profile = _build(path, table)
     _check_roles(path, profile)
-    _check_machine(path, profile)
-    return profile
+    return msgspec.structs.replace(profile, machine=_check_machine(path, profile))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -49,9 +48,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _build(path: Path, table: Mapping[str, Any]) -> Profile:
-    lanes = {
-        lane: _convert(path, f"lanes.{lane}", needs, LaneNeeds) for lane, needs in _items(table.get("lanes"))
-    }
+    given = dict(_items(table.get("lanes")))
+    for role in NEVER_ABSENT:
+        if role not in given:
+            raise ConfigError(f"{path}: the role {role!r} is missing", way_out=f"add a table [lanes.{role}]")
+    lanes = {role: _convert(path, f"lanes.{role}", given.get(role, {}), LaneNeeds) for role in LANES}
     profile = _convert(path, "", {**table, "name": path.parent.name, "lanes": lanes}, Profile)
     if not profile.machine.xml:
         return profile
@@ -85,8 +86,6 @@ def _items(table: object) -> Iterable[tuple[str, Any]]:
 
 def _check_roles(path: Path, profile: Profile) -> None:
     for role in LANES:
-        if role not in profile.lanes:
-            raise ConfigError(f"{path}: the role {role!r} is missing", way_out=f"add a table [lanes.{role}]")
         for broken, rule in _rules(role, profile.lanes[role]):
             if broken:
                 raise ConfigError(f"{path}: lanes.{role}: {rule}", way_out="correct that table")
@@ -112,8 +111,11 @@ def _rules(role: str, needs: LaneNeeds) -> tuple[tuple[bool, str], ...]:
     )
 
 
-def _check_machine(path: Path, profile: Profile) -> None:
-    """Refuse a profile whose own machine does not exist or cannot give what its lanes ask for."""
+def _check_machine(path: Path, profile: Profile) -> MeantFor:
+    """Return the profile's machine with its hash.
+
+    Raises: ConfigError: the machine does not exist or cannot give what the profile's lanes ask for.
+    """
     if bool(profile.machine.synthetic) == bool(profile.machine.xml):
         raise ConfigError(
             f"{path}: machine: give either synthetic or xml", way_out="describe the machine in one way"
@@ -122,7 +124,7 @@ def _check_machine(path: Path, profile: Profile) -> None:
         machine = profile.machine.read()
     except ConfigError as fault:
         raise ConfigError(f"{path}: machine: {fault.message}", way_out=fault.way_out) from fault
-    if machine.topology_hash != profile.machine.topology_hash:
+    if profile.machine.topology_hash not in ("", machine.topology_hash):
         raise ConfigError(
             f"{path}: machine.topology_hash is {profile.machine.topology_hash!r}, but the machine described "
             f"has {machine.topology_hash!r}",
@@ -130,6 +132,7 @@ def _check_machine(path: Path, profile: Profile) -> None:
         )
     for wrong in (*_impossible(profile, machine), *_overlaps(profile, machine)):
         raise ConfigError(f"{path}: {wrong}", way_out="lower cores or count, or describe a larger machine")
+    return msgspec.structs.replace(profile.machine, topology_hash=machine.topology_hash)
 
 
 def _impossible(profile: Profile, machine: Machine) -> Iterator[str]:

@@ -11,7 +11,9 @@ from tallyio.kernel.machine import Machine
 from tallyio.kernel.placement import place
 from tallyio.kernel.profile import (
     LANES,
+    Expects,
     Fit,
+    LaneNeeds,
     auto_profile,
     choose_profile,
     differences,
@@ -84,7 +86,7 @@ def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
     [
         ("exclusive = true", "exclusiv = true", r"'lanes.hot.exclusiv' \(did you mean 'exclusive'\?\)"),
         ("[lanes.network]", "[lanes.netwrk]", r"'lanes.netwrk' \(did you mean 'network'\?\)"),
-        ("[lanes.background]", "", "the role 'background' is missing; add a table"),
+        ('[lanes.control]\ngroup = "market"', "", "the role 'control' is missing; add a table"),
         ("summary =", "sumary =", r"unknown key 'sumary' \(did you mean 'summary'\?\)"),
         ("pus = 1", 'pus = "one"', "fits.pus: Expected `int`, got `str`"),
         ("exclusive = true", 'wait = "sleep"', "lanes.hot.wait: Invalid enum value 'sleep'"),
@@ -119,7 +121,7 @@ def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
         ("[lanes.network]", "[lanes]\nnetwork = 5\n[lanes.x]", "unknown role 'lanes.x'"),
         ("[machine]", "[engine]", "unknown key 'engine'"),
         ("synthetic =", "# synthetic =", "give either synthetic or xml"),
-        ("topology_hash =", "# topology_hash =", "machine: Object missing required field `topology_hash`"),
+        ("topology_hash =", "topology_hash = 5 #", "machine.topology_hash: Expected `str`, got `int`"),
         ("[fits]", "[fits", "is not TOML.*line"),
     ],
 )
@@ -130,6 +132,18 @@ def test_a_wrong_profile_names_the_file_the_key_and_the_rule(
     with pytest.raises(ConfigError, match=message) as caught:
         read_profile(path)
     assert str(path) in str(caught.value)
+
+
+def test_what_a_profile_leaves_out_shares_what_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    path.write_text(
+        'summary = "mine"\n[machine]\nsynthetic = "l3:1 core:4 pu:1"\n[fits]\n[lanes.hot]\nexclusive = true\n'
+        "[lanes.control]\n"
+    )
+    profile = read_profile(path)
+    assert profile.lanes["simulation"] == LaneNeeds()
+    assert profile.machine.topology_hash == Machine.from_synthetic("l3:1 core:4 pu:1").topology_hash
+    assert profile.expects == Expects()
 
 
 def test_two_groups_cannot_have_the_one_l3(tmp_path: Path) -> None:
