@@ -85,7 +85,7 @@ def _is_small(shape: tuple[int, int, int]) -> bool:
     return packages * l3 * cores <= 6
 
 
-@settings(max_examples=40)
+@settings(max_examples=100, derandomize=True)
 @given(boards())
 def test_small_machines_get_the_cheapest_placement(problem: Problem) -> None:
     assert problem.cost(solve(problem)) == pytest.approx(cheapest(problem)) if problem.links else True
