@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from tallyio.kernel.lane_program import lane_is_asked_to_stop, lane_results, lane_state
 from tallyio.kernel.ring import push_and_ring, ring_pop, ring_push, wait_pop, wait_push
-from tallyio.kernel.stream_ring import stream_put, stream_take
+from tallyio.kernel.stream_ring import (
+    stream_filled,
+    stream_item,
+    stream_publish,
+    stream_put,
+    stream_release,
+    stream_room,
+    stream_slot,
+    stream_take,
+)
 from tallyio.native.atomics import load, load_acquire, pause, store, store_release
 from tallyio.native.clock import cycle_count
 from tallyio.native.jit import hot
@@ -132,6 +141,37 @@ def stream_consume(ring: int, target: int, count: int, batch: int) -> int:
     return -1 if wrong else cycle_count() - start
 
 
+@hot("int64(int64, int64, int64)")
+def stream_produce_in_place(ring: int, count: int, batch: int) -> int:
+    """As `stream_produce`, written where the ring keeps them."""
+    for first in range(0, count, batch):
+        while stream_room(ring) < batch:
+            pause()
+        for k in range(batch):
+            store(stream_slot(ring, k), 0, first + k)
+        stream_publish(ring, batch)
+    return count
+
+
+@hot("int64(int64, int64)")
+def stream_drain_in_place(ring: int, count: int) -> int:
+    """As `stream_consume`, read where they lie, all that there are."""
+    done, wrong, start = 0, 0, 0
+    while done < count:
+        filled = stream_filled(ring)
+        if done == 0:
+            start = cycle_count()
+        for k in range(filled):
+            if load(stream_item(ring, k), 0) != done + k:
+                wrong += 1
+        if filled:
+            stream_release(ring, filled)
+        else:
+            pause()
+        done += filled
+    return -1 if wrong else cycle_count() - start
+
+
 @hot("int64(int64)")
 def tick(context: int) -> int:
     """A lane that pushes the time as often as its state says: gap in cycles, count."""
@@ -166,6 +206,8 @@ PROGRAMS = (
     push_pop,
     stream_produce,
     stream_consume,
+    stream_produce_in_place,
+    stream_drain_in_place,
     tick,
     work_steadily,
 )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 CAPACITY: Final = 1_024
 WARM_UP: Final = 1_000
-BATCH: Final = 64
+STREAM_CAPACITY: Final = 1 << 14
 ABSENT: Final = math.nan
 FORTY_LANES: Final = {
     "hot": 8,
@@ -197,24 +197,39 @@ def latency_disruptor(bench: Bench) -> Pair:
     return ours, bench.disruptor.one_way_ns(bench.messages)
 
 
-def stream(bench: Bench, batch: int) -> Pair:
-    """Nanoseconds per message of the stream ring in batches, beside the C++ ring one at a time."""
-    ring, count = StreamRing(1 << 14), bench.messages * 10 // batch * batch
+def stream_in_place(bench: Bench, batch: int) -> Pair:
+    """Nanoseconds per message of the stream ring, published in batches, beside the C++ ring one at a time."""
+    ring, count = StreamRing(STREAM_CAPACITY), bench.messages * 10 // batch * batch
+    taken = on_two(
+        bench,
+        lambda: programs.stream_produce_in_place(ring.address, count, batch),
+        lambda: programs.stream_drain_in_place(ring.address, count),
+    )
+    return cycles_to_ns(checked(taken)) / count, lamport_stream_ns(bench, count)
+
+
+def stream_copied(bench: Bench, batch: int) -> Pair:
+    """The same, where batches are copied in and out."""
+    ring, count = StreamRing(STREAM_CAPACITY), bench.messages * 10 // batch * batch
     with Region(8 * batch) as source, Region(8 * batch) as target:
         taken = on_two(
             bench,
             lambda: programs.stream_produce(ring.address, source.address, count, batch),
             lambda: programs.stream_consume(ring.address, target.address, count, batch),
         )
-    ours = cycles_to_ns(checked(taken)) / count
+    return cycles_to_ns(checked(taken)) / count, lamport_stream_ns(bench, count)
+
+
+def lamport_stream_ns(bench: Bench, count: int) -> float:
+    """Return the nanoseconds per message of the C++ ring, one at a time."""
     if bench.library is None:
-        return ours, ABSENT
+        return ABSENT
     functions = bench.library.functions
-    with lamport(bench, 1, 1 << 14) as (peer,):
+    with lamport(bench, 1, STREAM_CAPACITY) as (peer,):
         taken = on_two(
             bench, lambda: functions.ring_produce(peer, count), lambda: functions.ring_consume(peer, count)
         )
-    return ours, cycles_to_ns(checked(taken)) / count
+    return cycles_to_ns(checked(taken)) / count
 
 
 def checked(cycles: object) -> int:

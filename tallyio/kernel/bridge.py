@@ -81,7 +81,7 @@ class RingEnd:
         self._base = ring
         self._bell = bell
         self._spin_ns = wait.spin_ns
-        self._busy = False
+        self._busy = self._unanswered = False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -104,15 +104,19 @@ class RingEnd:
 
     async def _sleep_until(self, ready: Callable[[], bool]) -> None:
         # The sleeper's side of the doorbell; see there why no wake-up is lost.
+        if self._unanswered:
+            self._unanswered = False
+            self._bell.answer()
         self._bell.arm()
         answered = False
         try:
             while not (answered or ready()):
                 await trio.lowlevel.wait_readable(self._bell.descriptor)
-                answered = self._bell.answer()
+                # Who sleeps alone has time to read the descriptor later, when there is no message.
+                self._unanswered = not self._bell.shared
+                answered = self._unanswered or self._bell.answer()
         finally:
-            # Cancelled, or nothing to wait for. At worst, one later sleep ends at once.
-            if not (answered and self._bell.shared):
+            if not answered:  # cancelled, or nothing to wait for: at worst, one later sleep ends at once
                 self._bell.disarm()
 
     async def _receive[T](self, pop: Callable[[], T]) -> T:
