@@ -12,10 +12,11 @@ import pytest
 from perf.bench_kernel import GOALS, Goal, Round, Row, line
 from perf.kernel_rounds import Bench, Pair, push_pop, stream_copied, stream_in_place
 
+type Measured = tuple[float, float, float]
+"""Ours, the peer's, disturbed."""
 
-def row(
-    *rounds: tuple[float, float, float], most_ratio: float | None = None, most: float | None = None
-) -> Row:
+
+def row(*rounds: Measured, most_ratio: float | None = None, most: float | None = None) -> Row:
     """Return a row of rounds."""
     goal = Goal(
         name="a.goal", unit="ns", measure=lambda _: (0, 0), peer="peer", most_ratio=most_ratio, most=most
