@@ -21,7 +21,7 @@ async def test_a_task_that_keeps_the_loop_is_named_with_its_code() -> None:
     stalls: list[LoopStall] = []
 
     async def greedy() -> None:
-        while not stalls:
+        while not any(stall.task == "greedy plugin" for stall in stalls):
             json.loads(json.dumps(list(range(1_000))))  # most of the time is spent in Python's own code
 
     async with trio.open_nursery() as nursery:
@@ -29,8 +29,8 @@ async def test_a_task_that_keeps_the_loop_is_named_with_its_code() -> None:
         async with trio.open_nursery() as inner:
             inner.start_soon(greedy, name="greedy plugin")
         nursery.cancel_scope.cancel()
-    start, end = stalls
-    assert (start.task, start.over, end.task, end.over) == ("greedy plugin", False, "greedy plugin", True)
+    start, end = (stall for stall in stalls if stall.task == "greedy plugin")
+    assert (start.over, end.over) == (False, True)
     assert start.where.startswith(f"{__name__}:test_a_task_that_keeps_the_loop_is_named_with_its_code")
     assert LIMIT_S <= start.busy_s <= end.busy_s
 
@@ -47,9 +47,9 @@ async def test_a_library_that_keeps_the_gil_is_told_afterwards() -> None:
         async with trio.open_nursery() as inner:
             inner.start_soon(stubborn, name="stubborn library")
         nursery.cancel_scope.cancel()
-    assert stalls[-1].task == "stubborn library"
-    assert stalls[-1].over
-    assert stalls[-1].busy_s >= 2 * LIMIT_S
+    over = next(stall for stall in reversed(stalls) if stall.task == "stubborn library")
+    assert over.over
+    assert over.busy_s >= 2 * LIMIT_S
 
 
 async def test_a_loop_that_gets_on_is_left_alone() -> None:
