@@ -63,7 +63,7 @@ async def test_a_greedy_task_is_a_warning_with_its_code(caplog: pytest.LogCaptur
             meter = await nursery.start(partial(watch, [], loop_limit_s=0.01))
             assert isinstance(meter, LoopMeter)
             nursery.start_soon(greedy, name="greedy")
-            assert "greedy:" in await wait_for(caplog, "task 'greedy' keeps all others waiting, for")
+            assert ", now in " in await wait_for(caplog, "task 'greedy' keeps all others waiting, for")
             await wait_for(caplog, "task 'greedy' kept all others waiting for")
             nursery.cancel_scope.cancel()
 
