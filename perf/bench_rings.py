@@ -1,4 +1,4 @@
-"""How fast rings and doorbells are, beside the latency between the two cores they connect.
+"""How the latencies of rings and doorbells are spread, beside that between the two cores they connect.
 
     python perf/bench_rings.py [--pus A,B] [--messages N] [--wake-ups N] [--gap-us N]
 
@@ -20,115 +20,29 @@ import numpy as np
 import numpy.typing as npt
 import trio
 
+from perf.kernel_programs import (
+    PROGRAMS,
+    bell_ping,
+    bell_pong,
+    core_ping,
+    core_pong,
+    push_pop,
+    ring_ping,
+    ring_pong,
+    tick,
+)
 from tallyio.kernel.bridge import PARK, POLL, RingReader, SpinBudget, hybrid
 from tallyio.kernel.lane import Lane, serve_lane
-from tallyio.kernel.lane_program import LaneContext, lane_is_asked_to_stop, lane_results, lane_state
-from tallyio.kernel.ring import (
-    LatencyRing,
-    push_and_ring,
-    ring_pop,
-    ring_push,
-    wait_pop,
-    wait_push,
-)
+from tallyio.kernel.lane_program import LaneContext
+from tallyio.kernel.ring import LatencyRing
 from tallyio.kernel.threads import pin_current_thread
-from tallyio.native.atomics import load, load_acquire, pause, store, store_release
-from tallyio.native.clock import cycle_count, cycles_to_ns, read_cycles
-from tallyio.native.jit import hot, warm_all
+from tallyio.native.clock import cycles_to_ns, read_cycles
+from tallyio.native.jit import warm_all
 from tallyio.native.memory import Region
 
 _CAPACITY = 1024
 _WARM_UP = 1_000
 _DISTURBED = 0.02
-
-
-@hot("int64(int64, int64, int64)")
-def core_ping(line: int, samples: int, count: int) -> int:
-    """Bounce one cache line `count` times; sample each round trip in cycles."""
-    for i in range(count):
-        start = cycle_count()
-        store_release(line, 0, 2 * i + 1)
-        while load_acquire(line, 0) != 2 * i + 2:
-            pass
-        store(samples, i, cycle_count() - start)
-    return count
-
-
-@hot("int64(int64, int64)")
-def core_pong(line: int, count: int) -> int:
-    """Answer `core_ping`."""
-    for i in range(count):
-        while load_acquire(line, 0) != 2 * i + 1:
-            pass
-        store_release(line, 0, 2 * i + 2)
-    return count
-
-
-@hot("int64(int64, int64, int64, int64)")
-def ring_ping(there: int, back: int, samples: int, count: int) -> int:
-    """Send a word there and wait for it to come back, polling; sample each round trip."""
-    for i in range(count):
-        start = cycle_count()
-        while not ring_push(there, i):
-            pass
-        while not ring_pop(back, samples + 8 * i):
-            pass
-        store(samples, i, cycle_count() - start)
-    return count
-
-
-@hot("int64(int64, int64, int64, int64)")
-def ring_pong(there: int, back: int, out: int, count: int) -> int:
-    """Answer `ring_ping`."""
-    for _ in range(count):
-        while not ring_pop(there, out):
-            pass
-        while not ring_push(back, load(out, 0)):
-            pass
-    return count
-
-
-@hot("int64(int64, int64, int64, int64, int64)")
-def bell_ping(there: int, back: int, samples: int, count: int, spin_cycles: int) -> int:
-    """As `ring_ping`, with doorbells."""
-    for i in range(count):
-        start = cycle_count()
-        wait_push(there, i, spin_cycles)
-        wait_pop(back, samples + 8 * i, spin_cycles)
-        store(samples, i, cycle_count() - start)
-    return count
-
-
-@hot("int64(int64, int64, int64, int64, int64)")
-def bell_pong(there: int, back: int, out: int, count: int, spin_cycles: int) -> int:
-    """Answer `bell_ping`."""
-    for _ in range(count):
-        wait_pop(there, out, spin_cycles)
-        wait_push(back, load(out, 0), spin_cycles)
-    return count
-
-
-@hot("int64(int64, int64, int64)")
-def push_pop(ring: int, out: int, count: int) -> int:
-    """Return the cycles of `count` pushes and pops in one thread."""
-    start = cycle_count()
-    for i in range(count):
-        ring_push(ring, i)
-        ring_pop(ring, out)
-    return cycle_count() - start
-
-
-@hot("int64(int64)")
-def tick(context: int) -> int:
-    """A lane that pushes the time as often as its state says: gap in cycles, count."""
-    gap, count = load(lane_state(context), 0), load(lane_state(context), 1)
-    for _ in range(count):
-        due = cycle_count() + gap
-        while cycle_count() < due:
-            pause()
-        if lane_is_asked_to_stop(context) or not push_and_ring(lane_results(context), cycle_count()):
-            return 1
-    return 0
 
 
 def quantiles(name: str, cycles: npt.ArrayLike, *, unit: str = "ns", share: float = 1.0) -> None:
@@ -169,8 +83,8 @@ def measure_ring(pus: tuple[int, int], count: int) -> None:
     samples, out = Region(8 * count), Region(64)
     on_two(
         pus,
-        lambda: ring_ping(there.address, back.address, samples.address, count),
-        lambda: ring_pong(there.address, back.address, out.address, count),
+        lambda: ring_ping(there.address, back.address, samples.address, count, 1),
+        lambda: ring_pong(there.address, back.address, out.address, count, 1),
     )
     quantiles("ring_push / ring_pop", samples.view("i8", count)[_WARM_UP:], share=0.5)
 
@@ -248,7 +162,7 @@ def main() -> None:
     asked = arguments()
     first, second = map(int, asked.pus.split(","))
     pus = (first, second)
-    warm_all([core_ping, core_pong, ring_ping, ring_pong, bell_ping, bell_pong, push_pop, tick, read_cycles])
+    warm_all(PROGRAMS)
     print(f"PU {first} to PU {second}, one way:")
     measure_core(pus, asked.messages)
     measure_ring(pus, asked.messages)

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "why": "Say what became of a run's opportunities, and what stopped them.",
     "topology": "Draw this machine and where everything runs.",
     "executor": "Print what deploys the contract that trades for you.",
+    "c2c": "Measure the latency between every two cores, and keep it for placement.",
     "doctor": "Grade the settings of this machine that cost speed.",
     "bench": "Measure what the installed plugins promise.",
 }

@@ -5,6 +5,7 @@ Layer: cli.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from tallyio.cli.output import console, print_json
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _MARKS = {"good": ("ok", "green"), "could_cost": ("cost", "yellow"), "unknown": ("?", "dim")}
 
 
-def doctor(*, profile: str = "auto", json: bool = False) -> None:
+def doctor(*, profile: str = "auto", json: bool = False, script: bool = False) -> None:
     """Grade every setting that a run depends on. Changes nothing.
 
     Each is good, could cost you latency, or unknown, with the reason and what mends it.
@@ -24,7 +25,8 @@ def doctor(*, profile: str = "auto", json: bool = False) -> None:
         profile: the hardware profile whose lanes are judged: a name, a path ending in .toml,
             or auto.
         json: print one JSON object: {machine, topology_hash, profile, counts: {good,
-            could_cost, unknown}, findings: [{name, grade, what, why, remedy}]}.
+            could_cost, unknown}, findings: [{name, grade, what, why, remedy, commands, boot}]}.
+        script: print the remedies as a shell script, to be read and run by you.
 
     """
     from tallyio.kernel.doctor_lanes import examine  # noqa: PLC0415 - the kernel loads when the command runs
@@ -43,10 +45,17 @@ def doctor(*, profile: str = "auto", json: bool = False) -> None:
             }
         )
         return
+    if script:
+        from tallyio.kernel.doctor_script import script as written  # noqa: PLC0415 - as above
+
+        text = written(findings, machine=facts.machine.name, profile=facts.placement.profile)
+        sys.stdout.write(text)
+        return
     _show(findings, counts)
 
 
 def _facts(profile: str) -> Facts:
+    from tallyio.kernel.core_matrix import load_matrix  # noqa: PLC0415 - as above
     from tallyio.kernel.doctor import Facts  # noqa: PLC0415 - the kernel loads when the command runs
     from tallyio.kernel.machine import Machine  # noqa: PLC0415 - as above
     from tallyio.kernel.placement import place  # noqa: PLC0415 - as above
@@ -57,9 +66,10 @@ def _facts(profile: str) -> Facts:
     chosen = choose_profile(profile, machine).profile
     return Facts(
         machine=machine,
-        placement=place(machine, chosen),
+        placement=place(machine, chosen, matrix=load_matrix(machine)),
         differences=differences(chosen, machine),
         cache=cache_root(),
+        expects=chosen.expects,
     )
 
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from tallyio.engine.report import Report
 from tallyio.hooks.notices import redact
+from tallyio.kernel.core_matrix import load_matrix
 from tallyio.kernel.draw import MachineMap
 from tallyio.kernel.machine import Machine
 from tallyio.kernel.placement import Placement, place
@@ -47,7 +48,9 @@ def take_seat(profile: str) -> Seat:
     """Read this machine and place the lanes. Raises: ConfigError: unknown profile, with "did you mean"."""
     machine = Machine.this_system()
     choice = choose_profile(profile, machine)
-    return Seat(machine=machine, placement=place(machine, choice.profile), why=choice.why)
+    return Seat(
+        machine=machine, placement=place(machine, choice.profile, matrix=load_matrix(machine)), why=choice.why
+    )
 
 
 def settle_process(seat: Seat) -> None:

@@ -131,7 +131,9 @@ class MarketLane:
         program = market.fused.load("tallyio.engine.market_program").run
         commands, results = LatencyRing(2), LatencyRing(2)
         keeps = (market, self._memory, self._indexes)
-        context = LaneContext(commands, results, state=self._memory.address, keeps=keeps, wait=wait)
+        context = LaneContext(
+            commands, results, state=self._memory.address, keeps=keeps, wait=wait, stages=self._names
+        )
         self.lane: Final = Lane(name, program, context, cpuset)
         self._writer = RingWriter(commands, wait=wait)
         self._reader = RingReader(results, wait=wait)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from tallyio.engine.market_record import APPLY, LANE, RELOAD, ROLL_BACK
-from tallyio.kernel.lane_program import lane_answer, lane_next, lane_state, lane_word
+from tallyio.kernel.lane_program import lane_answer, lane_enter, lane_next, lane_state, lane_word
 from tallyio.market import abi, layout
 from tallyio.market.abi import word
 from tallyio.market.apply import REFUSED, apply_batch, put_row, roll_back
@@ -53,6 +53,7 @@ def run(context: int) -> int:
                 refresh_prices(state)
                 applied = cycle_count()
                 for k in range(load(lane, _STRATEGIES)):
+                    lane_enter(context, k + 1)
                     found = load(lane, _FOUND) + k * load(lane, _CAPACITY) * _FOUND_BYTES
                     index = load(load(lane, _INDEXES), k)
                     count = detect(k, load(state, _MARKET), index, found, load(lane, _CAPACITY))

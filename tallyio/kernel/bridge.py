@@ -22,12 +22,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, Self, final
+from functools import partial
+from typing import Any, Final, Literal, Self, final
 
 import trio
 
 from tallyio.kernel.doorbell import Doorbell
-from tallyio.kernel.ring import POLL_CYCLES, LatencyRing
+from tallyio.kernel.many_ring import ManyRing
+from tallyio.kernel.ring import LatencyRing
+from tallyio.kernel.ring_base import RingBase
+from tallyio.kernel.ring_layout import Lag
+from tallyio.kernel.ring_wait import POLL_CYCLES
 from tallyio.native.clock import cycles_per_ns
 
 
@@ -65,14 +70,18 @@ def spin_budget(wait: Literal["park", "hybrid", "poll"], budget_us: int) -> Spin
     return POLL if wait == "poll" else PARK
 
 
-class _End:
+type WordRing = LatencyRing | ManyRing
+"""Rings of single messages; for batches see `tallyio.kernel.stream_bridge`."""
+
+
+class RingEnd:
     """What both ends share: one task at a time, and how to wait on a bell."""
 
-    def __init__(self, ring: LatencyRing, bell: Doorbell, wait: SpinBudget) -> None:
-        self.ring: Final = ring
+    def __init__(self, ring: RingBase, bell: Doorbell, wait: SpinBudget) -> None:
+        self._base = ring
         self._bell = bell
         self._spin_ns = wait.spin_ns
-        self._busy = False
+        self._busy = self._unanswered = False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -85,7 +94,7 @@ class _End:
             self._busy = False
 
     async def _wait_until(self, ready: Callable[[], bool]) -> None:
-        """SpinBudget until `ready`, which has just said no; may return early. A checkpoint."""
+        """Wait until `ready`, which has just said no; may return early. A checkpoint."""
         start_ns = time.perf_counter_ns()
         while self._spin_ns is None or time.perf_counter_ns() - start_ns < self._spin_ns:
             await trio.lowlevel.checkpoint()
@@ -95,25 +104,62 @@ class _End:
 
     async def _sleep_until(self, ready: Callable[[], bool]) -> None:
         # The sleeper's side of the doorbell; see there why no wake-up is lost.
+        if self._unanswered:
+            self._unanswered = False
+            self._bell.answer()
         self._bell.arm()
+        answered = False
         try:
-            if not ready():
+            while not (answered or ready()):
                 await trio.lowlevel.wait_readable(self._bell.descriptor)
-                self._bell.answer()
+                # Who sleeps alone has time to read the descriptor later, when there is no message.
+                self._unanswered = not self._bell.shared
+                answered = self._unanswered or self._bell.answer()
         finally:
-            # Cancelled, or nothing to wait for: at worst, one later sleep ends at once.
-            self._bell.disarm()
+            if not answered:  # cancelled, or nothing to wait for: at worst, one later sleep ends at once
+                self._bell.disarm()
+
+    async def _receive[T](self, pop: Callable[[], T]) -> T:
+        with self._alone():
+            await trio.lowlevel.checkpoint()
+            while True:
+                # No checkpoint between the pop and the return: what is popped cannot be lost.
+                try:
+                    return pop()
+                except trio.WouldBlock:
+                    await self._wait_until(self._has_news)
+
+    async def _send[T](self, push: Callable[[], T]) -> T:
+        with self._alone():
+            await trio.lowlevel.checkpoint()
+            if self._base.lag is Lag.BLOCK and not self._has_room():
+                self._base.count_wait()
+            while True:
+                while self._base.lag is Lag.BLOCK and not self._has_room():
+                    await self._wait_until(self._has_room)
+                try:
+                    return push()
+                except trio.WouldBlock:  # of several producers, another was faster
+                    if self._base.lag is not Lag.BLOCK:
+                        raise
+
+    def _has_news(self) -> bool:
+        return self._base.closed or not self._base.is_empty
+
+    def _has_room(self) -> bool:
+        return self._base.closed or not self._base.is_full
 
 
 @final
-class RingReader(_End):
+class RingReader(RingEnd):
     """The consumer's end of a ring, in a Trio task: iterate, or `receive`.
 
     Iteration ends when the ring is closed and empty. Cancellation loses no word.
     """
 
-    def __init__(self, ring: LatencyRing, *, wait: SpinBudget = PARK) -> None:
+    def __init__(self, ring: WordRing, *, wait: SpinBudget = PARK) -> None:
         super().__init__(ring, ring.filled, wait)
+        self.ring: Final = ring
 
     async def receive(self) -> int:
         """Return the next word, waiting for it. A checkpoint, always.
@@ -127,18 +173,9 @@ class RingReader(_End):
         """Return the next message as all of its seven words. As `receive` otherwise."""
         return await self._receive(self.ring.pop_cell_nowait)
 
-    async def _receive[T](self, pop: Callable[[], T]) -> T:
-        with self._alone():
-            await trio.lowlevel.checkpoint()
-            while True:
-                # No checkpoint between the pop and the return: what is popped cannot be lost.
-                try:
-                    return pop()
-                except trio.WouldBlock:
-                    await self._wait_until(self._has_news)
-
-    def _has_news(self) -> bool:
-        return self.ring.closed or not self.ring.is_empty
+    async def receive_record(self) -> Any:
+        """Return the next message as a record of the ring's dtype. As `receive` otherwise."""
+        return await self._receive(self.ring.pop_record_nowait)
 
     def __aiter__(self) -> Self:
         return self
@@ -151,11 +188,12 @@ class RingReader(_End):
 
 
 @final
-class RingWriter(_End):
+class RingWriter(RingEnd):
     """The producer's end of a ring, in a Trio task."""
 
-    def __init__(self, ring: LatencyRing, *, wait: SpinBudget = PARK) -> None:
+    def __init__(self, ring: WordRing, *, wait: SpinBudget = PARK) -> None:
         super().__init__(ring, ring.free, wait)
+        self.ring: Final = ring
 
     def send_nowait(self, word: int, *more: int) -> None:
         """Send a message of up to seven words, or raise. Raises: as `LatencyRing.push_nowait`."""
@@ -163,18 +201,13 @@ class RingWriter(_End):
             self.ring.push_nowait(word, *more)
 
     async def send(self, word: int, *more: int) -> None:
-        """Send a message, waiting for room. A checkpoint, always; when cancelled, nothing was sent.
+        """Send a message by the ring's lag policy. A checkpoint, always; when cancelled, nothing was sent.
 
-        Raises: trio.ClosedResourceError: the ring is closed. trio.BusyResourceError: another task
-        sends.
+        Raises: trio.ClosedResourceError: the ring is closed. trio.WouldBlock: it is full, and its
+        policy is to fail. trio.BusyResourceError: another task sends.
         """
-        with self._alone():
-            await trio.lowlevel.checkpoint()
-            while True:
-                try:
-                    return self.ring.push_nowait(word, *more)
-                except trio.WouldBlock:
-                    await self._wait_until(self._has_room)
+        await self._send(partial(self.ring.push_nowait, word, *more))
 
-    def _has_room(self) -> bool:
-        return self.ring.closed or not self.ring.is_full
+    async def send_record(self, record: Any) -> None:
+        """Send a record of the ring's dtype. As `send` otherwise."""
+        await self._send(partial(self.ring.push_record_nowait, record))

@@ -1,4 +1,4 @@
-"""The doctor's checks of what lanes get: allowed PUs, quota, profile, cache; and the whole round.
+"""The doctor's checks of what lanes get: profile, caches, allowed PUs, quota; and the whole round.
 
 Layer: kernel. As in `doctor`, every check is pure and changes nothing.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from tallyio.kernel import doctor
+from tallyio.kernel import doctor_cpu, doctor_memory, doctor_os
 from tallyio.kernel.cpuset import format_cpuset
-from tallyio.kernel.doctor import Check, Facts, Finding
+from tallyio.kernel.doctor import Check, Facts, Finding, graded, unknown
 
 
 def check_allowed(facts: Facts) -> Finding:
@@ -52,6 +52,22 @@ def check_profile(facts: Facts) -> Finding:
     )
 
 
+def check_cache_sharing(facts: Facts) -> Finding:
+    """Whether lanes that talk much share an L3."""
+    why = "a cache line takes three to ten times as long from one L3 to another as within one"
+    if not facts.machine.l3_groups:
+        return unknown("cache_sharing", "this machine shows no L3 (a virtual machine may hide it)", why)
+    far = [ring for ring in facts.placement.rings if not ring.one_cache and ring.traffic > _MUCH]
+    said = ", ".join(f"{ring.source} to {ring.target}" for ring in far)
+    return graded(
+        "cache_sharing",
+        good=not far,
+        what=f"between caches: {said}" if far else "lanes that talk much share an L3",
+        why=why,
+        remedy="take a profile with fewer lanes, or a machine with more cores per L3",
+    )
+
+
 def check_cache(facts: Facts) -> Finding:
     """Whether compiled code can be kept."""
     # The nearest folder that exists decides: the cache itself is made on first use.
@@ -66,21 +82,33 @@ def check_cache(facts: Facts) -> Finding:
     )
 
 
+_MUCH = 2.0
+"""Traffic of a ring on the way from a block to a plan."""
+
 CHECKS: tuple[Check, ...] = (
     check_profile,
     check_allowed,
     check_quota,
-    doctor.check_governor,
-    doctor.check_smt,
-    doctor.check_isolated,
-    doctor.check_nohz_full,
-    doctor.check_thp,
-    doctor.check_numa_balancing,
-    doctor.check_clocksource,
-    doctor.check_memlock,
-    doctor.check_rtprio,
-    doctor.check_sched_rt_runtime,
-    doctor.check_clock_sync,
+    check_cache_sharing,
+    doctor_cpu.check_governor,
+    doctor_cpu.check_idle_states,
+    doctor_cpu.check_smt,
+    doctor_cpu.check_isolated,
+    doctor_cpu.check_nohz_full,
+    doctor_cpu.check_command_line,
+    doctor_os.check_irq_affinity,
+    doctor_os.check_work_queues,
+    doctor_memory.check_thp,
+    doctor_memory.check_huge_pages,
+    doctor_memory.check_numa_balancing,
+    doctor_memory.check_memlock,
+    doctor_os.check_clocksource,
+    doctor_os.check_clock_sync,
+    doctor_os.check_rtprio,
+    doctor_os.check_sched_rt_runtime,
+    doctor_os.check_capabilities,
+    doctor_os.check_pressure,
+    doctor_os.check_open_files,
     check_cache,
 )
 

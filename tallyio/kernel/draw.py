@@ -27,7 +27,18 @@ DETAILED_UP_TO_CORES = 8
 
 _CORES_PER_ROW = 16
 _BORDERS = 2
-_STYLES = dict(zip(LANES, ("red", "cyan", "green", "magenta", "blue"), strict=True))
+_COLOURS = (
+    "red",
+    "cyan",
+    "yellow",
+    "bright_red",
+    "green",
+    "magenta",
+    "bright_cyan",
+    "blue",
+)
+_STYLES = dict(zip(LANES, _COLOURS, strict=True))
+"""Of each role. Their initials differ, too."""
 _WAITS = {"park": "parks", "hybrid": "hybrid", "poll": "polls"}
 _SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -58,6 +69,7 @@ class MachineMap:
         self._machine = machine
         self._lanes: tuple[LanePlacement, ...] = placement.lanes if placement else ()
         self._explain = explain
+        self._roles = {lane.lane: lane.role for lane in self._lanes}
         self._idle = frozenset(pu for lane in self._lanes for pu in lane.idle_siblings)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -78,7 +90,7 @@ class MachineMap:
             (len(machine.pus), "PU"),
         )
         said = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in counts if number]
-        memory = _size(machine.memory_bytes)
+        memory = size_in_words(machine.memory_bytes)
         model = f" {glyphs.dot} {machine.model}" if machine.model else ""
         return Text.assemble(
             (machine.name, "bold"), model, "\n", ", ".join([*said, *([memory] * bool(memory))])
@@ -163,7 +175,7 @@ class MachineMap:
         if not lanes:
             return Text(glyphs.free, style="dim")
         initial = lanes[0][0].upper() if len(lanes) == 1 else lanes[0][0]
-        return Text(initial, style=f"bold {_STYLES[lanes[0]]}")
+        return Text(initial, style=f"bold {_STYLES[self._roles[lanes[0]]]}")
 
     def _names(self, pu: int) -> Text:
         if pu not in self._machine.allowed:
@@ -171,7 +183,11 @@ class MachineMap:
         if pu in self._idle:
             return Text("left idle", style="dim")
         lanes = self._lanes_on(pu)
-        return Text(" ").join(Text(lane, style=_STYLES[lane]) for lane in lanes) if lanes else Text("free")
+        return (
+            Text(" ").join(Text(lane, style=_STYLES[self._roles[lane]]) for lane in lanes)
+            if lanes
+            else Text("free")
+        )
 
     def _lanes_on(self, pu: int) -> list[str]:
         return [lane.lane for lane in self._lanes if pu in lane.cpuset]
@@ -184,7 +200,7 @@ class MachineMap:
         table.add_column(overflow="fold")
         for lane in self._lanes:
             table.add_row(
-                Text(f"{lane.lane[0].upper()} {lane.lane}", style=f"bold {_STYLES[lane.lane]}"),
+                Text(f"{lane.lane[0].upper()} {lane.lane}", style=f"bold {_STYLES[lane.role]}"),
                 f"PU {format_cpuset(lane.cpuset)}",
                 _WAITS[lane.wait],
                 _reasons(lane, glyphs) if self._explain else "",
@@ -225,11 +241,15 @@ def _aligned(rows: dict[Domain, list[_Row]], *, margin: str) -> dict[Domain, lis
 def _reasons(lane: LanePlacement, glyphs: _Glyphs) -> Text:
     gained, *lost = lane.reasons
     # What is lost stands on lines of its own, so that it is seen.
-    return Text.assemble(gained, *((f"\n{glyphs.loss} {reason}", "yellow") for reason in lost))
+    return Text.assemble(
+        gained,
+        *((f"\n{choice}", "dim") for choice in lane.choices),
+        *((f"\n{glyphs.loss} {reason}", "yellow") for reason in lost),
+    )
 
 
 def _title(domain: Domain, glyphs: _Glyphs) -> str:
-    return f"{domain.name} {glyphs.dot} {_size(domain.l3_bytes)}" if domain.l3_bytes else domain.name
+    return f"{domain.name} {glyphs.dot} {size_in_words(domain.l3_bytes)}" if domain.l3_bytes else domain.name
 
 
 def _range(pus: Sequence[int], glyphs: _Glyphs) -> str:
@@ -238,7 +258,7 @@ def _range(pus: Sequence[int], glyphs: _Glyphs) -> str:
     return listed if len(listed) <= max(len(ends), 5) else ends
 
 
-def _size(count: int) -> str:
+def size_in_words(count: int) -> str:
     """Return a size in bytes for people: "32 MiB", "378 GiB", "" for nothing."""
     for unit, name in _SIZES:
         if count >= unit:

@@ -13,19 +13,32 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from pyhwloc.hwloc.core import DistancesKind
 from pyhwloc.hwloc.lib import HwLocError
 from pyhwloc.hwobject import ObjType
 from pyhwloc.topology import Topology, TopologyFlags
 
 from tallyio.kernel.cgroup import read_limits
 from tallyio.kernel.cpuset import MAX_PUS, CpuSet, format_cpuset
+from tallyio.kernel.distances import Distances
+from tallyio.kernel.irq import read_interrupts
 from tallyio.kernel.machine import Core, CoreKind, L3Group, Machine, NumaNode, Package
+from tallyio.kernel.os_files import read_list
 from tallyio.model.errors import ConfigError, EnvironmentFault
 
 _HWLOC_FAULTS = (HwLocError, ValueError, OSError, NotImplementedError, MemoryError)
 
 # hwloc's names for what x86 and the OS report of hybrid cores.
 _KIND_NAMES = {"IntelCore": "performance", "IntelAtom": "efficiency", "IntelLowPower": "low power"}
+
+# What may stand in a latency matrix; others (devices) are no place for a lane.
+_MEASURED = {
+    ObjType.NUMANODE: "NUMANode",
+    ObjType.PACKAGE: "Package",
+    ObjType.CORE: "Core",
+    ObjType.PU: "PU",
+}
 
 _XML_BYTES_MAX = 64 * 1024 * 1024
 
@@ -46,7 +59,24 @@ def read_this_system(root: Path) -> Machine:
             return _machine(topology, "described by HWLOC_*", (), quota=None)
         limits = read_limits(root)
         ours = frozenset(os.sched_getaffinity(0))
-        return _machine(topology, "this system", (ours, limits.cpus), quota=limits.quota_cpus)
+        machine = _machine(topology, "this system", (ours, limits.cpus), quota=limits.quota_cpus)
+    return _with_settings(machine, root)
+
+
+def _with_settings(machine: Machine, root: Path) -> Machine:
+    """Add what the OS does with its PUs, which hwloc does not look at."""
+    cpu = root / "sys/devices/system/cpu"
+
+    def listed(name: str) -> CpuSet:
+        return read_list(cpu / name) or frozenset()
+
+    return msgspec.structs.replace(
+        machine,
+        offline=(machine.offline | listed("offline")) - machine.pus,
+        isolated=listed("isolated") & machine.pus,
+        nohz_full=listed("nohz_full") & machine.pus,
+        interrupts=tuple(each for each in read_interrupts(root) if each.pu in machine.pus),
+    )
 
 
 def read_xml(path: Path) -> Machine:
@@ -120,6 +150,9 @@ def _machine(
         allowed=_allowed(topology, pus, limits),
         cpu_quota=quota,
         is_this_system=bool(topology.is_this_system()),
+        allowed_nodes=frozenset(topology.allowed_nodeset or ()),
+        offline=frozenset(topology.get_root_obj().complete_cpuset or ()) - pus,
+        distances=tuple(_distances(topology)),
     )
 
 
@@ -156,6 +189,19 @@ def _core_kinds(topology: Topology) -> tuple[CoreKind, ...]:
         )
         for index, (cpuset, efficiency, info) in enumerate(found)
     )
+
+
+def _distances(topology: Topology) -> Iterator[Distances]:
+    for matrix in topology.get_distances(DistancesKind.VALUE_LATENCY):
+        parts = matrix.objects
+        if all(part.type == parts[0].type and part.type in _MEASURED for part in parts):
+            size = range(len(parts))
+            yield Distances(
+                between=_MEASURED[parts[0].type],
+                os_indexes=tuple(int(part.os_index) for part in parts),
+                pus=tuple(_pus(part) for part in parts),
+                latency=tuple(tuple(matrix[row, column] for column in size) for row in size),
+            )
 
 
 def _allowed(topology: Topology, pus: CpuSet, limits: tuple[CpuSet | None, ...]) -> CpuSet:

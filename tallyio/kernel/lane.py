@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ from typing import Final, Self, final
 import trio
 
 from tallyio.kernel.cpuset import CpuSet
+from tallyio.kernel.lane_meter import LaneCounts
 from tallyio.kernel.lane_program import LaneContext
+from tallyio.kernel.lane_seats import SEATS
+from tallyio.kernel.lane_wishes import NO_WISHES, LaneWishes, Outcome, grant_fifo, grant_memory
 from tallyio.kernel.placement import Placement
 from tallyio.kernel.threads import (
     PinError,
@@ -50,11 +54,13 @@ class LaneFailed(EnvironmentFault):
 
 
 class LaneState(StrEnum):
-    """Where a lane is in its life."""
+    """Where a lane is in its life, in this order."""
 
     NEW = "new"
     PREPARED = "prepared"  # compiled
+    WARMING = "warming"  # its thread is being set up, and its memory brought near
     RUNNING = "running"
+    DRAINING = "draining"  # takes no more commands, works off those inside
     ENDED = "ended"
     FAILED = "failed"
 
@@ -69,12 +75,22 @@ class LaneStatistics:
     heartbeat: int
     busy: bool
     """Whether the program works on a command."""
+    stage: str = ""
+    """The part of it, such as a plugin, where the program says so."""
+    counts: LaneCounts | None = None
+    """What it has done so far."""
+    outcomes: tuple[Outcome, ...] = ()
+    """What became of its wishes."""
+    parks_for: tuple[str, ...] = ()
+    """The lanes that it shares PUs with, so that it parks instead of spinning."""
 
 
 # Guarantees
 # - The program is compiled before the thread exists; the thread starts with its name, its
 #   scheduling policy, its signal mask and its affinity, in that order, before the program's first step.
 # - The affinity is exactly the cpuset and is never widened; without a cpuset it is inherited.
+# - A wish that the OS refuses is told in the outcomes and changes nothing else.
+# - While more lanes run on some PUs than there are, these lanes park instead of spinning.
 # - `start` returns when the thread is set up, or raises what went wrong in it.
 # - The thread never holds the GIL while the program runs, so Python never delays it.
 # - When the program ends, for whatever reason, both rings are closed: nobody waits for a dead lane.
@@ -94,6 +110,7 @@ class Lane:
         run: HotFunction[[int], int],
         context: LaneContext,
         cpuset: CpuSet | None = None,
+        wishes: LaneWishes = NO_WISHES,
     ) -> None:
         check_thread_name(name)
         if not is_hot(run) or signature_of(run) != PROGRAM_SIGNATURE:
@@ -101,7 +118,10 @@ class Lane:
         self.name: Final = name
         self.context: Final = context
         self.cpuset: Final = cpuset
-        self.state = LaneState.NEW
+        self.wishes: Final = wishes
+        self.outcomes: tuple[Outcome, ...] = ()
+        """What became of the wishes, complete when `start` returns."""
+        self._state = LaneState.NEW
         self._run = run
         self._outcome = 0
         self._error: BaseException | None = None
@@ -114,7 +134,7 @@ class Lane:
     def placed(
         cls, placement: Placement, name: str, run: HotFunction[[int], int], context: LaneContext
     ) -> Self:
-        """Return the lane `name` with the cpuset that `placement` gives it.
+        """Return the lane `name` with the cpuset that `placement` gives it, and the wishes it has for it.
 
         Raises: PinError: the placement is for another machine. KeyError: it has no such lane.
         """
@@ -123,36 +143,43 @@ class Lane:
                 f"lane {name!r} was placed on {placement.machine!r}, which is not this system",
                 way_out="place it on Machine.this_system(); a description can only be looked at",
             )
-        return cls(name, run, context, frozenset(placement.lane(name).cpuset))
+        place = placement.lane(name)
+        return cls(name, run, context, frozenset(place.cpuset), LaneWishes.of(place))
 
     def prepare(self) -> None:
         """Compile the program, or load it from the cache; seconds the first time."""
         self._program = entry(self._run)
-        if self.state is LaneState.NEW:
-            self.state = LaneState.PREPARED
+        if self._state is LaneState.NEW:
+            self._state = LaneState.PREPARED
 
     def start(self, on_end: Callable[[], object] | None = None) -> None:
-        """Start the thread and return when it is set up.
+        """Start the thread and return when it is warm: set up, and its wishes granted or refused.
 
         `on_end` is called in the lane's thread when it has ended, must not raise, and hardly blocks.
         Raises: LaneFailed: the thread could not be set up, with the cause. RuntimeError: on a
         second call.
         """
-        if self.state is not LaneState.PREPARED:
+        if self._state is not LaneState.PREPARED:
             self.prepare()
+        self._state = LaneState.WARMING
         self._on_end = on_end
         self._thread.start()
         atexit.register(self._stop_at_exit)
         self._settled.wait()
         if not self._was_set_up:
             self.join(None)
+        self._ask_for_fifo()
+
+    def drain(self) -> None:
+        """Take no more commands; the program works off those inside, then ends."""
+        self.context.ask_to_stop()
 
     def stop(self, *, within_s: float) -> int:
-        """Let the program work off its commands and end; return its outcome.
+        """Drain, and wait for the program's end; return its outcome.
 
         Raises: LaneFailed: it did not end in time, or it raised.
         """
-        self.context.ask_to_stop()
+        self.drain()
         return self.join(within_s)
 
     def join(self, within_s: float | None) -> int:
@@ -175,26 +202,49 @@ class Lane:
     @property
     def is_running(self) -> bool:
         """Whether the thread is set up and has not ended."""
-        return self.state is LaneState.RUNNING
+        return self._state is LaneState.RUNNING
+
+    @property
+    def state(self) -> LaneState:
+        """Where the lane is in its life."""
+        if self.is_running and self.context.commands.closed:
+            return LaneState.DRAINING
+        return self._state
+
+    def share_pus(self, *, crowded: bool) -> None:
+        """Park while others need the same PUs; called by `lane_seats`."""
+        self.context.park(always=crowded)
 
     def statistics(self) -> LaneStatistics:
         """Return the lane at a glance; any thread may ask."""
         heartbeat = self.context.heartbeat
         busy = self.is_running and heartbeat % 2 == 1
         return LaneStatistics(
-            name=self.name, state=self.state, cpuset=self.cpuset, heartbeat=heartbeat, busy=busy
+            name=self.name,
+            state=self.state,
+            cpuset=self.cpuset,
+            heartbeat=heartbeat,
+            busy=busy,
+            stage=self.context.stage if busy else "",
+            counts=self.context.counts(),
+            outcomes=self.outcomes,
+            parks_for=SEATS.company(self) if self.is_running else (),
         )
 
     def _live(self) -> None:
         try:
             self._set_thread_up()
-            self.state, self._was_set_up = LaneState.RUNNING, True
+            self.outcomes = tuple(grant_memory(self.wishes, self.context.memory))
+            self._state, self._was_set_up = LaneState.RUNNING, True
+            SEATS.take(self)
             self._settled.set()
             self._outcome = self._program(self.context.address)
-            self.state = LaneState.ENDED
+            reset_scheduling()
+            self._state = LaneState.ENDED
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that joins
-            self._error, self.state = error, LaneState.FAILED
+            self._error, self._state = error, LaneState.FAILED
         finally:
+            SEATS.leave(self)
             self.context.close()
             self._settled.set()
             if self._on_end is not None:
@@ -206,6 +256,19 @@ class Lane:
         block_signals()
         if self.cpuset is not None:
             pin_current_thread(self.cpuset)
+
+    def _ask_for_fifo(self) -> None:
+        if (priority := self.wishes.fifo_priority) and (thread := self._thread.native_id):
+            self.outcomes += (grant_fifo(priority, thread, refusal=self._why_no_fifo()),)
+
+    def _why_no_fifo(self) -> str:
+        if self.cpuset is None:
+            return "a lane without a cpuset would stop others anywhere"
+        if company := SEATS.company(self):
+            return f"it shares its PUs with {', '.join(company)}, who would not run"
+        if os.sched_getaffinity(0) <= self.cpuset:
+            return "the thread that started it has no other PU, and would not run"
+        return ""
 
     def _stop_at_exit(self) -> None:
         self.context.close()

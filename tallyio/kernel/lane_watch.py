@@ -31,6 +31,8 @@ class LaneStall:
     heartbeat: int
     busy_s: float
     over: bool = False
+    stage: str = ""
+    """The part of the command, such as a plugin, where the lane's program says so."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ def _look(now: LaneStatistics, look: _Look, on_stall: Callable[[LaneStall], obje
     if now.busy and now.heartbeat == look.heartbeat:
         if busy_s >= limit_s and not look.told:
             look.told = True
-            on_stall(LaneStall(lane=now.name, heartbeat=now.heartbeat, busy_s=busy_s))
+            on_stall(LaneStall(lane=now.name, heartbeat=now.heartbeat, busy_s=busy_s, stage=now.stage))
         return
     if look.told:
         on_stall(LaneStall(lane=now.name, heartbeat=look.heartbeat, busy_s=busy_s, over=True))

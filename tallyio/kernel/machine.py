@@ -15,6 +15,10 @@ from pathlib import Path
 import msgspec
 
 from tallyio.kernel.cpuset import CpuSet, format_cpuset
+from tallyio.kernel.distances import Distances
+from tallyio.kernel.irq import PuInterrupts
+
+_SETS = ("pus", "allowed", "offline", "isolated", "nohz_full", "allowed_nodes")
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +95,18 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """CPU time per wall time that the cgroup grants, in CPUs; None where unlimited."""
     is_this_system: bool
     """False for a description: binding to it would succeed and do nothing, so it is refused."""
+    allowed_nodes: frozenset[int] = frozenset()
+    """The NUMA nodes whose memory this process may use, by OS index."""
+    offline: CpuSet = frozenset()
+    """PUs that exist and are switched off, SMT siblings included: not among `pus`."""
+    isolated: CpuSet = frozenset()
+    """Online PUs that the OS's scheduler leaves alone (kernel parameter isolcpus)."""
+    nohz_full: CpuSet = frozenset()
+    """Online PUs without the scheduler's tick while one thread runs there."""
+    distances: tuple[Distances, ...] = ()
+    """The latency matrices that the firmware gives, as hwloc reads them."""
+    interrupts: tuple[PuInterrupts, ...] = ()
+    """What devices do to each PU; empty for a description."""
 
     @classmethod
     def this_system(cls, *, root: Path = Path("/")) -> Machine:
@@ -133,6 +149,27 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def model(self) -> str:
         """The vendor's name of the first chip that has one, or ""."""
         return next((package.model for package in self.packages if package.model), "")
+
+    @property
+    def threads_per_core(self) -> int:
+        """PUs of the widest core that are online: 1 where SMT is off or absent."""
+        return max(len(core.pus) for core in self.cores)
+
+    @property
+    def memory_only_nodes(self) -> tuple[NumaNode, ...]:
+        """NUMA nodes without PUs, such as memory behind CXL."""
+        return tuple(node for node in self.numa_nodes if not node.pus)
+
+    @cached_property
+    def sub_numa(self) -> bool:
+        """Whether a package is divided into several NUMA nodes, each with PUs of its own."""
+        nodes = [node.pus for node in self.numa_nodes if node.pus]
+        return any(
+            first < package.pus and second < package.pus and first.isdisjoint(second)
+            for package in self.packages
+            for first in nodes
+            for second in nodes
+        )
 
     @cached_property
     def topology_hash(self) -> str:
@@ -202,6 +239,42 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         local = [node for node in self.numa_nodes if pu in node.pus]
         return min(local, key=lambda node: (len(node.pus), node.os_index), default=None)
 
+    def memory_near(self, pu: int) -> NumaNode | None:
+        """Return the NUMA node with memory that is nearest to `pu`, None where none is known.
+
+        Nodes with PUs of their own come before memory-only ones, which are slower.
+        """
+        usable = [
+            node
+            for node in self.numa_nodes
+            if node.memory_bytes and (not self.allowed_nodes or node.os_index in self.allowed_nodes)
+        ]
+
+        def farness(node: NumaNode) -> tuple[bool, float, int, int]:
+            inside = pu in node.pus
+            return (not node.pus, 0.0 if inside else self._reach(pu, node), len(node.pus), node.os_index)
+
+        return min(usable, key=farness, default=None)
+
+    def relative_latency(self, first: int, second: int) -> float | None:
+        """Return how many times farther than near the firmware puts two PUs apart; None if it is silent.
+
+        The matrix between NUMA nodes decides; others only where that one is missing.
+        """
+        for matrix in sorted(self.distances, key=lambda matrix: matrix.between != "NUMANode"):
+            row, column = matrix.row_of(first), matrix.row_of(second)
+            if row is not None and column is not None:
+                return matrix.ratio(row, column)
+        return None
+
+    def _reach(self, pu: int, node: NumaNode) -> float:
+        for matrix in self.distances:
+            row = matrix.row_of(pu)
+            if matrix.between == "NUMANode" and row is not None and node.os_index in matrix.os_indexes:
+                return matrix.ratio(row, matrix.os_indexes.index(node.os_index))
+        package = self.package_of(pu)
+        return 1.0 if package and package.pus & node.pus else 2.0
+
     def package_of(self, pu: int) -> Package | None:
         """Return the package that holds `pu`, None where the machine shows none."""
         return next((package for package in self.packages if pu in package.pus), None)
@@ -218,10 +291,12 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def to_json(self) -> dict[str, object]:
         """Return the machine as plain values; every `pus` is an ascending list of OS indexes.
 
-        `{name, model, topology_hash, is_this_system, memory_bytes, cpu_quota, pus, allowed,
+        `{name, model, topology_hash, is_this_system, memory_bytes, cpu_quota, threads_per_core,
+        sub_numa, pus, allowed, offline, isolated, nohz_full, allowed_nodes,
         packages: [{os_index, model, pus}], numa_nodes: [{os_index, memory_bytes, pus}],
         l3_groups: [{name, size_bytes, cores, pus}], cores: [{os_index, kind, pus}],
-        core_kinds: [{name, rank, pus}]}`; `cores` of an L3 group counts them.
+        core_kinds: [{name, rank, pus}], distances: [{between, os_indexes, pus, latency}],
+        interrupts: [{pu, count, lines}]}`; `cores` of an L3 group counts them.
         """
         return {
             "name": self.name,
@@ -230,8 +305,9 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "is_this_system": self.is_this_system,
             "memory_bytes": self.memory_bytes,
             "cpu_quota": self.cpu_quota,
-            "pus": sorted(self.pus),
-            "allowed": sorted(self.allowed),
+            "threads_per_core": self.threads_per_core,
+            "sub_numa": self.sub_numa,
+            **{part: sorted(getattr(self, part)) for part in _SETS},
             "packages": [_plain(part) for part in self.packages],
             "numa_nodes": [_plain(part) for part in self.numa_nodes],
             "l3_groups": [
@@ -245,6 +321,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             ],
             "cores": [{**_plain(core), "kind": self._kind_name(core)} for core in self.cores],
             "core_kinds": [_plain(kind) for kind in self.core_kinds],
+            "distances": [matrix.to_json() for matrix in self.distances],
+            "interrupts": [msgspec.structs.asdict(each) for each in self.interrupts],
         }
 
     def _kind_name(self, core: Core) -> str | None:

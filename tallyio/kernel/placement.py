@@ -1,18 +1,22 @@
-"""Decide where every lane runs, and say why: a pure function of a machine and a profile.
+"""Decide where every lane runs, and say why: a pure function of machine, profile and lane graph.
 
-Layer: kernel. `placement_grant` decides how much each lane gets, `placement_seat` where; this
-module puts the decision, its reasons and how each lane waits into records.
+Layer: kernel. `placement_grant` decides how much each lane gets, `placement_seat` where, by the cost
+of `placement_cost`; `placement_words` explains; this module puts it all, and how each lane waits and
+where its memory is, into records.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from tallyio.kernel.cpuset import format_cpuset
+from tallyio.kernel import placement_words as words
+from tallyio.kernel.core_matrix import CoreMatrix
+from tallyio.kernel.lane_graph import LaneGraph, standard_graph
 from tallyio.kernel.machine import Machine
-from tallyio.kernel.placement_grant import Grant, Level, grant
+from tallyio.kernel.placement_grant import Grant, Level, grant, housekeeping_core
 from tallyio.kernel.placement_seat import Seating
-from tallyio.kernel.profile import Profile, Scheduling, Wait
+from tallyio.kernel.profile import MemoryPolicy, Profile, Scheduling, Wait
+from tallyio.model.errors import ConfigError
 
 DEFAULT_HYBRID_BUDGET_US = 50
 """For a lane that asked to poll and may only be hybrid: longer than the gap between two events
@@ -23,6 +27,7 @@ class LanePlacement(msgspec.Struct, frozen=True, kw_only=True):
     """Where one lane runs and how it waits there."""
 
     lane: str
+    role: str
     level: Level
     cpuset: tuple[int, ...]
     """OS indexes, ascending, never empty: its threads are bound to these."""
@@ -30,6 +35,10 @@ class LanePlacement(msgspec.Struct, frozen=True, kw_only=True):
     """PUs of its cores that are left idle for its sake."""
     domain: str
     """The L3 group (or its substitute) that holds the lane; several are joined by " + "."""
+    memory_nodes: tuple[int, ...]
+    """NUMA nodes of its memory by OS index, nearest first; empty where none is known."""
+    memory: MemoryPolicy
+    huge_pages: bool
     wait: Wait
     wait_budget_us: int
     """How long a hybrid lane stays awake before it parks, in microseconds; else 0."""
@@ -38,6 +47,23 @@ class LanePlacement(msgspec.Struct, frozen=True, kw_only=True):
     degraded: bool
     """The lane has less than the profile asks for; `reasons` says what and why."""
     reasons: tuple[str, ...]
+    """What it has, then what it lost."""
+    choices: tuple[str, ...]
+    """Why it is there and not elsewhere."""
+
+
+class RingPlacement(msgspec.Struct, frozen=True, kw_only=True):
+    """A ring between two placed lanes."""
+
+    source: str
+    target: str
+    traffic: float
+    one_cache: bool
+    """Both ends lie under one L3 (or in one domain, where the machine shows no L3)."""
+    distance_ns: float
+    """Mean over the cores of both ends: measured, or of that size; 0 on one core."""
+    memory_node: int | None
+    """The NUMA node its cells belong on: the reader's, which waits for them."""
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,10 +76,15 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     lanes: tuple[LanePlacement, ...]
     """The most urgent first."""
+    rings: tuple[RingPlacement, ...]
     free: tuple[int, ...]
     """Allowed PUs that no lane uses or keeps idle."""
     reasons: tuple[str, ...]
     """What concerns the machine as a whole."""
+    cost: float
+    """What `placement_cost` makes of it: comparable between placements of the same question."""
+    measured: bool
+    """Distances between cores were measured, not stated by the firmware."""
 
     def lane(self, name: str) -> LanePlacement:
         """Return the place of the lane `name`. Raises: KeyError: no such lane."""
@@ -69,22 +100,38 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> dict[str, object]:
         """Return the placement as plain values, PUs by OS index.
 
-        `{machine, topology_hash, is_this_system, profile, free: [pu], reasons: [text],
-        lanes: [{lane, level, cpuset: [pu], idle_siblings: [pu], domain, wait,
-        wait_budget_us, scheduling, priority, degraded, reasons: [text]}]}`
+        `{machine, topology_hash, is_this_system, profile, free: [pu], reasons: [text], cost,
+        measured, lanes: [{lane, role, level, cpuset: [pu], idle_siblings: [pu], domain,
+        memory_nodes: [node], memory, huge_pages, wait, wait_budget_us, scheduling, priority,
+        degraded, reasons: [text], choices: [text]}], rings: [{source, target, traffic,
+        one_cache, distance_ns, memory_node}]}`
         """
         return dict[str, object](msgspec.to_builtins(self))
 
 
-def place(machine: Machine, profile: Profile) -> Placement:
-    """Return where each lane of `profile` runs on `machine`; the same answer for the same question.
+def place(
+    machine: Machine, profile: Profile, graph: LaneGraph | None = None, matrix: CoreMatrix | None = None
+) -> Placement:
+    """Return where each lane runs on `machine`; the same answer for the same question.
+
+    `graph` says which lanes there are and which talk; without one it is the standard pipeline.
+    `matrix` is what was measured between the cores of this machine, if anything.
 
     Every cpuset lies within `machine.allowed`. Cores granted whole are nobody else's, and
     with `smt = "idle"` their other PUs stay idle. Down to one PU there is always an answer:
     what a lane loses on the way is in its `reasons`, and a lane without a PU of its own parks.
+    Raises: ConfigError: `matrix` was measured on a machine of another shape.
     """
-    seating = Seating(machine, grant(machine.allowed_cores(), profile))
-    lanes = tuple(_record(seating, granted) for granted in seating.grants)
+    if matrix is not None and matrix.topology_hash != machine.topology_hash:
+        raise ConfigError(
+            f"the core-to-core matrix is of topology {matrix.topology_hash}, not of {machine.topology_hash}",
+            way_out="measure this machine: tallyio c2c",
+        )
+    asked = graph or standard_graph(profile)
+    keeper = housekeeping_core(machine)
+    grants = grant(machine.allowed_cores(), keeper, profile, asked)
+    seating = Seating(machine, keeper, grants, asked, matrix)
+    lanes = tuple(_record(seating, granted) for granted in grants)
     busy = {pu for lane in lanes for pu in (*lane.cpuset, *lane.idle_siblings)}
     return Placement(
         machine=machine.name,
@@ -92,28 +139,62 @@ def place(machine: Machine, profile: Profile) -> Placement:
         is_this_system=machine.is_this_system,
         profile=profile.name,
         lanes=lanes,
+        rings=tuple(_rings(seating)),
         free=tuple(sorted(machine.allowed - busy)),
-        reasons=_machine_reasons(seating),
+        reasons=words.machine_reasons(seating, measured=matrix is not None),
+        cost=round(seating.cost, 3),
+        measured=matrix is not None,
     )
 
 
 def _record(seating: Seating, granted: Grant) -> LanePlacement:
     needs = granted.needs
     wait, weaker_wait = _wait(granted, may_stay_awake=_may_stay_awake(seating, granted))
-    lost = [*_lost(seating, granted), *([weaker_wait] if weaker_wait else [])]
+    nodes = _memory_nodes(seating, granted)
+    lost = [*words.lost(seating, granted), *([weaker_wait] if weaker_wait else [])]
     return LanePlacement(
         lane=granted.lane,
+        role=granted.role,
         level=granted.level,
         cpuset=seating.pus[granted.lane],
-        idle_siblings=_idle_siblings(seating, granted),
-        domain=_domains(seating, granted.lane),
+        idle_siblings=words.idle_siblings(seating, granted),
+        domain=words.domains_of(seating, granted.lane),
+        memory_nodes=nodes,
+        memory=needs.memory,
+        huge_pages=needs.huge_pages,
         wait=wait,
         wait_budget_us=(needs.wait_budget_us or DEFAULT_HYBRID_BUDGET_US) if wait == "hybrid" else 0,
-        scheduling=needs.scheduling,
-        priority=needs.priority,
+        scheduling=needs.scheduling if granted.level != "shared" else "normal",
+        priority=needs.priority if granted.level != "shared" else 0,
         degraded=bool(lost),
-        reasons=(_gained(seating, granted), *lost),
+        reasons=(words.gained(seating, granted), *lost),
+        choices=words.choices(seating, granted, nodes),
     )
+
+
+def _rings(seating: Seating) -> list[RingPlacement]:
+    return [
+        RingPlacement(
+            source=ring.source,
+            target=ring.target,
+            traffic=ring.traffic,
+            one_cache=len({seating.machine.domain_of(pu).name for pu in ends}) == 1,
+            distance_ns=round(seating.distance(ring.source, ring.target), 1),
+            memory_node=node.os_index if (node := seating.machine.memory_near(ends[-1])) else None,
+        )
+        for ring in seating.graph.rings
+        if (ends := (*seating.pus[ring.source], *seating.pus[ring.target]))
+    ]
+
+
+def _memory_nodes(seating: Seating, granted: Grant) -> tuple[int, ...]:
+    machine = seating.machine
+    near = [machine.memory_near(pu) for pu in seating.pus[granted.lane]]
+    found = list(dict.fromkeys(node.os_index for node in near if node))
+    if granted.needs.memory == "interleave" and found:
+        rest = [machine.memory_near(min(node.pus & machine.pus)) for node in machine.numa_nodes if node.pus]
+        found = list(dict.fromkeys([*found, *(node.os_index for node in rest if node)]))
+    return tuple(found)
 
 
 def _wait(granted: Grant, *, may_stay_awake: bool) -> tuple[Wait, str]:
@@ -140,82 +221,3 @@ def _may_stay_awake(seating: Seating, granted: Grant) -> bool:
     urgent = seating.grants[: seating.grants.index(granted) + 1]
     awake = sum(len(seating.pus[other.lane]) for other in urgent if other.needs.wait != "park")
     return awake + 1 <= quota
-
-
-def _idle_siblings(seating: Seating, granted: Grant) -> tuple[int, ...]:
-    if granted.level != "cores":
-        return ()
-    return tuple(sorted(seating.siblings(granted.lane) & seating.machine.allowed))
-
-
-def _domains(seating: Seating, lane: str) -> str:
-    return " + ".join(dict.fromkeys(seating.machine.domain_of(pu).name for pu in seating.pus[lane]))
-
-
-def _gained(seating: Seating, granted: Grant) -> str:
-    where = _domains(seating, granted.lane)
-    if granted.level == "pu":
-        return f"a PU of its own in {where}"
-    if granted.level == "shared":
-        company = seating.company(granted.lane)
-        return f"shares its PUs in {where} with {_listed(company)}" if company else f"runs in {where}"
-    idle = _idle_siblings(seating, granted)
-    left_idle = f", {_named(idle)} beside it left idle" if idle else ""
-    return f"{_cores(granted.cores)} of its own in {where}{left_idle}"
-
-
-def _lost(seating: Seating, granted: Grant) -> list[str]:
-    reasons = (
-        _fewer_cores(seating, granted),
-        _far_from_group(seating, granted),
-        _foreign_sibling(seating, granted),
-    )
-    return [reason for reason in reasons if reason]
-
-
-def _fewer_cores(seating: Seating, granted: Grant) -> str:
-    needs = granted.needs
-    if not needs.exclusive or (granted.level == "cores" and granted.cores == needs.cores):
-        return ""
-    pus, cores = len(seating.machine.allowed), len(seating.cores)
-    have = f"{pus} PU{'s' if pus > 1 else ''} on {_cores(cores)} must do for {len(seating.grants)} lanes"
-    return f"the profile asks for {_cores(needs.cores)} of its own: {have}"
-
-
-def _far_from_group(seating: Seating, granted: Grant) -> str:
-    group = granted.needs.group
-    home = seating.homes.get(group)
-    mates = [other.lane for other in seating.grants if other.needs.group == group and other is not granted]
-    if home is None or not mates or home.pus.issuperset(seating.pus[granted.lane]):
-        return ""
-    return f"not in {home.name} with {_listed(mates)}: no core is left there"
-
-
-def _foreign_sibling(seating: Seating, granted: Grant) -> str:
-    foreign = tuple(sorted(seating.siblings(granted.lane) - seating.machine.allowed))
-    if granted.level != "cores" or not foreign:
-        return ""
-    return f"{_named(foreign)} beside it is not ours: another process may run there"
-
-
-def _machine_reasons(seating: Seating) -> tuple[str, ...]:
-    machine, keeper = seating.machine, seating.keeper.pus
-    forbidden = tuple(sorted(machine.pus - machine.allowed))
-    said = [f"{_named(keeper)} stay{'s' if len(keeper) == 1 else ''} common: interrupts arrive there first"]
-    if forbidden:
-        said.append(f"{_named(forbidden)} not used: this process is not allowed there")
-    if machine.cpu_quota is not None:
-        said.append(f"the cgroup's quota is {machine.cpu_quota:g} CPUs of time")
-    return tuple(said)
-
-
-def _named(pus: tuple[int, ...]) -> str:
-    return f"PU{'' if len(pus) == 1 else 's'} {format_cpuset(pus)}"
-
-
-def _cores(count: int) -> str:
-    return f"{count} core{'' if count == 1 else 's'}"
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,138 +1,158 @@
 """Second step of `placement`: which PUs each grant becomes.
 
-Layer: kernel. Greedy and deterministic. A group takes the domain that holds most of it, the
-fastest kind of core first, an unused domain before a used one, and away from the housekeeping
-core; then whole cores are given out, then single PUs, then what is left is shared.
+Layer: kernel. Deterministic. Lanes with cores of their own, and others as long as cores are left, are
+put where `placement_cost` is lowest; then single PUs are given out; then what is left is shared.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from tallyio.kernel.core_matrix import CoreMatrix
+from tallyio.kernel.lane_graph import LaneGraph
 from tallyio.kernel.machine import Core, Domain, Machine
-from tallyio.kernel.placement_grant import Grant, all_whole, housekeeping_core
-from tallyio.kernel.profile import LANES
+from tallyio.kernel.placement_cost import AFFINITY, ISOLATED_POOL, Board, Reach, urgency
+from tallyio.kernel.placement_grant import Grant
+from tallyio.kernel.placement_solve import solve
+
+CROWD = 25.0
+"""What each lane that is there already costs one more that comes, times its urgency."""
 
 
 class Seating:
     """Which lane sits on which PUs of one machine; complete once constructed."""
 
-    def __init__(self, machine: Machine, grants: tuple[Grant, ...]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        keeper: Core,
+        grants: tuple[Grant, ...],
+        graph: LaneGraph,
+        matrix: CoreMatrix | None,
+    ) -> None:
         self.machine = machine
+        self.keeper = keeper
         self.grants = grants
+        self.graph = graph
         self.cores = machine.allowed_cores()
-        self.keeper = housekeeping_core(self.cores)
-        self.homes: dict[str, Domain] = {}
-        """The domain of each group."""
+        self.reach = Reach(machine, matrix)
         self.pus: dict[str, tuple[int, ...]] = {}
         """The PUs of each lane by OS index, ascending, never empty."""
+        self.cost = 0.0
+        """Of the lanes that `placement_cost` speaks of."""
+        self._of = {grant.lane: grant for grant in grants}
+        self._lanes_on: dict[Core, list[Grant]] = {core: [] for core in self.cores}
+        self._core_of = {pu: core for core in self.cores for pu in core.pus}
         self._whole: set[Core] = set()
         self._single: set[int] = set()
-        by_level = {"cores": self._whole_cores, "pu": self._own_pu, "shared": self._shared_pus}
-        for level, seat in by_level.items():
+        self._talk = _traffic(graph, grants)
+        self._board = Board(machine, keeper, grants, graph, self.reach)
+        self._solve()
+        for level, seat in (("pu", self._own_pu), ("shared", self._shared_pus)):
             for grant in grants:
-                if grant.level == level:
-                    self.pus[grant.lane] = tuple(sorted(seat(grant)))
+                if grant.level == level and grant.lane not in self.pus:
+                    self._sit(grant, seat(grant))
 
     def company(self, lane: str) -> tuple[str, ...]:
         """Return the other lanes that may run on a PU of `lane`, the most urgent first."""
         own = set(self.pus[lane])
-        return tuple(other for other in LANES if other != lane and own & set(self.pus[other]))
+        others = (grant.lane for grant in self.grants if grant.lane != lane)
+        return tuple(other for other in others if not own.isdisjoint(self.pus[other]))
 
     def siblings(self, lane: str) -> frozenset[int]:
         """Return the other PUs of the cores that `lane` sits on, allowed or not."""
         own = self.pus[lane]
         return frozenset(other for pu in own for other in self.machine.siblings(pu)) - frozenset(own)
 
-    def _whole_cores(self, grant: Grant) -> Iterable[int]:
-        home = self._home(grant)
-        cores = sorted(
-            self._free_cores(),
-            key=lambda core: (self._distance(core, home), -self.machine.rank_of(core)),
-        )[: grant.cores]
-        self._whole.update(cores)
-        return [pu for core in cores for pu in (core.pus if grant.needs.smt == "use" else core.pus[:1])]
+    def cores_of(self, lane: str) -> tuple[Core, ...]:
+        """Return the cores that `lane` sits on, in the order of its PUs."""
+        return tuple(dict.fromkeys(self._core_of[pu] for pu in self.pus[lane]))
+
+    def home(self, group: str) -> Domain:
+        """Return the domain that holds most of a group, of equals the one of its most urgent lane."""
+        held = Counter(
+            self.machine.domain_of(pu).name
+            for grant in self.grants
+            if grant.group == group
+            for pu in self.pus[grant.lane]
+        )
+        best, _ = held.most_common(1)[0]
+        return next(domain for domain in self.machine.domains if domain.name == best)
+
+    def distance(self, lane: str, other: str) -> float:
+        """Return the mean distance between the cores of two lanes, in ns or of that size; 0 on one core."""
+        pairs = [(here, there) for here in self.cores_of(lane) for there in self.cores_of(other)]
+        return sum(self.reach.between(*pair) for pair in pairs if pair[0] != pair[1]) / len(pairs)
+
+    def _solve(self) -> None:
+        problem = self._board.problem()
+        assigned = solve(problem)
+        self.cost = problem.cost(assigned)
+        for lane, cores in self._board.cores_of(assigned).items():
+            grant = self._of[lane]
+            whole = grant.level == "cores"
+            self._whole.update(cores if whole else ())
+            one_pu = whole and grant.needs.smt == "idle"
+            self._sit(grant, [pu for core in cores for pu in (core.pus[:1] if one_pu else core.pus)])
+
+    def _sit(self, grant: Grant, pus: Iterable[int]) -> None:
+        self.pus[grant.lane] = tuple(sorted(pus))
+        for core in self.cores_of(grant.lane):
+            self._lanes_on[core].append(grant)
 
     def _own_pu(self, grant: Grant) -> Iterable[int]:
-        home = self._home(grant)
         lowest = self.keeper.pus[0]
-        free = [(core, pu) for core in self._common_cores() for pu in core.pus if pu not in self._single]
+        free = [
+            (core, pu)
+            for core in self.cores
+            if core not in self._whole
+            for pu in core.pus
+            if pu not in self._single
+        ]
         # The lowest PU is the last choice: it belongs to the lanes that share.
         _, pu = min(
             free,
             key=lambda at: (
                 at[1] == lowest,
-                self._distance(at[0], home),
-                -self.machine.rank_of(at[0]),
+                self._remoteness(grant, at[0]) + self._board.burden(grant, at[0]),
                 at[0] == self.keeper,
+                at[1],
             ),
         )
         self._single.add(pu)
         return [pu]
 
     def _shared_pus(self, grant: Grant) -> Iterable[int]:
-        near = self.homes.get(grant.needs.group)
-        # Nearness matters to lanes that talk to somebody; the others look for quiet cores first.
-        around = near or self.machine.domain_of(self.keeper.pus[0])
-        cores = sorted(
-            (core for core in self._common_cores() if not self._single.issuperset(core.pus)),
-            key=lambda core: (
-                self._distance(core, near) if near else 0,
-                self._urgency(core),
-                self._distance(core, around),
-                core == self.keeper,
-            ),
+        def cost(core: Core) -> tuple[float, bool]:
+            crowd = sum(urgency(other.role) for other in self._lanes_on[core])
+            pool = ISOLATED_POOL * self.machine.isolated.issuperset(core.pus)
+            return self._remoteness(grant, core) + CROWD * crowd + pool, core == self.keeper
+
+        open_cores = (
+            core for core in self.cores if core not in self._whole and not self._single.issuperset(core.pus)
         )
-        return [pu for core in cores[: grant.cores] for pu in core.pus if pu not in self._single]
+        chosen = sorted(open_cores, key=cost)[: grant.cores]
+        return [pu for core in chosen for pu in core.pus if pu not in self._single]
 
-    def _distance(self, core: Core, home: Domain) -> int:
-        """Rank how far `core` is from `home`: 0 inside, then its NUMA node, its package, beyond."""
-        pu, there = core.pus[0], home.cores[0].pus[0]
-        if pu in home.pus:
-            return 0
-        if self.machine.numa_of(pu) == self.machine.numa_of(there):
-            return 1
-        return 2 if self.machine.package_of(pu) == self.machine.package_of(there) else 3
-
-    def _urgency(self, core: Core) -> int:
-        """Rank `core` by its most urgent lane: lowest where it is unused."""
-        lanes = (LANES.index(lane) for lane, pus in self.pus.items() if not set(core.pus).isdisjoint(pus))
-        return -min(lanes, default=len(LANES))
-
-    def _home(self, grant: Grant) -> Domain:
-        group = _group(grant)
-        if group not in self.homes:
-            self.homes[group] = self._choose_home(group)
-        return self.homes[group]
-
-    def _choose_home(self, group: str) -> Domain:
-        members = [grant for grant in self.grants if _group(grant) == group]
-        whole = sum(grant.cores for grant in members if grant.level == "cores")
-        wanted = sum(grant.cores for grant in members)
-        used = set(self.homes.values())
-
-        def worth(domain: Domain) -> tuple[int, int, int, bool, bool]:
-            free = [core for core in self._free_cores() if core.pus[0] in domain.pus]
-            ranks = sorted((self.machine.rank_of(core) for core in free), reverse=True)
-            return (
-                min(len(free), whole),
-                sum(ranks[:whole]),
-                min(len(free), wanted),
-                domain not in used,
-                self.keeper.pus[0] not in domain.pus,
-            )
-
-        # max() keeps the first of equals: the domain that comes first in the machine.
-        return max(self.machine.domains, key=worth)
-
-    def _free_cores(self) -> list[Core]:
-        withheld = self._whole if all_whole(self.grants) else {*self._whole, self.keeper}
-        return [core for core in self.cores if core not in withheld]
-
-    def _common_cores(self) -> list[Core]:
-        return [core for core in self.cores if core not in self._whole]
+    def _remoteness(self, grant: Grant, core: Core) -> float:
+        """Return how far `core` is from the lanes that `grant` talks to, times how much they talk."""
+        far = 0.0
+        for other, traffic in self._talk[grant.lane].items():
+            cores = self.cores_of(other) if other in self.pus else ()
+            apart = (self.reach.between(core, there) for there in cores if there != core)
+            far += traffic * sum(apart) / max(1, len(cores))
+        return far
 
 
-def _group(grant: Grant) -> str:
-    # A space cannot be confused with a group's name: group names are checked to have none.
-    return grant.needs.group or f"lane {grant.lane}"
+def _traffic(graph: LaneGraph, grants: tuple[Grant, ...]) -> dict[str, dict[str, float]]:
+    """Return how much each lane talks to each other one, being of one group included."""
+    talk: dict[str, dict[str, float]] = {grant.lane: defaultdict(float) for grant in grants}
+    for ring in graph.rings:
+        talk[ring.source][ring.target] += ring.traffic
+        talk[ring.target][ring.source] += ring.traffic
+    for grant in grants:
+        for other in grants:
+            if other is not grant and other.group == grant.group:
+                talk[grant.lane][other.lane] += AFFINITY
+    return talk

@@ -1,16 +1,14 @@
 """Hardware profiles: what every lane asks of a machine, kept in `hardware_profiles/*/profile.toml`.
 
 Layer: kernel. A profile names needs, never PU numbers; `placement` turns needs into PUs.
+`profile_check` reads the files and holds the rules; this module has the records and the choice.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable
 from pathlib import Path
-from string import whitespace
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -18,9 +16,12 @@ from tallyio.kernel.machine import Machine
 from tallyio.kernel.resources import data_path
 from tallyio.model.errors import ConfigError
 
-LANES = ("hot", "control", "network", "simulation", "background")
-"""All lanes, the most urgent first. hot: the market's compiled loop; control: the Trio thread;
-network and background: worker threads; simulation: EVM runs."""
+LANES = ("hot", "control", "feeds", "risk", "network", "simulation", "analytics", "background")
+"""All roles of lanes, the most urgent first.
+
+hot: the market's compiled loop. control: the Trio thread. feeds: decodes what the chain says.
+risk: limits, and the choice among findings. network: worker threads that wait for sockets and
+files. simulation: EVM runs. analytics: watches and counts. background: what has time."""
 
 Wait = Literal["park", "hybrid", "poll"]
 """How a lane waits: asleep in the OS; awake for a budget, then asleep; always awake."""
@@ -28,22 +29,35 @@ Wait = Literal["park", "hybrid", "poll"]
 Scheduling = Literal["normal", "fifo"]
 """The OS's policy for the lane's threads; fifo is best effort and for pure native lanes only."""
 
+MemoryPolicy = Literal["local", "bind", "interleave"]
+"""Where a lane's memory comes from: its NUMA node first; only its NUMA node; all nodes in turn."""
+
 
 class LaneNeeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one lane asks for: the table `[lanes.NAME]` of a profile."""
+    """What the lanes of one role ask for: the table `[lanes.ROLE]` of a profile."""
 
+    count: int = 1
+    """How many lanes of this role; 0 for none."""
     cores: int = 1
-    """How many cores; a lane that is not exclusive may find itself on fewer."""
+    """How many cores each has; a lane that is not exclusive may find itself on fewer."""
     exclusive: bool = False
     """Nobody else of ours runs on these cores."""
     smt: Literal["idle", "use"] = "idle"
     """What an exclusive lane does with the second PU of its core: leaves it idle, or uses it."""
     group: str = ""
-    """Lanes of one group talk to each other and belong under one L3; "" talks to nobody."""
+    """Lanes of one group belong under one L3; "" belongs to nobody."""
+    l3: Literal["share", "own"] = "share"
+    """With own, lanes of other groups stay out of the group's L3 as long as there is room elsewhere."""
+    memory: MemoryPolicy = "local"
+    """Where its memory comes from: its NUMA node first; only its NUMA node; all nodes in turn."""
+    huge_pages: bool = False
+    """Its tables and rings want huge pages; best effort."""
     wait: Wait = "park"
+    """How it waits: asleep in the OS; awake for a budget, then asleep; always awake."""
     wait_budget_us: int = 0
     """How long a hybrid lane stays awake before it parks, in microseconds."""
     scheduling: Scheduling = "normal"
+    """The OS's policy; fifo is best effort, for native lanes with cores of their own."""
     priority: int = 0
     """1 to 99 with fifo, else 0."""
 
@@ -52,26 +66,65 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The least machine a profile is for: `auto` takes the most demanding one that fits."""
 
     cores: int = 1
+    """Cores, at least; here and below only what we are allowed counts."""
     pus: int = 1
+    """PUs, at least."""
     l3_groups: int = 0
+    """L3 groups, at least."""
+    numa_nodes: int = 0
+    """NUMA nodes with PUs, at least."""
+    packages: int = 0
+    """Packages, at least."""
     hybrid: bool = False
+    """Cores of several kinds."""
 
 
 class MeantFor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The machine a profile was written for: the table `[machine]`."""
+    """The machine a profile was written for: the table `[machine]`, with one of the two descriptions."""
 
-    synthetic: str
-    topology_hash: str
+    synthetic: str = ""
+    """An hwloc synthetic string; either this or `xml`."""
+    xml: str = ""
+    """An hwloc XML file (version 2) beside the profile; its whole path once the profile is read."""
+    topology_hash: str = ""
+    """The hash of that machine's topology, checked when it is given."""
+
+    def read(self) -> Machine:
+        """Return the machine. Raises: ConfigError: hwloc refuses the description."""
+        return Machine.from_xml(Path(self.xml)) if self.xml else Machine.from_synthetic(self.synthetic)
+
+
+class Expects(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of the OS that the profile counts on: the table `[expects]`; the doctor compares.
+
+    A laptop asks for little; a server that does nothing else asks for everything.
+    """
+
+    isolated: bool = False
+    """PUs of pinned lanes are taken out of the OS's scheduling (isolcpus)."""
+    nohz_full: bool = False
+    """And have no scheduler's tick."""
+    irqs_away: bool = False
+    """And no device interrupts them."""
+    governor: str = ""
+    """The frequency governor; "" for any."""
+    idle_latency_us: int | None = None
+    """The slowest idle state that is left enabled wakes within this time; None for any."""
+    smt: Literal["", "on", "off"] = ""
+    """Whether the second PUs of cores are switched on; "" for any."""
+    huge_pages_mib: int = 0
+    """Huge pages that are set aside at boot."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One checked profile; every lane of `LANES` is in `lanes`."""
+    """One checked profile; every role of `LANES` is in `lanes`, those left out with `LaneNeeds()`."""
 
     name: str
     summary: str
     machine: MeantFor
     fits: Fit
     lanes: dict[str, LaneNeeds]
+    expects: Expects = Expects()
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,12 +145,14 @@ def load_profile(name: str) -> Profile:
     Raises: ConfigError: unknown name (with the nearest and the list), or a wrong file: it
         names the key and the rule.
     """
+    from tallyio.kernel.profile_check import did_you_mean  # noqa: PLC0415 - it imports the records above
+
     if name.endswith(".toml"):
         return read_profile(Path(name))
     names = profile_names()
     if name not in names:
         raise ConfigError(
-            f"there is no hardware profile {name!r}{_did_you_mean(name, (*names, 'auto'))}",
+            f"there is no hardware profile {name!r}{did_you_mean(name, (*names, 'auto'))}",
             way_out=f"take auto, one of {', '.join(names)}, or the path of a profile.toml",
         )
     return read_profile(data_path("hardware_profiles") / name / "profile.toml")
@@ -105,21 +160,9 @@ def load_profile(name: str) -> Profile:
 
 def read_profile(path: Path) -> Profile:
     """Read and check the profile file at `path`. Raises: ConfigError: as `load_profile`."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise ConfigError(
-            f"cannot read the profile {path}: {fault.strerror}", way_out="check the path"
-        ) from fault
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{path} is not TOML: {fault}", way_out="correct that line") from fault
-    _check_keys(path, table)
-    lanes = {
-        lane: _convert(path, f"lanes.{lane}", needs, LaneNeeds) for lane, needs in _items(table.get("lanes"))
-    }
-    profile = _convert(path, "", {**table, "name": path.parent.name, "lanes": lanes}, Profile)
-    _check_lanes(path, profile)
-    return profile
+    from tallyio.kernel import profile_check  # noqa: PLC0415 - it imports the records above
+
+    return profile_check.read(path)
 
 
 def choose_profile(name: str, machine: Machine) -> Choice:
@@ -136,8 +179,8 @@ def auto_profile(machine: Machine, profiles: Iterable[Profile] | None = None) ->
     """Return the shipped profile that fits `machine` best.
 
     One written for exactly this topology wins. Otherwise it is the most demanding one whose
-    needs (hybrid cores, cores, PUs, L3 groups; only what we are allowed counts) are met.
-    Raises: ConfigError: none fits.
+    needs (hybrid cores, cores, PUs, L3 groups, NUMA nodes, packages; only what we are allowed
+    counts) are met. Raises: ConfigError: none fits.
     """
     known = sorted(
         (load_profile(name) for name in profile_names()) if profiles is None else profiles,
@@ -164,20 +207,22 @@ def auto_profile(machine: Machine, profiles: Iterable[Profile] | None = None) ->
 
 
 def differences(profile: Profile, machine: Machine) -> tuple[str, ...]:
-    """Say how `machine` differs from the one `profile` was written for; empty if it does not."""
+    """Say how `machine` differs from the one `profile` was written for; empty if it does not.
+
+    What a difference costs each lane is in the placement's reasons.
+    """
     if profile.machine.topology_hash == machine.topology_hash:
         return ()
-    meant = Machine.from_synthetic(profile.machine.synthetic)
-    pairs = [
-        (what, len(getattr(meant, part)), len(getattr(machine, part)))
-        for what, part in (
-            ("packages", "packages"),
-            ("NUMA nodes", "numa_nodes"),
-            ("L3 groups", "l3_groups"),
-            ("cores", "cores"),
-            ("PUs", "pus"),
-        )
-    ]
+    meant = profile.machine.read()
+    pairs = (
+        ("packages", len(meant.packages), len(machine.packages)),
+        ("NUMA nodes", len(meant.numa_nodes), len(machine.numa_nodes)),
+        ("L3 groups", len(meant.l3_groups), len(machine.l3_groups)),
+        ("cores", len(meant.cores), len(machine.cores)),
+        ("PUs", len(meant.pus), len(machine.pus)),
+        ("PUs per core", meant.threads_per_core, machine.threads_per_core),
+        ("kinds of cores", max(1, len(meant.core_kinds)), max(1, len(machine.core_kinds))),
+    )
     counted = tuple(
         f"{what}: {profile.name} is for {wanted}, this machine has {found}"
         for what, wanted, found in pairs
@@ -186,8 +231,8 @@ def differences(profile: Profile, machine: Machine) -> tuple[str, ...]:
     return counted or ("the counts agree, but other PUs share cores or caches",)
 
 
-def _demand(fit: Fit) -> tuple[bool, int, int, int]:
-    return (fit.hybrid, fit.cores, fit.pus, fit.l3_groups)
+def _demand(fit: Fit) -> tuple[bool, int, int, int, int, int]:
+    return (fit.hybrid, fit.cores, fit.pus, fit.l3_groups, fit.numa_nodes, fit.packages)
 
 
 def _met(wanted: Fit, have: Fit) -> bool:
@@ -195,85 +240,26 @@ def _met(wanted: Fit, have: Fit) -> bool:
 
 
 def _fit_of(machine: Machine) -> Fit:
+    def usable(parts: Iterable[frozenset[int]]) -> int:
+        return sum(bool(pus & machine.allowed) for pus in parts)
+
     return Fit(
         cores=len(machine.allowed_cores()),
         pus=len(machine.allowed),
-        l3_groups=sum(bool(l3.pus & machine.allowed) for l3 in machine.l3_groups),
+        l3_groups=usable(l3.pus for l3 in machine.l3_groups),
+        numa_nodes=usable(node.pus for node in machine.numa_nodes),
+        packages=usable(package.pus for package in machine.packages),
         hybrid=len({kind.rank for kind in machine.core_kinds}) > 1,
     )
 
 
 def _words(fit: Fit) -> str:
     parts = [_count(fit.cores, "core"), _count(fit.pus, "PU")]
-    if fit.l3_groups:
-        parts.append(_count(fit.l3_groups, "L3 group"))
+    parts += [_count(fit.l3_groups, "L3 group")] * bool(fit.l3_groups)
+    parts += [_count(fit.numa_nodes, "NUMA node")] * (fit.numa_nodes > 1)
+    parts += [_count(fit.packages, "package")] * (fit.packages > 1)
     return f"{', '.join(parts[:-1])} and {parts[-1]}{' of several kinds' if fit.hybrid else ''}"
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _check_keys(path: Path, table: Mapping[str, Any]) -> None:
-    _known(path, "", table, ("summary", "machine", "fits", "lanes"))
-    for part, struct in (("machine", MeantFor), ("fits", Fit)):
-        _known(path, f"{part}.", table.get(part), struct.__struct_fields__)
-    _known(path, "lanes.", table.get("lanes"), LANES)
-    for lane, needs in _items(table.get("lanes")):
-        _known(path, f"lanes.{lane}.", needs, LaneNeeds.__struct_fields__)
-
-
-def _known(path: Path, prefix: str, table: object, allowed: Iterable[str]) -> None:
-    names = tuple(allowed)
-    for key, _ in _items(table):
-        if key not in names:
-            raise ConfigError(
-                f"{path}: unknown key {prefix + key!r}{_did_you_mean(key, names)}",
-                way_out=f"the keys here are {', '.join(names)}",
-            )
-
-
-def _items(table: object) -> Iterable[tuple[str, Any]]:
-    return table.items() if isinstance(table, dict) else ()
-
-
-def _check_lanes(path: Path, profile: Profile) -> None:
-    for name in LANES:
-        if name not in profile.lanes:
-            raise ConfigError(f"{path}: the lane {name!r} is missing", way_out=f"add a table [lanes.{name}]")
-        for broken, rule in _rules(profile.lanes[name]):
-            if broken:
-                raise ConfigError(f"{path}: lanes.{name}: {rule}", way_out="correct that table")
-
-
-def _rules(needs: LaneNeeds) -> tuple[tuple[bool, str], ...]:
-    fifo = needs.scheduling == "fifo"
-    return (
-        (needs.cores < 1, f"cores must be >= 1, was {needs.cores}"),
-        (
-            needs.wait != "park" and not needs.exclusive,
-            f"a lane that waits by {needs.wait} must be exclusive",
-        ),
-        (needs.smt == "use" and not needs.exclusive, 'smt = "use" is for exclusive lanes; others always do'),
-        ((needs.wait == "hybrid") != (needs.wait_budget_us > 0), "wait_budget_us > 0 goes with hybrid only"),
-        (not set(needs.group).isdisjoint(whitespace), f"a group's name has no spaces, was {needs.group!r}"),
-        (fifo != (needs.priority > 0), "priority > 0 goes with fifo only"),
-        (not 0 <= needs.priority <= 99, f"priority must be 0 to 99, was {needs.priority}"),  # noqa: PLR2004 - sched(7)
-    )
-
-
-def _convert[T](path: Path, where: str, value: object, kind: type[T]) -> T:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as fault:
-        # msgspec ends its messages with " - at `$.path`"; readers know the dotted keys of TOML.
-        text, _, inside = str(fault).partition(" - at `$")
-        key = f"{where}{inside.rstrip('`')}".lstrip(".")
-        raise ConfigError(
-            f"{path}: {key + ': ' if key else ''}{text}", way_out="compare with a shipped profile"
-        ) from fault
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -16,7 +16,7 @@ def test_every_check_is_shown_and_counted(capsys: pytest.CaptureFixture[str]) ->
     shown = json.loads(capsys.readouterr().out)
     assert len(shown["findings"]) == len(CHECKS)
     assert sum(shown["counts"].values()) == len(CHECKS)
-    assert shown["findings"][0].keys() == {"name", "grade", "what", "why", "remedy"}
+    assert shown["findings"][0].keys() == {"name", "grade", "what", "why", "remedy", "commands", "boot"}
 
 
 def test_people_read_that_nothing_was_changed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +24,13 @@ def test_people_read_that_nothing_was_changed(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     assert "clocksource" in shown
     assert "nothing was changed" in shown
+
+
+def test_the_script_is_printed_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor(profile="workstation", script=True)
+    shown = capsys.readouterr().out
+    assert shown.startswith("#!/bin/sh")
+    assert "\nset -eu\n" in shown
 
 
 def test_an_unknown_profile_is_named() -> None:

@@ -16,16 +16,20 @@ from tallyio.kernel.profile import load_profile, profile_names
 
 def drawn(synthetic: str, profile: str, *, width: int = 80) -> str:
     """Return the map of a synthetic machine with a profile's lanes."""
-    machine = Machine.from_synthetic(synthetic)
+    return drawn_on(Machine.from_synthetic(synthetic), profile, width=width)
+
+
+def drawn_on(machine: Machine, profile: str, *, width: int = 80) -> str:
+    """Return the map of a machine with a profile's lanes."""
     return draw_text(machine, place(machine, load_profile(profile)), width=width)
 
 
 def test_two_pus_name_their_lanes() -> None:
     assert drawn("Package:1 L3:1(size=33554432) Core:2 PU:1", "ci").splitlines()[2:6] == [
-        "╭─ L3#0 · 32 MiB ────────────────────────────────────────╮",
-        "│ core 0  PU 0  c  control network simulation background │",
-        "│ core 1  PU 1  H  hot                                   │",
-        "╰────────────────────────────────────────────────────────╯",
+        "╭─ L3#0 · 32 MiB ─────────────────────────────────────────────────────────────╮",
+        "│ core 0  PU 0  c  control feeds risk network simulation analytics background │",
+        "│ core 1  PU 1  H  hot                                                        │",
+        "╰─────────────────────────────────────────────────────────────────────────────╯",
     ]
 
 
@@ -34,8 +38,8 @@ def test_the_9454p_is_eight_boxes_in_two_rows() -> None:
     lines = drawn(profile.machine.synthetic, profile.name).splitlines()
     assert lines[2:6] == [
         "╭─ L3#0 · 32 MiB ─╮ ╭─ L3#1 · 32 MiB ─╮ ╭─ L3#2 · 32 MiB ─╮ ╭─ L3#3 · 32 MiB ─╮",
-        "│  0-5 · B B B B ·│ │ 6-11 H C N N · ·│ │12-17 S S S S S S│ │18-23 · · · · · ·│",
-        "│48-53 · B B B B ·│ │54-59 ○ ○ N N · ·│ │60-65 S S S S S S│ │66-71 · · · · · ·│",
+        "│  0-5 B A A B B B│ │ 6-11 H C F R N N│ │12-17 S S S S S S│ │18-23 · · · · · ·│",
+        "│48-53 B A A B B B│ │54-59 ○ ○ ○ ○ N N│ │60-65 S S S S S S│ │66-71 · · · · · ·│",
         "╰─────────────────╯ ╰─────────────────╯ ╰─────────────────╯ ╰─────────────────╯",
     ]
     assert lines[-1] == "○ left idle for its neighbour   · free"
@@ -44,14 +48,14 @@ def test_the_9454p_is_eight_boxes_in_two_rows() -> None:
 @pytest.mark.parametrize("width", [40, 80, 160])
 @pytest.mark.parametrize("name", profile_names())
 def test_a_map_keeps_to_its_width(name: str, width: int) -> None:
-    text = drawn(load_profile(name).machine.synthetic, name, width=width)
+    text = drawn_on(load_profile(name).machine.read(), name, width=width)
     assert max(len(line) for line in text.splitlines()) <= width
 
 
 @pytest.mark.parametrize("name", profile_names())
 def test_every_lane_has_a_line_in_the_legend(name: str) -> None:
-    text = drawn(load_profile(name).machine.synthetic, name)
-    for lane in ("H hot", "C control", "N network", "S simulation", "B background"):
+    text = drawn_on(load_profile(name).machine.read(), name)
+    for lane in ("H hot", "C control", "F feeds", "R risk", "N network", "S simulation", "B background"):
         assert sum(line.startswith(lane) for line in text.splitlines()) == 1
 
 

@@ -15,18 +15,22 @@ import numpy.typing as npt
 import pytest
 import trio
 
-from tallyio.kernel.bridge import POLL, RingReader, RingWriter, SpinBudget, hybrid
+from tallyio.kernel.bridge import PARK, POLL, RingReader, RingWriter, SpinBudget, hybrid
 from tallyio.kernel.lane import Lane, LaneFailed, LaneState, serve_lane
 from tallyio.kernel.lane_program import (
     LaneContext,
     lane_answer,
+    lane_enter,
     lane_is_asked_to_stop,
     lane_next,
     lane_state,
     lane_word,
 )
+from tallyio.kernel.lane_watch import LaneStall, watch_lanes
+from tallyio.kernel.lane_wishes import LaneWishes
 from tallyio.kernel.placement import LanePlacement, Placement
 from tallyio.kernel.ring import LatencyRing
+from tallyio.kernel.ring_layout import Lag
 from tallyio.kernel.supervisor import Supervisor
 from tallyio.kernel.supervisor_policy import Service
 from tallyio.kernel.threads import PinError
@@ -52,6 +56,7 @@ def adding(context: int) -> int:
 def reporting(context: int) -> int:
     """For the first command, wait until the state is not 0; then end with 7."""
     if lane_next(context):
+        lane_enter(context, lane_word(context, 0))
         store_release(lane_state(context), 1, 1)
         while load_acquire(lane_state(context), 0) == 0:
             pause()
@@ -76,6 +81,8 @@ def raising(context: int) -> int:
 STUCK = """
 from tallyio.kernel.lane import Lane
 from tallyio.kernel.lane_program import LaneContext, lane_state
+from tallyio.kernel.lane_watch import LaneStall, watch_lanes
+from tallyio.kernel.lane_wishes import LaneWishes
 from tallyio.kernel.placement import LanePlacement, Placement
 from tallyio.kernel.ring import LatencyRing
 from tallyio.native.atomics import load_acquire
@@ -107,16 +114,21 @@ def make_placement(lane: str, *, is_this_system: bool) -> Placement:
     """Return a placement of one lane on one PU."""
     place = LanePlacement(
         lane=lane,
+        role="hot",
         level="shared",
         cpuset=tuple(ONE_PU),
         idle_siblings=(),
         domain="L3#0",
+        memory_nodes=(0,),
+        memory="local",
+        huge_pages=False,
         wait="park",
         wait_budget_us=0,
         scheduling="normal",
         priority=0,
         degraded=False,
         reasons=(),
+        choices=(),
     )
     return Placement(
         machine="a drawing",
@@ -124,8 +136,11 @@ def make_placement(lane: str, *, is_this_system: bool) -> Placement:
         is_this_system=is_this_system,
         profile="p",
         lanes=(place,),
+        rings=(),
         free=(),
         reasons=(),
+        cost=0.0,
+        measured=False,
     )
 
 
@@ -167,6 +182,99 @@ def test_the_thread_has_its_name_and_its_cpuset(state: Region) -> None:
     assert blocked >> (signal.SIGINT - 1) & 1
     assert not blocked >> (signal.SIGSEGV - 1) & 1
     assert lane.stop(within_s=10) == 3
+
+
+def test_a_lane_goes_through_its_life(state: Region) -> None:
+    context = make_context(state)
+    lane = Lane("alive", reporting, context)
+    seen = [lane.state]
+    lane.prepare()
+    seen.append(lane.state)
+    lane.start(on_end=lambda: seen.append(lane.state))
+    seen.append(lane.state)
+    words = state.view("i8", 2)
+    context.commands.push_nowait(1)
+    wait_for_work(words)
+    lane.drain()
+    seen.append(lane.state)
+    words[0] = 1
+    lane.join(10)
+    assert [*map(str, seen)] == ["new", "prepared", "running", "draining", "ended"]
+
+
+def test_a_lane_counts_what_it_does(state: Region) -> None:
+    context = make_context(state, PARK)
+    lane = Lane("counted", adding, context, ONE_PU)
+    lane.start()
+    for word in range(5):
+        context.commands.push_nowait(word)
+        while context.results.is_empty:
+            threading.Event().wait(0.001)
+        context.results.pop_nowait()
+    lane.stop(within_s=10)
+    counts = lane.statistics().counts
+    assert counts is not None
+    assert counts.commands == 5
+    assert 0 < counts.busy_ns < counts.waited_ns
+    assert counts.parks >= 4
+    assert 0 < counts.work.p50_ns <= counts.work.p99_ns <= counts.work.p999_ns <= counts.work.most_ns
+    # A percentile is at most one part in 64 too high; the first wait began before the first command.
+    assert counts.wait.most_ns <= counts.waited_ns
+
+
+def test_a_lane_that_loses_its_answers_goes_on(state: Region) -> None:
+    """Its results fail instead of blocking, and say how many were lost."""
+    results = LatencyRing(4, lag=Lag.FAIL)
+    context = LaneContext(LatencyRing(64), results, state=state.address, keeps=state)
+    lane = Lane("losing", adding, context)
+    lane.start()
+    for word in range(20):
+        context.commands.push_nowait(word)
+    assert lane.stop(within_s=10) == 20
+    assert (results.statistics().pushed, results.statistics().refused) == (4, 16)
+
+
+@pytest.mark.parametrize("wait", [POLL, hybrid(10**9)])
+def test_several_lanes_on_one_pu_park_and_make_progress(wait: SpinBudget) -> None:
+    states = [Region(64) for _ in range(3)]
+    contexts = [make_context(state, wait) for state in states]
+    lanes = [Lane(f"crowd-{n}", adding, context, ONE_PU) for n, context in enumerate(contexts)]
+    for lane in lanes:
+        lane.start()
+    assert all(context.is_parking for context in contexts)
+    assert lanes[0].statistics().parks_for == ("crowd-1", "crowd-2")
+    for word in range(200):
+        for context in contexts:
+            context.commands.push_nowait(word)
+            while context.results.is_empty:
+                threading.Event().wait(0)
+            assert context.results.pop_nowait() == word
+    assert [lane.stop(within_s=10) for lane in lanes[:2]] == [200, 200]
+    assert not contexts[2].is_parking
+    assert lanes[2].stop(within_s=10) == 200
+
+
+@pytest.mark.parametrize(("stage", "name"), [(0, ""), (2, "second plugin"), (3, "3")])
+async def test_a_stalled_lane_says_in_which_part(state: Region, stage: int, name: str) -> None:
+    context = LaneContext(
+        LatencyRing(2),
+        LatencyRing(2),
+        state=state.address,
+        keeps=state,
+        stages=("first plugin", "second plugin"),
+    )
+    lane, words, stalls = Lane("stuck", reporting, context), state.view("i8", 2), list[LaneStall]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve_lane, lane))
+        context.commands.push_nowait(stage)
+
+        def note(stall: LaneStall) -> None:
+            stalls.append(stall)
+            words[0] = 1
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(partial(watch_lanes, [lane], note, limit_s=0.02))
+    assert [(stall.lane, stall.stage) for stall in stalls] == [("stuck", name)]
 
 
 def test_a_failed_set_up_reaches_the_parent(state: Region) -> None:
@@ -226,6 +334,7 @@ def test_a_cpuset_of_another_machine_is_refused(state: Region) -> None:
 def test_a_placed_lane_has_its_cpuset(state: Region) -> None:
     lane = Lane.placed(make_placement("adder", is_this_system=True), "adder", adding, make_context(state))
     assert lane.cpuset == ONE_PU
+    assert lane.wishes == LaneWishes(memory_nodes=(0,))
 
 
 @pytest.mark.parametrize("name", ["", "sixteen-bytes-xx", "na\0me"])

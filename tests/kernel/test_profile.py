@@ -8,9 +8,12 @@ import msgspec
 import pytest
 
 from tallyio.kernel.machine import Machine
+from tallyio.kernel.placement import place
 from tallyio.kernel.profile import (
     LANES,
+    Expects,
     Fit,
+    LaneNeeds,
     auto_profile,
     choose_profile,
     differences,
@@ -21,7 +24,19 @@ from tallyio.kernel.profile import (
 from tallyio.kernel.resources import data_path
 from tallyio.model.errors import ConfigError
 
-SHIPPED = ("ci", "epyc_9454p", "laptop", "workstation")
+SHIPPED = (
+    "ci",
+    "dual_xeon_numa",
+    "epyc_9454p",
+    "epyc_9454p_nps4",
+    "epyc_9654_2s",
+    "hybrid_desktop",
+    "laptop",
+    "workstation",
+)
+
+
+FIFO = 'scheduling = "fifo"'
 
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:
@@ -34,18 +49,24 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 
 
 def test_the_first_machines_have_profiles() -> None:
-    assert set(SHIPPED) <= set(profile_names())
+    assert set(SHIPPED) == set(profile_names())
 
 
 @pytest.mark.parametrize("name", profile_names())
 def test_a_shipped_profile_is_written_for_the_machine_it_names(name: str) -> None:
     profile = load_profile(name)
-    machine = Machine.from_synthetic(profile.machine.synthetic)
+    machine = profile.machine.read()
     assert profile.name == name
     assert profile.machine.topology_hash == machine.topology_hash
     assert set(profile.lanes) == set(LANES)
     assert auto_profile(machine).profile == profile
     assert differences(profile, machine) == ()
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_shipped_profile_loses_nothing_on_its_own_machine(name: str) -> None:
+    profile = load_profile(name)
+    assert not [lane.lane for lane in place(profile.machine.read(), profile).lanes if lane.degraded]
 
 
 def test_an_unknown_profile_names_the_nearest_and_the_list() -> None:
@@ -65,7 +86,7 @@ def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
     [
         ("exclusive = true", "exclusiv = true", r"'lanes.hot.exclusiv' \(did you mean 'exclusive'\?\)"),
         ("[lanes.network]", "[lanes.netwrk]", r"'lanes.netwrk' \(did you mean 'network'\?\)"),
-        ("[lanes.network]", "", "the lane 'network' is missing; add a table"),
+        ('[lanes.control]\ngroup = "market"', "", "the role 'control' is missing; add a table"),
         ("summary =", "sumary =", r"unknown key 'sumary' \(did you mean 'summary'\?\)"),
         ("pus = 1", 'pus = "one"', "fits.pus: Expected `int`, got `str`"),
         ("exclusive = true", 'wait = "sleep"', "lanes.hot.wait: Invalid enum value 'sleep'"),
@@ -74,11 +95,33 @@ def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
         ("exclusive = true", "cores = 0", "lanes.hot: cores must be >= 1, was 0"),
         ("exclusive = true", "wait_budget_us = 5", "wait_budget_us > 0 goes with hybrid only"),
         ("exclusive = true", 'scheduling = "fifo"', "priority > 0 goes with fifo only"),
-        ("exclusive = true", 'scheduling = "fifo"\npriority = 100', "priority must be 0 to 99, was 100"),
+        (
+            "exclusive = true",
+            f"exclusive = true\n{FIFO}\npriority = 100",
+            "priority must be 0 to 99, was 100",
+        ),
+        ("exclusive = true", f"{FIFO}\npriority = 5", "a fifo lane must be exclusive"),
+        ("exclusive = true", "exclusive = true\ncount = 0", "lanes.hot: count must be 1 to 1024, was 0"),
+        ("exclusive = true", 'l3 = "own"', 'l3 = "own" is for exclusive lanes'),
+        (
+            "exclusive = true",
+            "exclusive = true\ncores = 2",
+            r"want 2 cores \(hot 2\); its machine has 1 besides",
+        ),
+        ("[lanes.control]", "[lanes.control]\nexclusive = true", r"want 2 cores \(hot 1, control 1\)"),
+        (
+            "[lanes.control]",
+            f"[lanes.control]\nexclusive = true\n{FIFO}\npriority = 5",
+            "the Trio thread holds the GIL",
+        ),
+        ("Package:1", "Packet:1", r"hwloc refuses the synthetic machine 'Packet:1 .*write levels from"),
+        ("Core:2", "Core:4", "topology_hash is '644700f5c151348a', but the machine described has"),
+        ("[machine]", '[machine]\nxml = "m.xml"', "give either synthetic or xml"),
         ('group = "market"', 'group = "two words"', "a group's name has no spaces"),
-        ("[lanes.network]", "[lanes]\nnetwork = 5\n[lanes.x]", "unknown key 'lanes.x'"),
+        ("[lanes.network]", "[lanes]\nnetwork = 5\n[lanes.x]", "unknown role 'lanes.x'"),
         ("[machine]", "[engine]", "unknown key 'engine'"),
-        ("synthetic =", "# synthetic =", "machine: Object missing required field `synthetic`"),
+        ("synthetic =", "# synthetic =", "give either synthetic or xml"),
+        ("topology_hash =", "topology_hash = 5 #", "machine.topology_hash: Expected `str`, got `int`"),
         ("[fits]", "[fits", "is not TOML.*line"),
     ],
 )
@@ -89,6 +132,45 @@ def test_a_wrong_profile_names_the_file_the_key_and_the_rule(
     with pytest.raises(ConfigError, match=message) as caught:
         read_profile(path)
     assert str(path) in str(caught.value)
+
+
+def test_what_a_profile_leaves_out_shares_what_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    path.write_text(
+        'summary = "mine"\n[machine]\nsynthetic = "l3:1 core:4 pu:1"\n[fits]\n[lanes.hot]\nexclusive = true\n'
+        "[lanes.control]\n"
+    )
+    profile = read_profile(path)
+    assert profile.lanes["simulation"] == LaneNeeds()
+    assert profile.machine.topology_hash == Machine.from_synthetic("l3:1 core:4 pu:1").topology_hash
+    assert profile.expects == Expects()
+
+
+def test_two_groups_cannot_have_the_one_l3(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    shipped = (data_path("hardware_profiles") / "workstation" / "profile.toml").read_text()
+    own = shipped.replace("[lanes.hot]\n", '[lanes.hot]\nl3 = "own"\n')
+    path.write_text(own)
+    with pytest.raises(ConfigError, match=r"lanes\.control: its group 'market' has an L3 of its own"):
+        read_profile(path)
+    own = own.replace("[lanes.control]\n", '[lanes.control]\nl3 = "own"\n')
+    path.write_text(own)
+    assert read_profile(path).lanes["hot"].l3 == "own"
+    path.write_text(own.replace("[lanes.simulation]\n", '[lanes.simulation]\nl3 = "own"\n'))
+    with pytest.raises(
+        ConfigError, match=r"2 groups want an L3 of their own \(market, simulation\).*they overlap"
+    ):
+        read_profile(path)
+
+
+def test_a_group_must_fit_under_its_l3(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    shipped = (data_path("hardware_profiles") / "epyc_9454p" / "profile.toml").read_text()
+    path.write_text(shipped.replace("[lanes.hot]\n", "[lanes.hot]\ncores = 4\n"))
+    with pytest.raises(
+        ConfigError, match="group 'market' wants an L3 of its own for 7 cores; the largest has 6"
+    ):
+        read_profile(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -110,6 +192,8 @@ def test_a_profile_that_was_asked_for_is_taken() -> None:
         ("core:6 pu:1", "workstation"),
         ("package:2 l3:4 core:12 pu:2", "epyc_9454p"),
         ("package:2 core:48 pu:2", "workstation"),
+        ("package:2 [numa] l3:1 core:18 pu:2", "dual_xeon_numa"),
+        ("package:1 group:4 [numa] l3:2 core:8 pu:2", "epyc_9454p_nps4"),
     ],
 )
 def test_auto_takes_the_most_demanding_profile_that_fits(synthetic: str, name: str) -> None:
@@ -137,6 +221,10 @@ def test_a_profile_on_another_machine_says_what_differs() -> None:
     assert differences(profile, Machine.from_synthetic("package:2 l3:1 core:2 pu:2")) == (
         "packages: laptop is for 1, this machine has 2",
         "L3 groups: laptop is for 1, this machine has 2",
+    )
+    hybrid = load_profile("hybrid_desktop")
+    assert "kinds of cores: hybrid_desktop is for 2, this machine has 1" in differences(
+        hybrid, Machine.from_synthetic("core:16 pu:1")
     )
     renumbered = Machine.from_synthetic("package:1 l3:1 core:4 pu:2(indexes=2*4:1*2)")
     assert differences(profile, renumbered) == ("the counts agree, but other PUs share cores or caches",)
