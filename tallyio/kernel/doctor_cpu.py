@@ -1,4 +1,7 @@
-"""The doctor's checks of PUs: frequency, idle states, SMT, isolation. Layer: kernel."""
+"""The doctor's checks of PUs: frequency, idle states, SMT, isolation.
+
+Layer: kernel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The doctor's checks of memory: huge pages, balancing between NUMA nodes, locking. Layer: kernel."""
+"""The doctor's checks of memory: huge pages, balancing between NUMA nodes, locking.
+
+Layer: kernel.
+"""
 
 from __future__ import annotations
 

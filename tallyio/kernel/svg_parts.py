@@ -1,4 +1,7 @@
-"""The elements that a drawing is made of, as SVG text. Layer: kernel."""
+"""The elements that a drawing is made of, as SVG text.
+
+Layer: kernel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How the lines of rings run through the drawing of a machine. Layer: kernel."""
+"""How the lines of rings run through the drawing of a machine.
+
+Layer: kernel.
+"""
 
 from __future__ import annotations
 

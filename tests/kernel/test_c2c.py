@@ -138,5 +138,5 @@ def test_data_lies_where_users_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("XDG_DATA_HOME", "/somewhere")
     assert data_root() == Path("/somewhere/tallyio")
     monkeypatch.delenv("XDG_DATA_HOME")
-    monkeypatch.setenv("HOME", "/home/somebody")
-    assert data_root() == Path("/home/somebody/.local/share/tallyio")
+    monkeypatch.setenv("HOME", "/elsewhere")
+    assert data_root() == Path("/elsewhere/.local/share/tallyio")
