@@ -1,4 +1,4 @@
-"""The ledger as Trio tasks use it: one worker thread at a time, in call order.
+"""The ledger as Trio tasks use it: one call at a time, in call order, in a worker thread where it may wait.
 
 Layer: ledger.
 """
@@ -42,8 +42,15 @@ class Ledger:
         await self._do(partial(self._journal.kill, run, opportunity, gate, reason))
 
     async def reserve(self, account: Address, intents: Sequence[NewIntent]) -> list[int]:
-        """Make the intents durable before anything is signed. Raises as `Journal.reserve`."""
-        return await self._do(partial(self._journal.reserve, self.run, account, intents))
+        """Make the intents durable before anything is signed. Raises as `Journal.reserve`.
+
+        In the calling thread: the way to another one and back takes as long as the disk, and until
+        the disk has answered there is nothing to decide.
+        """
+        with trio.CancelScope(shield=True):
+            async with self._one_at_a_time:
+                numbers = self._journal.reserve(self.run, account, intents)
+        return numbers
 
     async def signed(self, intent: int, transaction: SignedTransaction) -> None:
         """Keep the signed bytes, before they leave the machine."""
