@@ -34,6 +34,7 @@ from tallyio.kernel.placement import Placement
 from tallyio.kernel.supervisor import Supervisor
 from tallyio.kernel.supervisor_policy import Service, ServiceFailed
 from tallyio.kernel.threads import PinError
+from tallyio.kernel.watch import LOOP_LIMIT_S, watch
 from tallyio.ledger.ledger import Ledger, open_ledger
 from tallyio.ledger.records import Mode
 from tallyio.market.fusion import Progress, fuse
@@ -95,7 +96,7 @@ async def open_engine(
         notices = Notices(built.notifiers)
         engine = await assembly.engine(first, events, notices)
         tell(f"{_mode(live=live)}: {len(market.shape.pools)} pools, {len(market.shape.tokens)} tokens")
-        async with _serving(engine, notices):
+        async with _serving(engine, notices, lane, watch_loop=config.watch_loop):
             yield engine
 
 
@@ -322,12 +323,18 @@ def _record(host: PluginHost, seat: Placement) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def _serving(engine: Engine, notices: Notices) -> AsyncIterator[None]:
+async def _serving(
+    engine: Engine, notices: Notices, lane: MarketLane, *, watch_loop: bool
+) -> AsyncIterator[None]:
     """Run the services, the engine last; a service that fails for good ends the block."""
     supervisor = Supervisor(
         [
             Service(name="notices", run=notices.run),
-            Service(name="engine", run=engine.run, after=("notices",)),
+            Service(
+                name="watch",
+                run=partial(watch, [lane.lane], loop_limit_s=LOOP_LIMIT_S if watch_loop else None),
+            ),
+            Service(name="engine", run=engine.run, after=("notices", "watch")),
         ]
     )
     failure: BaseException | None = None
