@@ -30,6 +30,7 @@ from tallyio.engine.tokens import read_tokens
 from tallyio.hooks.host import PluginHost
 from tallyio.hooks.interfaces import ChainClient, ExchangeProtocol, Limits, SignerClient
 from tallyio.kernel.bridge import spin_budget
+from tallyio.kernel.lane_wishes import LaneWishes
 from tallyio.kernel.placement import Placement
 from tallyio.kernel.supervisor import Supervisor
 from tallyio.kernel.supervisor_policy import Service, ServiceFailed
@@ -88,7 +89,7 @@ async def open_engine(
                 mode=_mode(live=live),
                 chain_id=chain.chain_id,
                 account=parties.account,
-                record=_record(host, seat),
+                record=_record(host, seat, lane),
             )
         )
         assembly = _Assembly(config, parties, chain, market, adapters, lane, signer, ledger)
@@ -287,7 +288,9 @@ def _lane(market: Market, built: Built, seat: Placement) -> MarketLane:
     place = seat.lane(HOT)
     strategies = [(instance.name, strategy) for instance, strategy in built.strategies]
     wait = spin_budget(place.wait, place.wait_budget_us)
-    return MarketLane(market, strategies, cpuset=frozenset(place.cpuset), wait=wait)
+    return MarketLane(
+        market, strategies, cpuset=frozenset(place.cpuset), wishes=LaneWishes.of(place), wait=wait
+    )
 
 
 async def _open_signer(
@@ -317,9 +320,10 @@ def _mode(*, live: bool) -> Mode:
     return "live" if live else "paper"
 
 
-def _record(host: PluginHost, seat: Placement) -> dict[str, object]:
+def _record(host: PluginHost, seat: Placement, lane: MarketLane) -> dict[str, object]:
     plugins = [{"kind": each.kind, "name": each.name, "version": each.version} for each in host.loaded]
-    return {"plugins": plugins, "placement": seat.to_json()}
+    wishes = [str(outcome) for outcome in lane.lane.outcomes]
+    return {"plugins": plugins, "placement": seat.to_json(), "lane": wishes}
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ from tallyio.kernel.bridge import PARK, RingReader, RingWriter, SpinBudget
 from tallyio.kernel.cpuset import CpuSet
 from tallyio.kernel.lane import Lane, LaneFailed
 from tallyio.kernel.lane_program import LaneContext
+from tallyio.kernel.lane_wishes import NO_WISHES, LaneWishes
 from tallyio.kernel.ring import LatencyRing
 from tallyio.market.abi import FOUND, MAX_LEGS
 from tallyio.market.market import Market
@@ -38,6 +39,7 @@ from tallyio.model.units import Address, Hash
 from tallyio.native.clock import cycles_to_ns
 from tallyio.native.memory import Region
 
+NAME: Final = "market"
 DEFAULT_CAPACITY: Final = 64
 _STOP_WITHIN_S: Final = 5.0
 _REFUSED: Final = -1
@@ -117,8 +119,8 @@ class MarketLane:
         market: Market,
         strategies: Sequence[tuple[str, Strategy]],
         *,
-        name: str = "market",
         cpuset: CpuSet | None = None,
+        wishes: LaneWishes = NO_WISHES,
         wait: SpinBudget = PARK,
         capacity: int = DEFAULT_CAPACITY,
     ) -> None:
@@ -134,7 +136,7 @@ class MarketLane:
         context = LaneContext(
             commands, results, state=self._memory.address, keeps=keeps, wait=wait, stages=self._names
         )
-        self.lane: Final = Lane(name, program, context, cpuset)
+        self.lane: Final = Lane(NAME, program, context, cpuset, wishes)
         self._writer = RingWriter(commands, wait=wait)
         self._reader = RingReader(results, wait=wait)
         self._turn = trio.Lock()
