@@ -21,7 +21,7 @@ from tallyio.kernel.svg_layout import (
     pill_at,
 )
 from tallyio.kernel.svg_legend import COLOURS, legend
-from tallyio.kernel.svg_parts import FAINT, FONT, HALO, HEADS, INK, PAPER, QUIET, rect, text
+from tallyio.kernel.svg_parts import FAINT, FONT, HEADS, INK, PAPER, QUIET, haloed, rect, text
 from tallyio.kernel.svg_rings import Cells, ring_lines
 
 _MARGIN = 36.0
@@ -102,8 +102,8 @@ class _Drawing:
         for box in self._root.walk():
             if box.title:
                 right = box.x + box.width - 16
-                yield text(box.x + 16, box.y + 23, box.title, size=15, weight=700, more=HALO)
-                yield text(right, box.y + 23, box.note, size=14, fill=QUIET, anchor="end", more=HALO)
+                yield haloed(box.x + 16, box.y + 23, box.title, size=15, weight=700)
+                yield haloed(right, box.y + 23, box.note, size=14, fill=QUIET, anchor="end")
 
     def _frames(self) -> Iterator[str]:
         for core, at in self._cells.items():
@@ -154,7 +154,7 @@ class _Drawing:
     def _chips(self, core: Core, x: float, y: float) -> Iterator[str]:
         if self._detailed:
             name = "" if core.os_index is None else f"core {core.os_index}"
-            yield text(x + 14, y + 29, name, size=14, fill=QUIET, more=HALO)
+            yield haloed(x + 14, y + 29, name, size=14, fill=QUIET)
             room, top = 40.0, y + 12
             left = x + self._size.width - 8 - room * len(core.pus)
         else:

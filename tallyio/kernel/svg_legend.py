@@ -56,7 +56,7 @@ def _row(machine: Machine, placement: Placement, role: str, x: float, y: float) 
     yield text(x + 28, y + 14, role if len(lanes) == 1 else f"{role} x{len(lanes)}", size=15, weight=700)
     yield text(x + 140, y + 14, f"PU {_short(pus)}", size=15)
     words = f"{_has(lanes)}, {_WAITS[lanes[0].wait]}{memory}"
-    yield text(x + 280, y + 14, words, size=15, fill=QUIET)
+    yield text(x + 300, y + 14, words, size=15, fill=QUIET)
 
 
 def _has(lanes: list[LanePlacement]) -> str:
