@@ -136,8 +136,11 @@ def parse(words: Sequence[str]) -> None:
 
 def _made(words: list[str]) -> list[str]:
     """Return what `make` would run last, or the words themselves where that is not our command line."""
-    dry = ["make", "--dry-run", "--always-make", *words[1:]]
-    lines = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    dry = ["make", "--dry-run", "--always-make", "--no-print-directory", *words[1:]]
+    # The tests themselves may run under make, which would take this for a part of it.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(dry, cwd=ROOT, env=outside, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
     program, _, arguments = lines[-1].partition(" ")
     return ["tallyio", *shlex.split(arguments)] if program.endswith("/tallyio") else words
 
