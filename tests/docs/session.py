@@ -138,7 +138,7 @@ def _made(words: list[str]) -> list[str]:
     """Return what `make` would run last, or the words themselves where that is not our command line."""
     dry = ["make", "--dry-run", "--always-make", "--no-print-directory", *words[1:]]
     # The tests themselves may run under make, which would take this for a part of it.
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "ARGS"))}
     done = subprocess.run(dry, cwd=ROOT, env=outside, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     program, _, arguments = lines[-1].partition(" ")
