@@ -128,9 +128,7 @@ def test_a_machine_path_is_found(text: str) -> None:
     assert told(machine_paths([("a.py", 1, line)])).startswith("a.py:1: ")
 
 
-@pytest.mark.parametrize(
-    "text", ["~/work/x", "docs/home/x", "https://a.b/root/x", "$HOME/work/x", "/usr/bin/x"]
-)
+@pytest.mark.parametrize("text", ["docs/home/x", "https://a.b/home/x", "$HOME/code/x", "/usr/bin/x"])
 def test_other_paths_are_not_found(text: str) -> None:
     assert not told(machine_paths([("a.py", 1, text)]))
 
