@@ -140,6 +140,7 @@ class MarketLane:
         self._writer = RingWriter(commands, wait=wait)
         self._reader = RingReader(results, wait=wait)
         self._turn = trio.Lock()
+        self._timestamp = 0
 
     async def __aenter__(self) -> Self:
         await trio.to_thread.run_sync(self.lane.prepare)
@@ -157,7 +158,8 @@ class MarketLane:
         not follow the head; nothing was changed.
         """
         async with self._turn:
-            self._memory.record["block"] = self.market.pack(block, float(gas_price_wei))
+            ahead = block.head.timestamp + self._interval(block)
+            self._memory.record["block"] = self.market.pack(block, float(gas_price_wei), ahead)
             dirty = await self._ask(APPLY)
             if dirty == _REFUSED:
                 raise self.market.out_of_order(block)
@@ -182,11 +184,12 @@ class MarketLane:
         """Take a fresh row of `pool`, loaded as of `block`; the next block's detection looks at it.
 
         Returns False, with nothing done, when `block` is no longer the head: load the row again.
-        Raises: PluginError: the row has the wrong size.
+        Raises: PluginError: the row's size is no multiple of 64.
         """
         async with self._turn:
             record = self._memory.record
-            record["pool"], record["row"] = pool, self.market.hold_row(pool, row)
+            record["row"], record["home"] = self.market.hold_row(pool, row)
+            record["pool"], record["row_bytes"] = pool, len(row)
             record["hash"] = self.market.hold_hash(block)
             return await self._ask(RELOAD) != _REFUSED
 
@@ -194,6 +197,12 @@ class MarketLane:
         """Return the exact output of a swap on the head's state, between two commands."""
         async with self._turn:
             return self.market.quote(pool, i, j, amount_in)
+
+    def _interval(self, block: Block) -> int:
+        # The next block's time is not known yet; blocks come at the pace of the last two, above all
+        # where time matters to a quote.
+        before, self._timestamp = self._timestamp, block.head.timestamp
+        return max(0, block.head.timestamp - before) if before else 0
 
     async def _ask(self, command: int) -> int:
         try:

@@ -25,6 +25,8 @@ _BLOCK: Final = word(LANE, "block")
 _HASH: Final = word(LANE, "hash")
 _POOL: Final = word(LANE, "pool")
 _ROW: Final = word(LANE, "row")
+_ROW_BYTES: Final = word(LANE, "row_bytes")
+_HOME: Final = word(LANE, "home")
 _STRATEGIES: Final = word(LANE, "strategies")
 _INDEXES: Final = word(LANE, "indexes")
 _COUNTS: Final = word(LANE, "counts")
@@ -63,7 +65,8 @@ def run(context: int) -> int:
         elif command == ROLL_BACK:
             status = roll_back(state, load(lane, _HASH))
         elif command == RELOAD:
-            status = put_row(state, load(lane, _POOL), load(lane, _ROW), load(lane, _HASH))
+            row, size, home = load(lane, _ROW), load(lane, _ROW_BYTES), load(lane, _HOME)
+            status = put_row(state, load(lane, _POOL), row, size, home, load(lane, _HASH))
         if not lane_answer(context, status):
             break
     return 0

@@ -21,6 +21,8 @@ LANE: Final = np.dtype(
         ("hash", "i8"),  # ROLL_BACK, RELOAD: address of a block hash
         ("pool", "i8"),  # RELOAD
         ("row", "i8"),  # RELOAD: address of the fresh row
+        ("row_bytes", "i8"),  # RELOAD: its size
+        ("home", "i8"),  # RELOAD: where it moves to, or 0
         ("strategies", "i8"),
         ("indexes", "i8"),  # address of int64 per strategy: its index
         ("counts", "i8"),  # address of int64 per strategy: how many records it found

@@ -131,8 +131,9 @@ class CompiledProtocol(msgspec.Struct, frozen=True, kw_only=True):
 
     module: str
     """Importable module that defines `quote`, `curve`, `gas` and `apply_log`."""
-    row_bytes: int
-    """Size of one row; a multiple of 64. A row is self-contained: it may be copied as bytes."""
+    event_bytes: tuple[int, ...] = ()
+    """Per event how many bytes from the row's start `apply_log` may change; 0 or absent means all.
+    Before a block first changes a row that much of it is saved, to be put back on a reorg."""
 
 
 class ExchangeProtocol(Protocol):
@@ -150,7 +151,11 @@ class ExchangeProtocol(Protocol):
         """Return the pools that this plugin's settings select, as of `block`."""
 
     async def load(self, chain: ChainReader, pools: Sequence[PoolSpec], *, block: Head) -> list[bytes]:
-        """Return the row of each pool, as of `block`, `compiled.row_bytes` bytes each."""
+        """Return the row of each pool, as of `block`.
+
+        A row is self-contained, so it may be copied as bytes, and its size is a multiple of 64: each
+        row has its own. A pool that asked for a reload may get a larger row than it had.
+        """
 
     def swap(  # noqa: PLR0913 - one swap has this many facts
         self,

@@ -1,9 +1,10 @@
 """The contract between the market, protocol plugins and strategies, in compiled code.
 
-Layer: market. A protocol plugin's `compiled.module` defines four functions, a strategy's one, all
-decorated with `tallyio.native.jit.hot` and these signatures. Addresses are int64; amounts are
-256-bit values (`tallyio.native.u256`). The functions run in a native thread without the GIL, so
-they touch no Python object, allocate nothing, and never trap (guard every hardware divide).
+Layer: market. A protocol plugin's `compiled.module` defines four functions and may define two more,
+a strategy's one, all decorated with `tallyio.native.jit.hot` and these signatures. Addresses are
+int64; amounts are 256-bit values (`tallyio.native.u256`). The functions run in a native thread
+without the GIL, so they touch no Python object, allocate nothing, and never trap (guard every
+hardware divide).
 
 Protocol module:
 
@@ -18,7 +19,16 @@ Protocol module:
     apply_log(row, event, topics, data, data_bytes) -> status
         Change the row as the event says. `event` is the index in `topics` of the adapter;
         `topics` points to the log's topics after topic 0, 32 bytes each (big-endian, as on the
-        wire); `data` points to the log's data. Returns one of the `LOG_*` numbers.
+        wire); `data` points to the log's data. Returns one of the `LOG_*` numbers. It changes no
+        more than the adapter's `event_bytes` of this event says.
+    quote_exact_out(row, i, j, amount_out) -> amount_in          (optional)
+        Exact input that the contract takes for exactly `amount_out`, rounded as its exact-output
+        swap does; 0 where it would revert, and for 0. Without it the market searches the least
+        input whose `quote` reaches `amount_out`, which costs some hundred quotes.
+    advance(row, timestamp) -> status                            (optional)
+        Bring the row of a pool that ages (`PoolSpec.ages`) to a block with this time: first to the
+        time of the block whose logs follow, then to that of the block to trade in. Returns one of
+        the `LOG_*` numbers.
 
 Strategy module:
 
@@ -40,6 +50,8 @@ QUOTE_SIGNATURE: Final = "u256(int64, int64, int64, u256)"
 CURVE_SIGNATURE: Final = "UniTuple(float64, 2)(int64, int64, int64, float64)"
 GAS_SIGNATURE: Final = "int64(int64, int64, int64, u256)"
 APPLY_LOG_SIGNATURE: Final = "int64(int64, int64, int64, int64, int64)"
+QUOTE_EXACT_OUT_SIGNATURE: Final = "u256(int64, int64, int64, u256)"
+ADVANCE_SIGNATURE: Final = "int64(int64, int64)"
 DETECT_SIGNATURE: Final = "int64(int64, int64, int64, int64)"
 
 LOG_IGNORED: Final = 0
@@ -65,6 +77,8 @@ POOL: Final = np.dtype(
 POOL_ENABLED: Final = 1
 """Cleared while a row waits for a reload; detection skips the pool."""
 POOL_CAN_FLASH: Final = 2
+POOL_AGES: Final = 4
+"""The row wants `advance` with each block."""
 
 MARKET: Final = np.dtype(
     [

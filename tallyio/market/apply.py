@@ -3,6 +3,9 @@
 Layer: market. Compiled, and built on `tallyio.market.fused`: import it through `Fused.load`. One
 thread at a time may call, the same that detects. Every change marks the pool dirty until the
 detection that follows has looked at it; a dirty pool that is not enabled waits for a fresh row.
+
+A pool that ages is first brought to the time of the block, so that its events meet the state that the
+contract had, and after them to the expected time of the next block, where a trade would meet it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from typing import Final
 
 from tallyio.market import abi, batch, journal, layout
 from tallyio.market.abi import word
-from tallyio.market.fused import apply_log
+from tallyio.market.fused import advance, apply_log
+from tallyio.market.rows import begin_change, end_change, pool_record, put_back, save_once
 from tallyio.native.atomics import copy_bytes, load, store
 from tallyio.native.jit import hot
 
@@ -21,18 +25,16 @@ REFUSED: Final = -1
 _MARKET: Final = word(layout.STATE, "market")
 _JOURNAL: Final = word(layout.STATE, "journal")
 _ROW_BYTES: Final = word(layout.STATE, "row_bytes")
-_SAVED: Final = word(layout.STATE, "saved")
+_AGEING: Final = word(layout.STATE, "ageing")
+_AGEING_COUNT: Final = word(layout.STATE, "ageing_count")
 _MARKED: Final = word(layout.STATE, "marked")
 _ROUND: Final = word(layout.STATE, "round")
 
-_POOLS: Final = word(abi.MARKET, "pools")
 _DIRTY: Final = word(abi.MARKET, "dirty")
 _DIRTY_COUNT: Final = word(abi.MARKET, "dirty_count")
 _GAS_PRICE: Final = word(abi.MARKET, "gas_price_wei")
 _MARKET_SERIAL: Final = word(abi.MARKET, "serial")
 
-_POOL_BYTES: Final = abi.POOL.itemsize
-_KIND: Final = word(abi.POOL, "kind")
 _ROW: Final = word(abi.POOL, "row")
 _FLAGS: Final = word(abi.POOL, "flags")
 _DISABLED: Final = ~abi.POOL_ENABLED
@@ -40,30 +42,21 @@ _DISABLED: Final = ~abi.POOL_ENABLED
 _LOGS: Final = word(layout.BLOCK, "logs")
 _LOG_COUNT: Final = word(layout.BLOCK, "log_count")
 _BLOCK_GAS_PRICE: Final = word(layout.BLOCK, "gas_price_wei")
+_TIMESTAMP: Final = word(layout.BLOCK, "timestamp")
+_NEXT_TIMESTAMP: Final = word(layout.BLOCK, "next_timestamp")
 
 _LOG_BYTES: Final = batch.LOG.itemsize
 _LOG_POOL: Final = word(batch.LOG, "pool")
 _LOG_EVENT: Final = word(batch.LOG, "event")
 _LOG_DATA_BYTES: Final = word(batch.LOG, "data_bytes")
 _LOG_SIZE: Final = word(batch.LOG, "size")
+_LOG_CHANGES: Final = word(batch.LOG, "changes")
 _DATA_OFFSET: Final = batch.DATA_OFFSET
 
-_SERIAL: Final = word(layout.JOURNAL, "serial")
+_JOURNAL_NEXT_TIMESTAMP: Final = word(layout.JOURNAL, "next_timestamp")
 _SAVED_BYTES: Final = layout.SAVED.itemsize
-_SAVED_POOL: Final = word(layout.SAVED, "pool")
-_SAVED_FLAGS: Final = word(layout.SAVED, "flags")
-_SAVED_BEFORE: Final = word(layout.SAVED, "saved_before")
-
-
-@hot("int64(int64, int64)", inline=True)
-def pool_record(state: int, pool: int) -> int:
-    """Return the address of the POOL record of pool id `pool`."""
-    return load(load(state, _MARKET), _POOLS) + pool * _POOL_BYTES
-
-
-@hot("int64(int64, int64)", inline=True)
-def _row_bytes(state: int, record: int) -> int:
-    return load(load(state, _ROW_BYTES), load(record, _KIND))
+_SAVED_SIZE: Final = word(layout.SAVED, "size")
+_WHOLE: Final = 0
 
 
 @hot("void(int64, int64)")
@@ -86,30 +79,47 @@ def clear_dirty(state: int) -> None:
     store(state, _ROUND, load(state, _ROUND) + 1)
 
 
-@hot("void(int64, int64, int64)")
-def _save_once(state: int, pool: int, record: int) -> None:
-    undo = load(state, _JOURNAL)
-    saved, serial = load(state, _SAVED), load(undo, _SERIAL)
-    before = load(saved, pool)
-    if before != serial and journal.save_row(undo, pool, record, _row_bytes(state, record), before):
-        store(saved, pool, serial)
-
-
 @hot("void(int64, int64)")
 def _apply_log(state: int, log: int) -> None:
     pool = load(log, _LOG_POOL)
     record = pool_record(state, pool)
-    flags = load(record, _FLAGS)
-    if flags & abi.POOL_ENABLED == 0:
+    if load(record, _FLAGS) & abi.POOL_ENABLED == 0:
         return  # its row is void until the reload
-    _save_once(state, pool, record)
+    save_once(state, pool, load(log, _LOG_CHANGES))
     topics, data = log + _LOG_BYTES, log + _DATA_OFFSET
+    begin_change(state, pool)
     status = apply_log(record, load(log, _LOG_EVENT), topics, data, load(log, _LOG_DATA_BYTES))
+    end_change(state, pool)
+    _judge(state, pool, status)
+
+
+@hot("void(int64, int64, int64)")
+def _judge(state: int, pool: int, status: int) -> None:
     if status == abi.LOG_IGNORED:
         return
     mark_dirty(state, pool)
     if status != abi.LOG_APPLIED:
-        store(record, _FLAGS, flags & _DISABLED)
+        record = pool_record(state, pool)
+        store(record, _FLAGS, load(record, _FLAGS) & _DISABLED)
+
+
+@hot("void(int64, int64, int64)")
+def _advance(state: int, pool: int, timestamp: int) -> None:
+    record = pool_record(state, pool)
+    if load(record, _FLAGS) & abi.POOL_ENABLED == 0:
+        return
+    save_once(state, pool, _WHOLE)
+    begin_change(state, pool)
+    status = advance(record, timestamp)
+    end_change(state, pool)
+    _judge(state, pool, status)
+
+
+@hot("void(int64, int64)")
+def advance_all(state: int, timestamp: int) -> None:
+    """Bring every pool that ages to a block with this time."""
+    for k in range(load(state, _AGEING_COUNT)):
+        _advance(state, load(load(state, _AGEING), k), timestamp)
 
 
 @hot("int64(int64, int64)")
@@ -121,49 +131,52 @@ def apply_batch(state: int, block: int) -> int:
         return REFUSED
     store(market, _MARKET_SERIAL, serial)
     store(market, _GAS_PRICE, load(block, _BLOCK_GAS_PRICE))
+    advance_all(state, load(block, _TIMESTAMP))
     log = load(block, _LOGS)
     for _ in range(load(block, _LOG_COUNT)):
         _apply_log(state, log)
         log += load(log, _LOG_SIZE)
+    advance_all(state, load(block, _NEXT_TIMESTAMP))
     return load(market, _DIRTY_COUNT)
 
 
 @hot("int64(int64, int64)")
 def roll_back(state: int, block_hash: int) -> int:
-    """Undo the newest block, whose hash is at `block_hash`; return the rows put back, or `REFUSED`."""
+    """Undo the newest block, whose hash is at `block_hash`; return the parts put back, or `REFUSED`."""
     undo = load(state, _JOURNAL)
     entry = journal.newest_entry(undo, block_hash)
     if entry == 0:
         return REFUSED
-    rows = journal.saved_rows(entry)
+    parts = journal.saved_rows(entry)
     place = journal.saved_start(entry)
-    for _ in range(rows):
+    for _ in range(parts):
         place = journal.saved_place(undo, place)
-        place += _put_back(state, journal.saved_record(undo, place))
+        saved = journal.saved_record(undo, place)
+        mark_dirty(state, put_back(state, saved))
+        place += _SAVED_BYTES + load(saved, _SAVED_SIZE)
     journal.close_block(undo, entry)
-    return rows
+    return parts
 
 
-@hot("int64(int64, int64)")
-def _put_back(state: int, saved: int) -> int:
-    pool = load(saved, _SAVED_POOL)
-    record = pool_record(state, pool)
-    size = _row_bytes(state, record)
-    copy_bytes(load(record, _ROW), saved + _SAVED_BYTES, size)
-    store(record, _FLAGS, load(saved, _SAVED_FLAGS))
-    store(load(state, _SAVED), pool, load(saved, _SAVED_BEFORE))
-    mark_dirty(state, pool)
-    return _SAVED_BYTES + size
+@hot("int64(int64, int64, int64, int64, int64, int64)")
+def put_row(state: int, pool: int, row: int, size: int, home: int, block_hash: int) -> int:
+    """Take a fresh row of `pool` as of `block_hash` and enable it; `REFUSED` if that is not the head.
 
-
-@hot("int64(int64, int64, int64, int64)")
-def put_row(state: int, pool: int, row: int, block_hash: int) -> int:
-    """Take a fresh row of `pool` as of `block_hash` and enable it; `REFUSED` if that is not the head."""
-    if not journal.is_head(load(state, _JOURNAL), block_hash):
+    A row that outgrew its place moves to `home`, which is 0 for one that did not.
+    """
+    undo = load(state, _JOURNAL)
+    if not journal.is_head(undo, block_hash):
         return REFUSED
     record = pool_record(state, pool)
-    _save_once(state, pool, record)
-    copy_bytes(load(record, _ROW), row, _row_bytes(state, record))
+    save_once(state, pool, _WHOLE)
+    begin_change(state, pool)
+    if home != 0:
+        store(record, _ROW, home)
+    copy_bytes(load(record, _ROW), row, size)
+    store(load(state, _ROW_BYTES), pool, size)
     store(record, _FLAGS, load(record, _FLAGS) | abi.POOL_ENABLED)
+    end_change(state, pool)
     mark_dirty(state, pool)
+    if load(record, _FLAGS) & abi.POOL_AGES != 0:
+        _advance(state, pool, load(undo, _JOURNAL_NEXT_TIMESTAMP))
     return 0

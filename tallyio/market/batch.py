@@ -8,13 +8,13 @@ header, the topics after topic 0 (always `TOPIC_SLOTS` of 32 bytes, absent ones 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from tallyio.market.shape import Shape
+from tallyio.market.shape import Holding, Shape
 from tallyio.model.chain import Log
 from tallyio.model.units import Address
 
@@ -24,6 +24,7 @@ LOG: Final = np.dtype(
         ("event", "i8"),
         ("data_bytes", "i8"),
         ("size", "i8"),  # bytes of the whole record, this header included
+        ("changes", "i8"),  # how many bytes from the row's start the event may change; 0 = all
     ]
 )
 """Header of one packed log."""
@@ -32,10 +33,28 @@ TOPIC_BYTES: Final = 32
 TOPIC_SLOTS: Final = 3
 _TOPICS_SIZE: Final = TOPIC_SLOTS * TOPIC_BYTES
 DATA_OFFSET: Final = LOG.itemsize + _TOPICS_SIZE
-_HEADER: Final = struct.Struct("<4q")
+_HEADER: Final = struct.Struct("<5q")
+_ANY: Final = b""
 
-Routes = Mapping[Address, tuple[int, Mapping[bytes, int]]]
-"""Per pool address its pool id, and the event number by topic 0."""
+
+class Event(NamedTuple):
+    """One event of a protocol."""
+
+    number: int
+    changes: int
+    """How many bytes from the row's start it may change; 0 means all."""
+
+
+class Route(NamedTuple):
+    """Where a log goes."""
+
+    pool: int
+    events: Mapping[bytes, Event]
+    """By topic 0."""
+
+
+Routes = Mapping[Address, Mapping[bytes, tuple[Route, ...]]]
+"""By the emitting contract, then by topic 1; an empty topic stands for any."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -46,30 +65,50 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def routes(shape: Shape) -> Routes:
-    """Return where the logs of each pool of `shape` belong."""
-    events = [{topic: number for number, topic in enumerate(held.topics)} for held in shape.holdings]
-    return {address: (pool, events[shape.kinds[pool]]) for address, pool in shape.pool_ids.items()}
+    """Return where the logs of all pools of `shape` belong."""
+    events = [_events(holding) for holding in shape.holdings]
+    found: dict[Address, dict[bytes, tuple[Route, ...]]] = {}
+    for number, (kind, pool) in enumerate(zip(shape.kinds, shape.pools, strict=True)):
+        route = Route(number, events[kind])
+        for source in pool.sources:
+            routed = found.setdefault(source.address, {})
+            routed[source.topic1] = (*routed.get(source.topic1, ()), route)
+    return found
 
 
 def pack_logs(logs: Iterable[Log], known: Routes) -> Batch:
     """Return the records of those `logs` that `known` routes, in their order; others change no row."""
-    parts: list[bytes] = []
-    count = 0
-    for log in logs:
-        route = known.get(log.address)
-        if route is None or not log.topics:
-            continue
-        event = route[1].get(log.topics[0])
-        if event is not None:
-            parts.append(_record(log, route[0], event))
-            count += 1
-    return Batch(b"".join(parts), count)
+    parts = [
+        _record(log, route.pool, event)
+        for log in logs
+        for route in _routed(log, known)
+        if (event := route.events.get(log.topics[0])) is not None
+    ]
+    return Batch(b"".join(parts), len(parts))
 
 
-def _record(log: Log, pool: int, event: int) -> bytes:
+def _events(holding: Holding) -> dict[bytes, Event]:
+    changes = holding.compiled.event_bytes
+    return {
+        topic: Event(number, changes[number] if number < len(changes) else 0)
+        for number, topic in enumerate(holding.topics)
+    }
+
+
+def _routed(log: Log, known: Routes) -> Iterator[Route]:
+    routed = known.get(log.address)
+    if routed is None or not log.topics:
+        return
+    yield from routed.get(_ANY, ())
+    if len(log.topics) > 1:
+        yield from routed.get(log.topics[1], ())
+
+
+def _record(log: Log, pool: int, event: Event) -> bytes:
     data = log.data
     padding = -len(data) % 8
     # Exactly so many bytes whatever the node said: compiled code believes the layout.
     topics = b"".join(log.topics[1:])[:_TOPICS_SIZE].ljust(_TOPICS_SIZE, b"\0")
-    header = _HEADER.pack(pool, event, len(data), DATA_OFFSET + len(data) + padding)
+    size = DATA_OFFSET + len(data) + padding
+    header = _HEADER.pack(pool, event.number, len(data), size, event.changes)
     return b"".join((header, topics, data, bytes(padding)))

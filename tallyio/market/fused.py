@@ -36,3 +36,18 @@ def gas(pool: int, i: int, j: int, amount_in: int) -> int:
 def apply_log(pool: int, event: int, topics: int, data: int, data_bytes: int) -> int:
     """Change the pool's row as the event says and return a `LOG_*` number."""
     raise NotImplementedError
+
+
+def quote_exact_out(pool: int, i: int, j: int, amount_out: int) -> int:
+    """Return the exact input that pays `amount_out` of token `j`; 0 where the pool cannot pay it."""
+    raise NotImplementedError
+
+
+def least_input(pool: int, i: int, j: int, amount_out: int) -> int:
+    """Return the least input that `quote` says pays at least `amount_out`, by search; 0 if it finds none."""
+    raise NotImplementedError
+
+
+def advance(pool: int, timestamp: int) -> int:
+    """Bring the pool's row to a block with this time and return a `LOG_*` number."""
+    raise NotImplementedError

@@ -28,6 +28,7 @@ import msgspec
 
 import tallyio.market
 from tallyio.market import abi
+from tallyio.market.inverse import LEAST_INPUT
 from tallyio.model.errors import PluginError
 from tallyio.native.jit import HotFunction, is_hot, signature_of, use_cache, warm
 from tallyio.native.signature import parse, render
@@ -42,13 +43,14 @@ _LOOK_AT_ABI: Final = "tallyio.market.abi states what a plugin's module defines"
 
 
 class Export(NamedTuple):
-    """One function that a plugin's module must define."""
+    """One function that a plugin's module defines."""
 
     name: str
     signature: str
     parameters: str
     otherwise: str
-    """What the dispatcher returns for a number that no plugin has."""
+    """What the dispatcher returns for a number that no plugin has, or whose plugin leaves it out."""
+    is_optional: bool = False
 
 
 PROTOCOL_EXPORTS: Final = (
@@ -56,7 +58,16 @@ PROTOCOL_EXPORTS: Final = (
     Export("curve", abi.CURVE_SIGNATURE, "i, j, amount_in", "0.0, 0.0"),
     Export("gas", abi.GAS_SIGNATURE, "i, j, amount_in", "0"),
     Export("apply_log", abi.APPLY_LOG_SIGNATURE, "event, topics, data, data_bytes", str(abi.LOG_RELOAD)),
+    Export(
+        "quote_exact_out",
+        abi.QUOTE_EXACT_OUT_SIGNATURE,
+        "i, j, amount_out",
+        "least_input(pool, i, j, amount_out)",
+        is_optional=True,
+    ),
+    Export("advance", abi.ADVANCE_SIGNATURE, "timestamp", str(abi.LOG_IGNORED), is_optional=True),
 )
+_QUOTE: Final = "quote"
 STRATEGY_EXPORT: Final = Export("detect", abi.DETECT_SIGNATURE, "market, index, found, capacity", "0")
 _DISPATCH_DETECT: Final = "int64(int64, int64, int64, int64, int64)"
 
@@ -71,6 +82,14 @@ class Compiled(Protocol):
 
 Plugin = tuple[str, Compiled]
 """A plugin's name, for messages, and its compiled module."""
+
+
+class Exported(NamedTuple):
+    """A plugin's compiled module and which functions it has."""
+
+    name: str
+    exports: tuple[str, ...]
+
 
 # Modules whose compiled functions are built on a fusion: the next fusion forgets them.
 _built_on_fusion: set[str] = set()
@@ -94,7 +113,7 @@ class Fused(msgspec.Struct, frozen=True, kw_only=True):
         return loaded
 
     def function(self, name: str) -> HotFunction[..., Any]:
-        """Return the fused `quote`, `curve`, `gas`, `apply_log` or `detect`."""
+        """Return a fused function: one of a protocol's, or `detect`."""
         module = DETECTORS if name == STRATEGY_EXPORT.name else FUSED
         return cast("HotFunction[..., Any]", getattr(sys.modules[module], name))
 
@@ -115,15 +134,16 @@ def fuse(
     of another signature, or does not compile.
     """
     files = {path for plugin in (*protocols, *strategies) for path in _package_files(*plugin)}
-    texts = {
-        FUSED: fused_source([compiled.module for _, compiled in protocols]),
-        DETECTORS: detectors_source([compiled.module for _, compiled in strategies]),
-    }
-    paths, directory = _place(texts, sorted({*files, *sources}))
+    selection = sorted({*files, *sources})
+    use_cache(selection)
     _forget(files)
     steps = _Steps(len(protocols) * len(PROTOCOL_EXPORTS) + len(strategies), progress)
-    for plugin in protocols:
-        _check(*plugin, PROTOCOL_EXPORTS, steps)
+    modules = [_check(*plugin, PROTOCOL_EXPORTS, steps) for plugin in protocols]
+    texts = {
+        FUSED: fused_source(modules),
+        DETECTORS: detectors_source([compiled.module for _, compiled in strategies]),
+    }
+    paths, directory = _place(texts, selection)
     _register(FUSED, paths[FUSED])
     for plugin in strategies:
         _built_on_fusion.add(plugin[1].module)
@@ -137,23 +157,28 @@ def fuse(
     )
 
 
-def fused_source(modules: Sequence[str]) -> str:
+def fused_source(modules: Sequence[Exported]) -> str:
     """Return the text of `tallyio.market.fused` over these protocol modules; their index is the kind."""
-    parts = [_heading("protocols", modules), _imports(modules, [export.name for export in PROTOCOL_EXPORTS])]
+    parts = [_heading("protocols", [module.name for module in modules]), _imports(modules)]
     parts.append(
         f"NOTHING = const(0)\nKIND = {abi.word(abi.POOL, 'kind')}\nROW = {abi.word(abi.POOL, 'row')}"
     )
-    parts += [
-        _dispatcher(export, export.signature, "pool", "load(pool, KIND)", "load(pool, ROW)", len(modules))
-        for export in PROTOCOL_EXPORTS
-    ]
+    for export in PROTOCOL_EXPORTS:
+        having = [number for number, module in enumerate(modules) if export.name in module.exports]
+        parts.append(
+            _dispatcher(export, export.signature, ("pool", "load(pool, KIND)", "load(pool, ROW)"), having)
+        )
+        if export.name == _QUOTE:
+            parts.append(LEAST_INPUT)
     return "\n\n".join(parts) + "\n"
 
 
 def detectors_source(modules: Sequence[str]) -> str:
     """Return the text of `tallyio.market.detectors` over strategy modules; their index is the number."""
-    parts = [_heading("strategies", modules), _imports(modules, [STRATEGY_EXPORT.name])]
-    parts.append(_dispatcher(STRATEGY_EXPORT, _DISPATCH_DETECT, "strategy", "strategy", "", len(modules)))
+    exported = [Exported(module, (STRATEGY_EXPORT.name,)) for module in modules]
+    parts = [_heading("strategies", modules), _imports(exported)]
+    key = ("strategy", "strategy", "")
+    parts.append(_dispatcher(STRATEGY_EXPORT, _DISPATCH_DETECT, key, range(len(modules))))
     return "\n\n".join(parts) + "\n"
 
 
@@ -162,22 +187,23 @@ def _heading(what: str, modules: Sequence[str]) -> str:
     return f'"""Written by tallyio.market.fusion. Fused {what}: {names}."""'
 
 
-def _imports(modules: Sequence[str], names: Sequence[str]) -> str:
+def _imports(modules: Sequence[Exported]) -> str:
     lines = ["from tallyio.native.atomics import load", "from tallyio.native.jit import hot"]
     lines.append("from tallyio.native.u256 import const")
-    for number, module in enumerate(modules):
+    for number, (module, names) in enumerate(modules):
         lines.append(f"from {module} import " + ", ".join(f"{name} as {name}_{number}" for name in names))
     return "\n".join(lines)
 
 
-def _dispatcher(export: Export, signature: str, subject: str, key: str, row: str, count: int) -> str:
-    head = [f'@hot("{signature}")', f"def {export.name}({subject}, {export.parameters}):", f"    key = {key}"]
+def _dispatcher(export: Export, signature: str, key: tuple[str, str, str], numbers: Iterable[int]) -> str:
+    subject, number_of, row = key
     arguments = f"{row}, {export.parameters}" if row else export.parameters
     branches = [
-        f"    if key == {number}:\n        return {export.name}_{number}({arguments})"
-        for number in range(count)
+        f"    if key == {number}:\n        return {export.name}_{number}({arguments})" for number in numbers
     ]
-    return "\n".join([*head, *branches, f"    return {export.otherwise}"])
+    head = [f'@hot("{signature}")', f"def {export.name}({subject}, {export.parameters}):"]
+    look = [f"    key = {number_of}"] if branches else []
+    return "\n".join([*head, *look, *branches, f"    return {export.otherwise}"])
 
 
 class _Steps:
@@ -222,12 +248,16 @@ def _defines_hot(module: ModuleType) -> bool:
     return any(is_hot(value) and value.__module__ == module.__name__ for value in vars(module).values())
 
 
-def _check(plugin: str, compiled: Compiled, exports: Sequence[Export], steps: _Steps) -> None:
+def _check(plugin: str, compiled: Compiled, exports: Sequence[Export], steps: _Steps) -> Exported:
     module = _import(plugin, compiled.module)
+    found = []
     for export in exports:
         function = getattr(module, export.name, None)
-        _check_function(plugin, f"{compiled.module}.{export.name}", function, export)
+        if function is not None or not export.is_optional:
+            _check_function(plugin, f"{compiled.module}.{export.name}", function, export)
+            found.append(export.name)
         steps.done(f"{plugin}.{export.name}")
+    return Exported(compiled.module, tuple(found))
 
 
 def _import(plugin: str, module: str) -> ModuleType:

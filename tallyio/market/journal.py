@@ -4,23 +4,25 @@ Layer: market. Compiled; `Market` is the only caller. All memory is fixed when t
 
 - A block may only follow the head: its parent is the head's hash and its number the next. So an older
   block never overwrites a newer one.
-- Before a block first changes a row, the row's bytes and the pool's flags are saved; `roll_back` puts
-  them back, newest block first.
+- Before a block first changes a part of a row, that part is saved, and with its start the pool's
+  flags; `roll_back` puts them back, newest block first. A part is always a prefix of the row without
+  what the block has saved of it already, so no byte is saved twice in a block.
 - When the journal is full, in blocks or in bytes, it forgets its oldest block, and that block can no
-  longer be undone. The arena holds every row once, so the newest block always can.
+  longer be undone. The arena holds what one block may save at most, so the newest block always can.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from tallyio.market import abi, layout
+from tallyio.market import layout
 from tallyio.market.abi import word
 from tallyio.native.atomics import copy_bytes, load, store
 from tallyio.native.jit import hot
 
 _HEAD: Final = word(layout.JOURNAL, "head")
 _NUMBER: Final = word(layout.JOURNAL, "number")
+_NEXT_TIMESTAMP: Final = word(layout.JOURNAL, "next_timestamp")
 _SERIAL: Final = word(layout.JOURNAL, "serial")
 _ENTRIES: Final = word(layout.JOURNAL, "entries")
 _ENTRY_MASK: Final = word(layout.JOURNAL, "entry_mask")
@@ -35,21 +37,20 @@ _HASH: Final = word(layout.ENTRY, "hash")
 _PARENT: Final = word(layout.ENTRY, "parent")
 _ENTRY_NUMBER: Final = word(layout.ENTRY, "number")
 _PARENT_SERIAL: Final = word(layout.ENTRY, "parent_serial")
+_PARENT_NEXT_TIMESTAMP: Final = word(layout.ENTRY, "parent_next_timestamp")
 _START: Final = word(layout.ENTRY, "start")
 _ROWS: Final = word(layout.ENTRY, "rows")
 
 _BLOCK_HASH: Final = word(layout.BLOCK, "hash")
 _BLOCK_PARENT: Final = word(layout.BLOCK, "parent")
 _BLOCK_NUMBER: Final = word(layout.BLOCK, "number")
+_BLOCK_NEXT_TIMESTAMP: Final = word(layout.BLOCK, "next_timestamp")
 
 _SAVED_BYTES: Final = layout.SAVED.itemsize
 _SAVED_POOL: Final = word(layout.SAVED, "pool")
-_SAVED_FLAGS: Final = word(layout.SAVED, "flags")
-_SAVED_BEFORE: Final = word(layout.SAVED, "saved_before")
+_SAVED_SIZE: Final = word(layout.SAVED, "size")
 _PADDING: Final = -1
 
-_FLAGS: Final = word(abi.POOL, "flags")
-_ROW: Final = word(abi.POOL, "row")
 _HASH_BYTES: Final = 8 * layout.HASH_WORDS
 
 
@@ -91,46 +92,50 @@ def open_block(journal: int, block: int, serial: int) -> bool:
     copy_bytes(entry + 8 * _PARENT, parent, _HASH_BYTES)
     store(entry, _ENTRY_NUMBER, number)
     store(entry, _PARENT_SERIAL, load(journal, _SERIAL))
+    store(entry, _PARENT_NEXT_TIMESTAMP, load(journal, _NEXT_TIMESTAMP))
     store(entry, _START, load(journal, _TAIL))
     store(entry, _ROWS, 0)
     store(journal, _LAST, last + 1)
     copy_bytes(journal + 8 * _HEAD, block + 8 * _BLOCK_HASH, _HASH_BYTES)
     store(journal, _NUMBER, number)
+    store(journal, _NEXT_TIMESTAMP, load(block, _BLOCK_NEXT_TIMESTAMP))
     store(journal, _SERIAL, serial)
     return True
 
 
-@hot("boolean(int64, int64, int64, int64, int64)")
-def save_row(journal: int, pool: int, record: int, row_bytes: int, saved_before: int) -> bool:
-    """Save row and flags of pool id `pool`, whose POOL record is `record`, in the newest entry.
+@hot("int64(int64, int64, int64)")
+def save(journal: int, source: int, count: int) -> int:
+    """Save the `count` bytes at `source` in the newest entry; return the SAVED record before them.
 
-    Returns False where no block is left to undo: then nobody needs the row.
+    The caller fills in the record, but for `size`. Returns 0, and nothing is done, where no block is
+    left to undo: then nobody needs the bytes.
     """
     if load(journal, _FIRST) == load(journal, _LAST):
-        return False
+        return 0
     capacity = load(journal, _ARENA_BYTES)
-    size = _SAVED_BYTES + row_bytes
+    size = _SAVED_BYTES + count
     tail = load(journal, _TAIL)
+    # Every size is a multiple of 64, the record's own, so there is room for a record of padding.
     room = capacity - (tail & (capacity - 1))
     _make_room(journal, tail + size + (room if room < size else 0))
     if room < size:
-        store(load(journal, _ARENA) + capacity - room, _SAVED_POOL, _PADDING)
+        padding = load(journal, _ARENA) + capacity - room
+        store(padding, _SAVED_POOL, _PADDING)
+        store(padding, _SAVED_SIZE, room)
         tail += room
     place = load(journal, _ARENA) + (tail & (capacity - 1))
-    store(place, _SAVED_POOL, pool)
-    store(place, _SAVED_FLAGS, load(record, _FLAGS))
-    store(place, _SAVED_BEFORE, saved_before)
-    copy_bytes(place + _SAVED_BYTES, load(record, _ROW), row_bytes)
+    store(place, _SAVED_SIZE, count)
+    copy_bytes(place + _SAVED_BYTES, source, count)
     store(journal, _TAIL, tail + size)
     newest = _entry(journal, load(journal, _LAST) - 1)
     store(newest, _ROWS, load(newest, _ROWS) + 1)
-    return True
+    return place
 
 
 @hot("void(int64, int64)")
 def _make_room(journal: int, tail: int) -> None:
-    # The newest entry always stays: one block saves each row once, and the arena holds all rows
-    # once and the largest a second time, which bounds the padding at its end.
+    # The newest entry always stays: one block saves each byte of each row once, and the arena holds
+    # that and the largest row a second time, which bounds the padding at its end.
     first, last = load(journal, _FIRST), load(journal, _LAST)
     capacity = load(journal, _ARENA_BYTES)
     while first + 1 < last and tail - load(_entry(journal, first), _START) > capacity:
@@ -149,29 +154,27 @@ def newest_entry(journal: int, block_hash: int) -> int:
 
 @hot("int64(int64)", inline=True)
 def saved_rows(entry: int) -> int:
-    """Return how many rows the entry saved."""
+    """Return how many parts of rows the entry saved."""
     return load(entry, _ROWS)
 
 
 @hot("int64(int64)", inline=True)
 def saved_start(entry: int) -> int:
-    """Return the place of the entry's first saved row."""
+    """Return the place of the entry's first saved part."""
     return load(entry, _START)
-
-
-@hot("int64(int64, int64)")
-def saved_place(journal: int, place: int) -> int:
-    """Return where the saved row at `place` really starts: past the padding, if there is some."""
-    capacity = load(journal, _ARENA_BYTES)
-    offset = place & (capacity - 1)
-    padded = load(load(journal, _ARENA) + offset, _SAVED_POOL) == _PADDING
-    return place + capacity - offset if padded else place
 
 
 @hot("int64(int64, int64)", inline=True)
 def saved_record(journal: int, place: int) -> int:
-    """Return the address of the `SAVED` record at `place`; the row follows it."""
+    """Return the address of the `SAVED` record at `place`; the bytes follow it."""
     return load(journal, _ARENA) + (place & (load(journal, _ARENA_BYTES) - 1))
+
+
+@hot("int64(int64, int64)")
+def saved_place(journal: int, place: int) -> int:
+    """Return where the saved part at `place` really starts: past the padding, if there is some."""
+    record = saved_record(journal, place)
+    return place + load(record, _SAVED_SIZE) if load(record, _SAVED_POOL) == _PADDING else place
 
 
 @hot("void(int64, int64)")
@@ -179,6 +182,7 @@ def close_block(journal: int, entry: int) -> None:
     """Take the newest entry off and make its parent the head again."""
     copy_bytes(journal + 8 * _HEAD, entry + 8 * _PARENT, _HASH_BYTES)
     store(journal, _NUMBER, load(entry, _ENTRY_NUMBER) - 1)
+    store(journal, _NEXT_TIMESTAMP, load(entry, _PARENT_NEXT_TIMESTAMP))
     store(journal, _SERIAL, load(entry, _PARENT_SERIAL))
     store(journal, _TAIL, load(entry, _START))
     store(journal, _LAST, load(journal, _LAST) - 1)

@@ -18,8 +18,12 @@ STATE: Final = np.dtype(
         ("market", "i8"),  # address of the MARKET record
         ("journal", "i8"),  # address of the JOURNAL record
         ("prices", "i8"),  # address of the PRICES record
-        ("row_bytes", "i8"),  # address of int64 per kind
+        ("row_bytes", "i8"),  # address of int64 per pool
+        ("sequences", "i8"),  # address of int64 per pool: odd while its row changes
         ("saved", "i8"),  # address of int64 per pool: serial of the block that last saved its row
+        ("saved_bytes", "i8"),  # address of int64 per pool: how much of the row that block has saved
+        ("ageing", "i8"),  # address of int64 pool ids: those that advance with time
+        ("ageing_count", "i8"),
         ("marked", "i8"),  # address of int64 per pool: round in which it was last marked dirty
         ("round", "i8"),  # counts the detections; a pool is dirty if it is marked with this number
     ]
@@ -30,6 +34,7 @@ JOURNAL: Final = np.dtype(
     [
         ("head", "i8", HASH_WORDS),  # hash of the block that the rows stand for
         ("number", "i8"),  # its number
+        ("next_timestamp", "i8"),  # expected time of the block after it
         ("serial", "i8"),  # serial of its entry; 0 for the block that the market started with
         ("entries", "i8"),  # address of ENTRY records, a ring
         ("entry_mask", "i8"),
@@ -48,9 +53,10 @@ ENTRY: Final = np.dtype(
         ("parent", "i8", HASH_WORDS),
         ("number", "i8"),
         ("parent_serial", "i8"),
+        ("parent_next_timestamp", "i8"),
         ("start", "i8"),  # where its rows start in the arena
         ("rows", "i8"),
-        ("unused", "i8", 4),
+        ("unused", "i8", 3),
     ]
 )
 """One block of the journal: two cache lines."""
@@ -58,12 +64,16 @@ ENTRY: Final = np.dtype(
 SAVED: Final = np.dtype(
     [
         ("pool", "i8"),
-        ("flags", "i8"),
+        ("start", "i8"),  # which bytes of the row follow; those of one block never overlap
+        ("size", "i8"),
+        ("flags", "i8"),  # this and the rest count where start is 0: the block's first save of the row
+        ("row_bytes", "i8"),
         ("saved_before", "i8"),  # serial of the block that had saved this row before
-        ("unused", "i8", 5),
+        ("saved_bytes_before", "i8"),
+        ("unused", "i8"),
     ]
 )
-"""Before each saved row. Pool -1: nothing more up to the arena's end."""
+"""Before each saved part of a row. Pool -1: nothing more for `size` bytes, which reach the arena's end."""
 
 BLOCK: Final = np.dtype(
     [
@@ -72,6 +82,8 @@ BLOCK: Final = np.dtype(
         ("number", "i8"),
         ("logs", "i8"),  # address of packed logs
         ("log_count", "i8"),
+        ("timestamp", "i8"),
+        ("next_timestamp", "i8"),  # expected time of the block after it
         ("gas_price_wei", "f8"),
     ]
 )

@@ -12,24 +12,24 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from tallyio.market import abi, layout
 from tallyio.market.batch import Batch, pack_logs, routes
 from tallyio.market.fusion import Fused
-from tallyio.market.price_plan import PriceMemory
+from tallyio.market.memory import MarketMemory, address_of, check_holdings, check_row
+from tallyio.market.rows import read_row
 from tallyio.market.shape import Holding, Shape
 from tallyio.model.chain import Block
-from tallyio.model.errors import EnvironmentFault, PluginError
-from tallyio.model.units import HASH_BYTES, Address, Hash, checksum, hex_text
+from tallyio.model.errors import EnvironmentFault
+from tallyio.model.units import HASH_BYTES, Address, Hash, hex_text
 from tallyio.native.memory import Region
 
 MIN_WINDOW: Final = 64
 DEFAULT_WINDOW: Final = 128
 DEFAULT_JOURNAL_BYTES: Final = 256 << 20
 """Untouched pages cost nothing, so this is an upper bound, not a cost."""
-_LINE: Final = 64
-_BLOCK: Final = struct.Struct("<32s32s3qd")
+_BLOCK: Final = struct.Struct("<32s32s5qd")
+_FIRST_ROOM: Final = 4096
 
 
 class UndoLost(EnvironmentFault):
@@ -72,7 +72,8 @@ class Market:
     """
 
     # Guarantees
-    # - No address changes while the market is open.
+    # - No address of a record changes while the market is open. A row moves when a reload makes it larger
+    #   than its place: compiled code reads its address from the pool's record, every time.
     # - A refused block, rollback or reload changes nothing.
 
     def __init__(
@@ -87,50 +88,41 @@ class Market:
     ) -> None:
         if window < MIN_WINDOW:
             raise ValueError(f"the undo window must be at least {MIN_WINDOW} blocks, was {window}")
-        _check_holdings(fused, holdings)
+        check_holdings(fused.protocols, holdings)
         self.fused: Final = fused
         self.shape: Final = Shape(holdings)
-        self._regions: list[Region] = []
         self._compiled: Any = fused.load("tallyio.market.apply")
-        self._pools = self._array(abi.POOL, len(self.shape.pools))
-        self._journal = self._array(layout.JOURNAL, 1)
-        self._market = self._array(abi.MARKET, 1)
-        self._state = self._array(layout.STATE, 1)
-        self._rows = [self._table(holding) for holding in holdings]
-        self._row_bytes = self._array("i8", len(holdings))
-        self._row_bytes[:] = [holding.compiled.row_bytes for holding in holdings]
-        self._fill_pools()
-        self._fill_journal(head, window, journal_bytes)
-        self.prices: Final = PriceMemory(self.shape, native, self._array)
-        self._fill_state()
+        self._memory = memory = MarketMemory(self.shape, native)
+        memory.open_journal(head.hash, head.number, window=window, journal_bytes=journal_bytes)
+        self.prices: Final = memory.prices
         self._routes = routes(self.shape)
-        self._block_bytes = self._array("u1", layout.BLOCK.itemsize)
-        self._block_address = _address(self._block_bytes)
-        self._hash = self._array("u1", HASH_BYTES)
-        self._hash_address = _address(self._hash)
-        self._scratch = self._array("u1", max(map(_row_size, holdings), default=0) + _LINE)
+        self._block_bytes = memory.array("u1", layout.BLOCK.itemsize)
+        self._block_address = address_of(self._block_bytes)
+        self._hash = memory.array("u1", HASH_BYTES)
+        self._hash_address = address_of(self._hash)
+        self._scratch = Region(_FIRST_ROOM)
         self._logs = Region(1)
 
     @property
     def state(self) -> int:
         """Address of the `STATE` record, for compiled code."""
-        return _address(self._state)
+        return address_of(self._memory.state)
 
     @property
     def address(self) -> int:
         """Address of the `MARKET` record, for strategies."""
-        return _address(self._market)
+        return address_of(self._memory.market)
 
     @property
     def head(self) -> Head:
         """The block that the rows stand for."""
-        record = self._journal[0]
+        record = self._memory.journal[0]
         return Head(Hash(record["head"].tobytes()), int(record["number"]))
 
     @property
     def dirty(self) -> tuple[int, ...]:
         """Pool ids changed since the last detection."""
-        marked = self._dirty[: int(self._market[0]["dirty_count"])]
+        marked = self._memory.dirty[: int(self._memory.market[0]["dirty_count"])]
         return tuple(marked.tolist())
 
     @property
@@ -140,42 +132,56 @@ class Market:
 
     def is_enabled(self, pool: int) -> bool:
         """Return whether the pool's row is valid."""
-        return bool(self._pools[pool]["flags"] & abi.POOL_ENABLED)
+        return bool(self._memory.pools[pool]["flags"] & abi.POOL_ENABLED)
 
     def pool_address(self, pool: int) -> int:
         """Return the address of the pool's POOL record, for compiled code."""
-        return _address(self._pools) + pool * abi.POOL.itemsize
+        return address_of(self._memory.pools) + pool * abi.POOL.itemsize
 
     def row(self, pool: int) -> bytes:
-        """Return a copy of the pool's row."""
-        kind = self.shape.kinds[pool]
-        size = int(self._row_bytes[kind])
-        start = int(self._pools[pool]["row"]) - _address(self._rows[kind])
-        return self._rows[kind][start : start + size].tobytes()
+        """Return a copy of the pool's row; any thread may call, also while the lane works."""
+        with Region(_FIRST_ROOM) as first:
+            size = read_row(self.state, pool, first.address, first.size)
+            if size >= 0:
+                return first.view("u1", size).tobytes()
+        while size < 0:
+            with Region(-size) as target:
+                size = read_row(self.state, pool, target.address, target.size)
+                if size >= 0:
+                    return target.view("u1", size).tobytes()
+        return b""
 
     def quote(self, pool: int, i: int, j: int, amount_in: int) -> int:
         """Return the exact output of selling `amount_in` of the pool's token `i` for its token `j`."""
         answer: int = self.fused.function("quote")(self.pool_address(pool), i, j, amount_in)
         return answer
 
-    def pack(self, block: Block, gas_price_wei: float) -> int:
+    def quote_exact_out(self, pool: int, i: int, j: int, amount_out: int) -> int:
+        """Return the exact input of token `i` for `amount_out` of token `j`; 0 where the pool cannot pay."""
+        answer: int = self.fused.function("quote_exact_out")(self.pool_address(pool), i, j, amount_out)
+        return answer
+
+    def pack(self, block: Block, gas_price_wei: float, next_timestamp: int | None = None) -> int:
         """Write `block` where compiled code can read it, and return the address of its `BLOCK` record.
 
-        Valid until the next call.
+        Valid until the next call. `next_timestamp` is the expected time of the block after it; without
+        it pools that age stay at the time of `block`.
         """
         packed, head = pack_logs(block.logs, self._routes), block.head
         where = self._hold(packed)
         # The fields of a BLOCK record in order.
-        words = _BLOCK.pack(head.hash, head.parent_hash, head.number, where, packed.count, gas_price_wei)
+        ahead = head.timestamp if next_timestamp is None else next_timestamp
+        places = head.number, where, packed.count, head.timestamp, ahead
+        words = _BLOCK.pack(head.hash, head.parent_hash, *places, gas_price_wei)
         self._block_bytes[: len(words)] = np.frombuffer(words, "u1")
         return self._block_address
 
-    def apply(self, block: Block, gas_price_wei: float = 0.0) -> int:
+    def apply(self, block: Block, gas_price_wei: float = 0.0, next_timestamp: int | None = None) -> int:
         """Apply a block that follows the head; return the number of dirty pools.
 
         Raises: OutOfOrder: it does not follow the head.
         """
-        count: int = self._compiled.apply_batch(self.state, self.pack(block, gas_price_wei))
+        count: int = self._compiled.apply_batch(self.state, self.pack(block, gas_price_wei, next_timestamp))
         if count == self._compiled.REFUSED:
             raise self.out_of_order(block)
         return count
@@ -189,14 +195,15 @@ class Market:
         """Take a fresh row of `pool`, loaded as of `block`, and enable it.
 
         Returns False, with nothing done, when `block` is no longer the head: load the row again.
-        Raises: PluginError: the row has the wrong size.
+        Raises: PluginError: the row's size is no multiple of 64.
         """
-        address = self.hold_row(pool, row)
-        return bool(self._compiled.put_row(self.state, pool, address, self.hold_hash(block)) == 0)
+        address, home = self.hold_row(pool, row)
+        status: int = self._compiled.put_row(self.state, pool, address, len(row), home, self.hold_hash(block))
+        return status == 0
 
     def set_gas_price(self, wei: float) -> None:
         """Set what one gas costs; `apply` does so with each block."""
-        self._market[0]["gas_price_wei"] = wei
+        self._memory.market[0]["gas_price_wei"] = wei
 
     def settle(self) -> None:
         """Forget the dirty pools: detection has looked at them."""
@@ -207,11 +214,13 @@ class Market:
         self._hash[:] = np.frombuffer(block, "u1")
         return self._hash_address
 
-    def hold_row(self, pool: int, row: bytes) -> int:
-        """Return the address of a copy of `row`, valid until the next call."""
-        _check_row(self.shape.holdings[self.shape.kinds[pool]], self.shape.pools[pool].address, row)
-        self._scratch[: len(row)] = np.frombuffer(row, "u1")
-        return _address(self._scratch)
+    def hold_row(self, pool: int, row: bytes) -> tuple[int, int]:
+        """Return the address of a copy of `row`, valid until the next call, and where it moves if it grew."""
+        check_row(self.shape.holdings[self.shape.kinds[pool]], self.shape.pools[pool].address, row)
+        if len(row) > self._scratch.size:
+            self._scratch = Region(2 * len(row))
+        self._scratch.view("u1", len(row))[:] = np.frombuffer(row, "u1")
+        return self._scratch.address, self._memory.home_for(pool, len(row))
 
     def out_of_order(self, block: Block) -> OutOfOrder:
         """Return the error for a refused block."""
@@ -232,18 +241,21 @@ class Market:
 
     def statistics(self) -> JournalStatistics:
         """Return how far back the journal reaches."""
-        record = self._journal[0]
+        record = self._memory.journal[0]
         blocks = int(record["last"] - record["first"])
         oldest = (
-            self._entries[int(record["first"] & record["entry_mask"])]["start"] if blocks else record["tail"]
+            self._memory.entries[int(record["first"] & record["entry_mask"])]["start"]
+            if blocks
+            else record["tail"]
         )
         used = int(record["tail"] - oldest)
         return JournalStatistics(blocks, int(record["entry_mask"]) + 1, used, int(record["arena_bytes"]))
 
     def close(self) -> None:
         """Give the memory back. No lane may use it any more."""
-        for region in (*self._regions, self._logs):
-            region.close()
+        self._memory.close()
+        self._scratch.close()
+        self._logs.close()
 
     def __enter__(self) -> Self:
         return self
@@ -251,89 +263,9 @@ class Market:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _array(self, dtype: npt.DTypeLike, count: int) -> npt.NDArray[Any]:
-        region = Region(max(1, np.dtype(dtype).itemsize * count))
-        self._regions.append(region)
-        return region.view(dtype, count)
-
-    def _table(self, holding: Holding) -> npt.NDArray[Any]:
-        size = holding.compiled.row_bytes
-        for pool, row in zip(holding.pools, holding.rows, strict=True):
-            _check_row(holding, pool.address, row)
-        table = self._array("u1", size * len(holding.rows))
-        table[:] = np.frombuffer(b"".join(holding.rows), "u1")
-        return table
-
-    def _fill_pools(self) -> None:
-        next_row = [_address(rows) for rows in self._rows]
-        for number, (kind, spec) in enumerate(zip(self.shape.kinds, self.shape.pools, strict=True)):
-            record = self._pools[number]
-            record["kind"], record["row"] = kind, next_row[kind]
-            record["token_count"] = len(spec.tokens)
-            record["flags"] = abi.POOL_ENABLED | (abi.POOL_CAN_FLASH if spec.can_flash else 0)
-            record["tokens"][: len(spec.tokens)] = self.shape.pool_tokens[number]
-            next_row[kind] += int(self._row_bytes[kind])
-
-    def _fill_journal(self, head: Head, window: int, journal_bytes: int) -> None:
-        sizes = [layout.SAVED.itemsize + int(self._row_bytes[kind]) for kind in self.shape.kinds]
-        least = sum(sizes) + max(sizes, default=0)
-        wanted = max(least, min(journal_bytes, window * least), layout.SAVED.itemsize)
-        # Rounded down to a power of two where that still holds what one block may need.
-        power = 1 << (wanted.bit_length() - 1)
-        arena = self._array("u1", power if power >= least else 2 * power)
-        self._entries = self._array(layout.ENTRY, 1 << (window - 1).bit_length())
-        record = self._journal[0]
-        record["head"], record["number"] = np.frombuffer(head.hash, "i8"), head.number
-        record["entries"], record["entry_mask"] = _address(self._entries), len(self._entries) - 1
-        record["arena"], record["arena_bytes"] = _address(arena), len(arena)
-
-    def _fill_state(self) -> None:
-        pools, market, state = len(self.shape.pools), self._market[0], self._state[0]
-        self._dirty = self._array("i8", pools)
-        market["pools"], market["pool_count"] = _address(self._pools), pools
-        market["token_count"] = len(self.shape.tokens)
-        market["dirty"], market["native_per_unit"] = _address(self._dirty), self.prices.table_address
-        state["market"], state["journal"] = _address(self._market), _address(self._journal)
-        state["prices"], state["row_bytes"] = self.prices.address, _address(self._row_bytes)
-        state["saved"], state["marked"] = (_address(self._array("i8", pools)) for _ in range(2))
-        state["round"] = 1
-
     def _hold(self, packed: Batch) -> int:
         if len(packed.data) > self._logs.size:
             self._logs = Region(1 << math.ceil(math.log2(len(packed.data))))
         if packed.data:
             self._logs.view("u1", len(packed.data))[:] = np.frombuffer(packed.data, "u1")
         return self._logs.address
-
-
-def _address(array: npt.NDArray[Any]) -> int:
-    return int(array.ctypes.data)
-
-
-def _row_size(holding: Holding) -> int:
-    return holding.compiled.row_bytes
-
-
-def _check_holdings(fused: Fused, holdings: Sequence[Holding]) -> None:
-    for number, holding in enumerate(holdings):
-        if fused.protocols[number : number + 1] != (holding.protocol,):
-            raise PluginError(
-                holding.protocol,
-                f"brings pools as kind {number}, but the fused protocols are {', '.join(fused.protocols)}",
-                way_out="fuse the same protocols in the same order",
-            )
-        if holding.compiled.row_bytes < _LINE or holding.compiled.row_bytes % _LINE:
-            raise PluginError(
-                holding.protocol,
-                f"says row_bytes = {holding.compiled.row_bytes}",
-                way_out=f"it must be a multiple of {_LINE}",
-            )
-
-
-def _check_row(holding: Holding, pool: Address, row: bytes) -> None:
-    if len(row) != holding.compiled.row_bytes:
-        raise PluginError(
-            holding.protocol,
-            f"loaded a row of {len(row)} bytes for pool {checksum(pool)}",
-            way_out=f"its compiled functions expect {holding.compiled.row_bytes}",
-        )

@@ -20,15 +20,15 @@ MIN_POOL_TOKENS = 2
 
 
 class Compiled(Protocol):
-    """Where a protocol's compiled functions are, and how large its rows are."""
+    """Where a protocol's compiled functions are, and what they change."""
 
     @property
     def module(self) -> str:
         """Importable module with the functions of `tallyio.market.abi`."""
 
     @property
-    def row_bytes(self) -> int:
-        """Size of one row; a multiple of 64."""
+    def event_bytes(self) -> tuple[int, ...]:
+        """Per event how many bytes from the row's start it may change; 0 or absent means all."""
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """Topic 0 of each event; the index is the `event` of `apply_log`."""
     pools: tuple[PoolSpec, ...]
     rows: tuple[bytes, ...]
-    """Row of each pool, `compiled.row_bytes` bytes each."""
+    """Row of each pool; each has its own size, a multiple of 64."""
 
 
 class Shape:
@@ -55,10 +55,11 @@ class Shape:
         self.holdings = tuple(holdings)
         self.pools: tuple[PoolSpec, ...] = tuple(pool for _, pool in self._members())
         self.kinds: tuple[int, ...] = tuple(kind for kind, _ in self._members())
-        self.pool_ids: dict[Address, int] = {}
+        self.pool_ids: dict[tuple[Address, bytes], int] = {}
+        """Pool id by address and `PoolSpec.id`."""
         for number, (kind, pool) in enumerate(self._members()):
             self._check(pool, self.holdings[kind].protocol)
-            self.pool_ids[pool.address] = number
+            self.pool_ids[pool.identity] = number
         self.tokens: tuple[Address, ...] = tuple(
             dict.fromkeys(token for pool in self.pools for token in pool.tokens)
         )
@@ -88,7 +89,7 @@ class Shape:
                 yield kind, pool
 
     def _check(self, pool: PoolSpec, protocol: str) -> None:
-        name = checksum(pool.address)
+        name = f"{checksum(pool.address)} {pool.id.hex()}".rstrip()
         if not MIN_POOL_TOKENS <= len(pool.tokens) <= MAX_POOL_TOKENS:
             raise PluginError(
                 protocol,
@@ -99,8 +100,8 @@ class Shape:
             raise PluginError(
                 protocol, f"holds pool {name} that names a token twice", way_out="mend its discovery"
             )
-        if pool.address in self.pool_ids:
-            other = self.holdings[self.kinds[self.pool_ids[pool.address]]].protocol
+        if pool.identity in self.pool_ids:
+            other = self.holdings[self.kinds[self.pool_ids[pool.identity]]].protocol
             raise PluginError(
                 protocol,
                 f"holds pool {name}, which {other!r} holds already",

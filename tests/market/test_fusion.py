@@ -12,13 +12,15 @@ from typing import Final
 
 import pytest
 
-from tallyio.market.fusion import detectors_source, fuse, fused_source
+from tallyio.market.fusion import PROTOCOL_EXPORTS, Exported, detectors_source, fuse, fused_source
 from tallyio.market.market import Market
 from tallyio.model.errors import ConfigError, PluginError
 from tests.market import toys
 
 ROOT: Final = Path(__file__).parents[2]
 AMOUNT: Final = 10**9
+
+ALL = tuple(export.name for export in PROTOCOL_EXPORTS)
 
 
 def refused(folder: Path, old: str, new: str) -> str:
@@ -66,10 +68,13 @@ def test_a_module_that_is_not_there_is_refused() -> None:
 
 
 def test_the_generated_text_is_readable_and_complete() -> None:
-    text = fused_source(["first.hot", "second.hot"])
+    text = fused_source([Exported("first.hot", ALL), Exported("second.hot", ALL[:4])])
     compile(text, "fused", "exec")
     assert "from second.hot import quote as quote_1" in text
     assert "if key == 1:\n        return quote_1(load(pool, ROW), i, j, amount_in)" in text
+    assert "from first.hot import quote as quote_0, curve as curve_0" in text
+    assert "quote_exact_out_0(load(pool, ROW), i, j, amount_out)" in text
+    assert "quote_exact_out_1" not in text
     compile(detectors_source([]), "detectors", "exec")
 
 
@@ -115,7 +120,7 @@ def test_protocols_in_another_order_are_refused(tmp_path: Path) -> None:
 def test_progress_is_reported_for_each_function(tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
     fuse([("mine", toys.toy(tmp_path))], progress=lambda *step: seen.append(step))
-    assert seen[-1] == (4, 4, "mine.apply_log")
+    assert seen[-1] == (6, 6, "mine.advance")
 
 
 PROGRAM: Final = """

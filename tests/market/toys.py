@@ -77,7 +77,7 @@ class Compiled(msgspec.Struct, frozen=True):
     """Where a toy's functions are."""
 
     module: str
-    row_bytes: int = ROW_BYTES
+    event_bytes: tuple[int, ...] = ()
 
 
 def write_module(folder: Path, text: str, name: str | None = None) -> str:

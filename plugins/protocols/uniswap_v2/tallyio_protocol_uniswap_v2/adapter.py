@@ -21,7 +21,7 @@ from tallyio.model.hashing import event_topic, selector
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import ZERO_ADDRESS, Address, checksum
 from tallyio.model.words import WORD, address_at, address_word, bytes_words, require_words, unsigned, word
-from tallyio_protocol_uniswap_v2.layout import ROW_BYTES, pack_row
+from tallyio_protocol_uniswap_v2.layout import pack_row
 from tallyio_protocol_uniswap_v2.venues import WHERE, Settings, Venue, resolve
 
 MAX_ENUMERATED: Final = 20_000
@@ -49,7 +49,7 @@ class UniswapV2:
     @property
     def compiled(self) -> CompiledProtocol:
         """The module `hot` of this package."""
-        return CompiledProtocol(module="tallyio_protocol_uniswap_v2.hot", row_bytes=ROW_BYTES)
+        return CompiledProtocol(module="tallyio_protocol_uniswap_v2.hot")
 
     @property
     def topics(self) -> tuple[bytes, ...]:

@@ -117,7 +117,7 @@ async def test_a_pool_with_impossible_reserves_is_refused(chain: RevmChain) -> N
 async def test_rows_hold_what_the_pairs_say(chain: RevmChain) -> None:
     adapter, pools = await discover(chain)
     rows = await adapter.load(chain, pools, block=chain.latest)
-    assert {len(row) for row in rows} == {adapter.compiled.row_bytes}
+    assert {len(row) for row in rows} == {ROW_BYTES}
     for pool, row in zip(pools, rows, strict=True):
         contract = pair_contract(pool)
         reserves = contract.artifact.decode("getReserves", chain.backend.call(contract.call("getReserves")))

@@ -70,7 +70,7 @@ def test_the_plugin_loads_through_its_hook() -> None:
     protocol = PluginHost(Catalog.scan()).protocol(
         "uniswap_v2", {"venues": [{"name": "u", "preset": "uniswap"}]}
     )
-    assert protocol.compiled.row_bytes == 64
+    assert protocol.compiled.module == "tallyio_protocol_uniswap_v2.hot"
     assert [topic.hex()[:8] for topic in protocol.topics] == ["1c411e9a"]
 
 

@@ -18,7 +18,7 @@ from tallyio.model.market import PoolSpec
 from tallyio.model.units import ZERO_ADDRESS, Address
 from tallyio.model.words import address_at, address_word, signed, unsigned, word
 from tallyio_protocol_uniswap_v3 import abi
-from tallyio_protocol_uniswap_v3.layout import row_bytes
+from tallyio_protocol_uniswap_v3.layout import HEADER_BYTES
 from tallyio_protocol_uniswap_v3.loading import load_rows
 from tallyio_protocol_uniswap_v3.reference import HIGHEST_LIMIT, LOWEST_LIMIT
 from tallyio_protocol_uniswap_v3.venues import DEPLOYMENTS, WHERE, Settings, VenueSettings, check
@@ -38,10 +38,8 @@ class UniswapV3:
 
     @property
     def compiled(self) -> CompiledProtocol:
-        """The module `hot` of this package, with rows of the configured capacity."""
-        return CompiledProtocol(
-            module="tallyio_protocol_uniswap_v3.hot", row_bytes=row_bytes(self._settings.tick_capacity)
-        )
+        """The module `hot` of this package. A swap changes the header alone."""
+        return CompiledProtocol(module="tallyio_protocol_uniswap_v3.hot", event_bytes=(0, HEADER_BYTES, 0, 0))
 
     @property
     def topics(self) -> tuple[bytes, ...]:

@@ -21,7 +21,7 @@ from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, Hash, checksum
 from tallyio.native.memory import Region
 from tallyio_strategy_arbitrage import reference
-from tallyio_strategy_arbitrage.bench_pools import ROW_BYTES, pack_row
+from tallyio_strategy_arbitrage.bench_pools import pack_row
 from tallyio_strategy_arbitrage.cycles import NO_LEG, find_cycles
 from tallyio_strategy_arbitrage.strategy import Arbitrage, ArbitrageIndex
 
@@ -44,7 +44,7 @@ def make_market() -> tuple[Fused, Market, ArbitrageIndex]:
         reserves = (int(depth * _WORTH[one] * draw.uniform(0.98, 1.02)), int(depth * _WORTH[other]))
         specs.append(_spec(number, one, other))
         rows.append(pack_row(*reserves))
-    compiled = CompiledProtocol(module="tallyio_strategy_arbitrage.bench_pools", row_bytes=ROW_BYTES)
+    compiled = CompiledProtocol(module="tallyio_strategy_arbitrage.bench_pools")
     strategy = Arbitrage({"base_tokens": [checksum(NATIVE)], "top_k": TOP_K})
     fused = fuse([("pools", compiled)], [("arbitrage", strategy.compiled)])
     held = Holding(protocol="pools", compiled=compiled, topics=(), pools=tuple(specs), rows=tuple(rows))

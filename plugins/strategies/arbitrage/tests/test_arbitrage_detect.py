@@ -134,7 +134,7 @@ def test_only_cycles_through_dirty_pools_are_looked_at(made: Bench) -> None:
 def test_a_pool_that_waits_for_its_row_takes_part_in_nothing(made: Bench) -> None:
     made.reload(moved(made, random.Random(2)))
     pool = legs_of(made.detect()[0])[0].pool
-    made.market._pools[pool]["flags"] &= ~1
+    made.market._memory.pools[pool]["flags"] &= ~1
     made.fused.load("tallyio.market.apply").mark_dirty(made.market.state, pool)
     assert len(made.detect()) == 0
     made.reload({pool: made.market.row(pool)})

@@ -43,7 +43,7 @@ class Ponds:
     @property
     def compiled(self) -> CompiledProtocol:
         """Where the compiled functions are."""
-        return CompiledProtocol(module="pond.hot", row_bytes=ROW_BYTES)
+        return CompiledProtocol(module="pond.hot")
 
     @property
     def topics(self) -> tuple[bytes, ...]:
