@@ -12,7 +12,18 @@ from typing import Final
 
 from tallyio.market import abi, journal, layout
 from tallyio.market.abi import word
-from tallyio.native.atomics import copy_bytes, fence, load, load_acquire, pause, store, store_release
+from tallyio.native.atomics import (
+    copy_bytes,
+    fence_acquire,
+    fence_release,
+    load,
+    load_acquire,
+    load_relaxed,
+    pause,
+    store,
+    store_relaxed,
+    store_release,
+)
 from tallyio.native.jit import hot
 
 _MARKET: Final = word(layout.STATE, "market")
@@ -55,9 +66,8 @@ def row_bytes(state: int, pool: int) -> int:
 def begin_change(state: int, pool: int) -> None:
     """Tell readers that the row is about to change."""
     sequences = load(state, _SEQUENCES)
-    store(sequences, pool, load(sequences, pool) + 1)
-    # No store to the row may be seen before the odd number: x86 keeps the order of stores by itself.
-    fence()
+    store_relaxed(sequences, pool, load(sequences, pool) + 1)
+    fence_release()  # no store to the row may be seen before the odd number
 
 
 @hot("void(int64, int64)", inline=True)
@@ -120,7 +130,7 @@ def read_row(state: int, pool: int, target: int, room: int) -> int:
             size = row_bytes(state, pool)
             if 0 < size <= room:
                 copy_bytes(target, load(record, _ROW), size)
-            fence()
-            if load_acquire(sequences, pool) == before:
+            fence_acquire()  # nor the number be read before the row
+            if load_relaxed(sequences, pool) == before:
                 return size if size <= room else -size
         pause()

@@ -11,6 +11,7 @@ compiler, as if no other thread existed; a word that another thread writes needs
     load_relaxed, store_relaxed     whole, in no order: counters that others look at
     load_acquire, store_release     publish: what was written before the store is seen after the load
     store_seq_cst, fence            also orders a store before a later load (an armed doorbell)
+    fence_acquire, fence_release    order plain accesses around a sequence number: free on x86-64
     fetch_add, exchange,
     compare_exchange                acquire and release at once
 """
@@ -91,6 +92,18 @@ def compare_exchange(builder: Any, address: int, word: int, expected: int, desir
 def fence(builder: Any) -> None:
     """Let no load or store pass, in either direction."""
     builder.fence("seq_cst")
+
+
+@primitive("void()")
+def fence_acquire(builder: Any) -> None:
+    """Let no later load or store pass an earlier load."""
+    builder.fence("acquire")
+
+
+@primitive("void()")
+def fence_release(builder: Any) -> None:
+    """Let no earlier load or store pass a later store."""
+    builder.fence("release")
 
 
 @primitive("void()")
