@@ -161,6 +161,16 @@ class Market:
         answer: int = self.fused.function("quote_exact_out")(self.pool_address(pool), i, j, amount_out)
         return answer
 
+    def curve(self, pool: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
+        """Return output and slope in floats, within the error that `tallyio.market.abi` allows."""
+        answer: tuple[float, float] = self.fused.function("curve")(self.pool_address(pool), i, j, amount_in)
+        return answer
+
+    def gas(self, pool: int, i: int, j: int, amount_in: int) -> int:
+        """Return the estimated gas of a swap inside a larger transaction."""
+        answer: int = self.fused.function("gas")(self.pool_address(pool), i, j, amount_in)
+        return answer
+
     def pack(self, block: Block, gas_price_wei: float, next_timestamp: int | None = None) -> int:
         """Write `block` where compiled code can read it, and return the address of its `BLOCK` record.
 

@@ -1,0 +1,283 @@
+"""`Router`: best paths and splits over the pools of a market, from Python.
+
+Layer: market. Like the market itself it is not thread-safe, and must not run while a lane writes rows.
+
+    router = Router(market)
+    path = router.best_path(weth, usdc, 10**18)
+    split = router.best_split(weth, usdc, 10**21, gas_price_wei=2e9)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tallyio.market.abi import POOL
+from tallyio.market.market import Market
+from tallyio.market.route_layout import EDGE, FINALIST, FINALISTS, MAX_HOPS, NODE, PATH, ROUTER
+from tallyio.market.shape import Shape
+from tallyio.market.splitting import Share, divide
+from tallyio.model.errors import ConfigError
+from tallyio.model.units import Address, checksum
+from tallyio.native.memory import Region
+
+_NEVER: Final = -1
+_WIDE: Final = 32
+
+
+class Hop(NamedTuple):
+    """One sale on a path."""
+
+    pool: int
+    i: int
+    j: int
+    amount_in: int
+    amount_out: int
+
+
+class Path(NamedTuple):
+    """A path with exact amounts, in smallest units."""
+
+    hops: tuple[Hop, ...]
+    gas: int
+    """Estimated gas of its swaps inside a larger transaction."""
+
+    @property
+    def amount_in(self) -> int:
+        """What enters the first hop."""
+        return self.hops[0].amount_in
+
+    @property
+    def amount_out(self) -> int:
+        """What leaves the last hop."""
+        return self.hops[-1].amount_out
+
+    @property
+    def pools(self) -> tuple[int, ...]:
+        """Pool ids in order."""
+        return tuple(hop.pool for hop in self.hops)
+
+
+class Split(NamedTuple):
+    """An amount divided over paths that share no pool."""
+
+    paths: tuple[Path, ...]
+
+    @property
+    def amount_in(self) -> int:
+        """What enters all paths."""
+        return sum(path.amount_in for path in self.paths)
+
+    @property
+    def amount_out(self) -> int:
+        """What leaves all paths."""
+        return sum(path.amount_out for path in self.paths)
+
+    @property
+    def gas(self) -> int:
+        """Estimated gas of all swaps."""
+        return sum(path.gas for path in self.paths)
+
+
+class Router:
+    """Paths over all pools of `market`, which must stay open.
+
+    Every answer first measures again the pools whose rows changed since the last one.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._shape: Shape = market.shape
+        self._routing: Any = market.fused.load("tallyio.market.routing")
+        self._edges: Any = market.fused.load("tallyio.market.edges")
+        self._memory = _Memory(self._shape, market.pool_address(0) if market.shape.pools else 0)
+        self.address: Final = self._memory.address
+        """Address of the `ROUTER` record, for compiled code."""
+
+    def refresh(self) -> int:
+        """Measure the pools whose rows changed; return how many did."""
+        changed: int = self._edges.measure_changed(self.address, self._market.state)
+        return changed
+
+    def best_path(
+        self,
+        sold: Address,
+        bought: Address,
+        amount_in: int,
+        *,
+        max_hops: int = MAX_HOPS,
+        without: Sequence[int] = (),
+    ) -> Path | None:
+        """Return the path that brings most of `bought` for `amount_in` of `sold`, or None if none does.
+
+        `without` names pools that it must not use. Raises: ConfigError: a token that no pool holds.
+        ValueError: `max_hops` is not 1 to 4, or both tokens are the same.
+        """
+        if not 1 <= max_hops <= MAX_HOPS or sold == bought:
+            raise ValueError(f"a path has 1 to {MAX_HOPS} hops between two tokens")
+        ends = self._token(sold), self._token(bought)
+        self.refresh()
+        for pool in without:
+            self._routing.ban(self.address, pool)
+        facts = amount_in, float(amount_in), max_hops, self._memory.path_address
+        brings: int = self._routing.best_path(self.address, *ends, *facts)
+        return self._memory.path() if brings else None
+
+    def best_venue(self, sold: Address, bought: Address, amount_in: int) -> Path | None:
+        """Return the one pool that pays most of `bought` for `amount_in` of `sold`; every pool is asked."""
+        return self.best_path(sold, bought, amount_in, max_hops=1)
+
+    def best_split(
+        self,
+        sold: Address,
+        bought: Address,
+        amount_in: int,
+        *,
+        max_paths: int = 4,
+        max_hops: int = MAX_HOPS,
+        gas_price_wei: float = 0.0,
+    ) -> Split | None:
+        """Return `amount_in` divided over up to `max_paths` paths, if that pays more than one after gas.
+
+        The paths are the best, then the best without the pools of those before it. Gas is weighed in
+        units of `bought` with the market's price of it; without a price gas counts nothing. Raises: as
+        `best_path`.
+        """
+        candidates: list[Path] = []
+        used: list[int] = []
+        while len(candidates) < max_paths:
+            path = self.best_path(sold, bought, amount_in, max_hops=max_hops, without=used)
+            if path is None:
+                break
+            candidates.append(path)
+            used += path.pools
+        if not candidates:
+            return None
+        worth = self._market.prices.native_per_unit[self._token(bought)]
+        gas_cost = gas_price_wei / worth if worth > 0.0 else 0.0
+        return max(self._splits(candidates, amount_in), key=lambda one: one.amount_out - one.gas * gas_cost)
+
+    def walk(self, path: Path, amount_in: int) -> Path:
+        """Return `path` with another amount."""
+        hops, amount, gas = [], amount_in, 0
+        for hop in path.hops:
+            out = self._market.quote(hop.pool, hop.i, hop.j, amount)
+            gas += self._market.gas(hop.pool, hop.i, hop.j, amount)
+            hops.append(Hop(hop.pool, hop.i, hop.j, amount, out))
+            amount = out
+        return Path(tuple(hops), gas)
+
+    def _splits(self, candidates: Sequence[Path], amount_in: int) -> list[Split]:
+        """Return the best division over the first one, the first two, and so on."""
+        found = [Split((candidates[0],))]
+        for count in range(2, len(candidates) + 1):
+            shares = divide([self._curve_of(path) for path in candidates[:count]], amount_in)
+            paths = [self.walk(path, share) for path, share in zip(candidates, shares, strict=False) if share]
+            if all(path.amount_out for path in paths):
+                found.append(Split(tuple(paths)))
+        return found
+
+    def _curve_of(self, path: Path) -> Share:
+        market = self._market
+
+        def curve(amount: float) -> tuple[float, float]:
+            slope = 1.0
+            for hop in path.hops:
+                amount, own = market.curve(hop.pool, hop.i, hop.j, amount)
+                slope *= own
+            return amount, slope
+
+        return curve
+
+    def _token(self, token: Address) -> int:
+        found = self._shape.token_ids.get(token)
+        if found is None:
+            raise ConfigError(
+                f"no pool of this market holds the token {checksum(token)}",
+                way_out="configure a pool with it",
+            )
+        return found
+
+
+class _Memory:
+    """The ROUTER record and what it points to."""
+
+    def __init__(self, shape: Shape, first_pool: int) -> None:
+        self._regions: list[Region] = []
+        edges = self._filled(EDGE, _edges(shape, first_pool))
+        sold = np.array([token for token, _ in _directions(shape)], np.int64)[_by_sold(shape)]
+        tokens, pools = len(shape.tokens), len(shape.pools)
+        places = edges.ctypes.data + np.arange(len(edges)) * EDGE.itemsize
+        incoming, by_pool = np.argsort(edges["to"], kind="stable"), np.argsort(edges["pool"], kind="stable")
+        record = self._filled(ROUTER, np.zeros(1, ROUTER))
+        self._path = self._filled(PATH, np.zeros(1, PATH))
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "edges": edges,
+            "out_at": self._filled("i8", np.searchsorted(sold, np.arange(tokens + 1))),
+            "in_at": self._filled("i8", np.searchsorted(edges["to"][incoming], np.arange(tokens + 1))),
+            "in_edges": self._filled("i8", places[incoming]),
+            "in_from": self._filled("i8", sold[incoming]),
+            "pool_at": self._filled("i8", np.searchsorted(edges["pool"][by_pool], np.arange(pools + 1))),
+            "pool_edges": self._filled("i8", places[by_pool]),
+            "seen": self._filled("i8", np.full(pools, _NEVER)),
+            "nodes": self._filled(NODE, np.zeros(tokens, NODE)),
+            "reached": self._filled("i8", np.zeros(tokens, "i8")),
+            "finalists": self._filled(FINALIST, np.zeros(FINALISTS, FINALIST)),
+            "banned": self._filled("i8", np.zeros(pools, "i8")),
+        }
+        for field, array in arrays.items():
+            record[0][field] = array.ctypes.data
+        record[0]["pool_count"], record[0]["round"] = pools, 1
+        self.address: Final = int(record.ctypes.data)
+        self.path_address: Final = int(self._path.ctypes.data)
+
+    def path(self) -> Path:
+        """Return the path that compiled code wrote."""
+        record = self._path[0]
+        amounts = [
+            int.from_bytes(record["amounts"][k].tobytes(), "little") for k in range(int(record["hops"]) + 1)
+        ]
+        hops = [
+            Hop(
+                int(record["pools"][k]),
+                int(record["i"][k]),
+                int(record["j"][k]),
+                amounts[k],
+                amounts[k + 1],
+            )
+            for k in range(int(record["hops"]))
+        ]
+        return Path(tuple(hops), int(record["gas"]))
+
+    def _filled(self, dtype: npt.DTypeLike, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        region = Region(max(1, np.dtype(dtype).itemsize * len(values)))
+        self._regions.append(region)
+        view = region.view(dtype, len(values))
+        view[:] = values
+        return view
+
+
+def _directions(shape: Shape) -> list[tuple[int, tuple[int, int, int, int]]]:
+    """Return (token sold, (token bought, pool, i, j)) for every direction of every pool."""
+    return [
+        (sold, (bought, pool, i, j))
+        for pool, tokens in enumerate(shape.pool_tokens)
+        for i, sold in enumerate(tokens)
+        for j, bought in enumerate(tokens)
+        if i != j
+    ]
+
+
+def _by_sold(shape: Shape) -> npt.NDArray[np.int64]:
+    return np.argsort([sold for sold, _ in _directions(shape)], kind="stable").astype(np.int64)
+
+
+def _edges(shape: Shape, first_pool: int) -> npt.NDArray[Any]:
+    rows = [
+        (0.0, 0.0, 0.0, bought, pool, first_pool + pool * POOL.itemsize, i, j)
+        for _, (bought, pool, i, j) in _directions(shape)
+    ]
+    return np.array(rows, EDGE)[_by_sold(shape)] if rows else np.zeros(0, EDGE)
