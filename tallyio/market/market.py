@@ -6,6 +6,7 @@ thread-safe. While a lane works on `state`, nobody else may call its methods.
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 from collections.abc import Sequence
@@ -17,10 +18,12 @@ from tallyio.market import abi, layout
 from tallyio.market.batch import Batch, pack_logs, routes
 from tallyio.market.fusion import Fused
 from tallyio.market.memory import MarketMemory, address_of, check_holdings, check_row
+from tallyio.market.pools import Pool
+from tallyio.market.router import Router
 from tallyio.market.rows import read_row
 from tallyio.market.shape import Holding, Shape
 from tallyio.model.chain import Block
-from tallyio.model.errors import EnvironmentFault
+from tallyio.model.errors import ConfigError, EnvironmentFault
 from tallyio.model.units import HASH_BYTES, Address, Hash, hex_text
 from tallyio.native.memory import Region
 
@@ -150,6 +153,19 @@ class Market:
                 if size >= 0:
                     return target.view("u1", size).tobytes()
         return b""
+
+    def pool(self, which: int | Address, pool_id: bytes = b"") -> Pool:
+        """Return a pool by its number, or by its address and id. Raises: ConfigError: there is none."""
+        number = which if isinstance(which, int) else self.shape.pool_ids.get((which, pool_id))
+        if number is None or not 0 <= number < len(self.shape.pools):
+            name = which if isinstance(which, int) else hex_text(which)
+            raise ConfigError(f"this market holds no pool {name}", way_out="see `market.shape.pools`")
+        return Pool(self, number)
+
+    @functools.cached_property
+    def router(self) -> Router:
+        """Best paths and splits over all pools."""
+        return Router(self)
 
     def quote(self, pool: int, i: int, j: int, amount_in: int) -> int:
         """Return the exact output of selling `amount_in` of the pool's token `i` for its token `j`."""

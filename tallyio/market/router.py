@@ -10,19 +10,21 @@ Layer: market. Like the market itself it is not thread-safe, and must not run wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tallyio.market.abi import POOL
-from tallyio.market.market import Market
 from tallyio.market.route_layout import EDGE, FINALIST, FINALISTS, MAX_HOPS, NODE, PATH, ROUTER
 from tallyio.market.shape import Shape
 from tallyio.market.splitting import Share, divide
 from tallyio.model.errors import ConfigError
 from tallyio.model.units import Address, checksum
 from tallyio.native.memory import Region
+
+if TYPE_CHECKING:
+    from tallyio.market.market import Market
 
 _NEVER: Final = -1
 _WIDE: Final = 32
