@@ -16,7 +16,6 @@ import numpy as np
 
 from tallyio.market.shape import Holding, Shape
 from tallyio.model.chain import Log
-from tallyio.model.units import Address
 
 LOG: Final = np.dtype(
     [
@@ -34,7 +33,6 @@ TOPIC_SLOTS: Final = 3
 _TOPICS_SIZE: Final = TOPIC_SLOTS * TOPIC_BYTES
 DATA_OFFSET: Final = LOG.itemsize + _TOPICS_SIZE
 _HEADER: Final = struct.Struct("<5q")
-_ANY: Final = b""
 
 
 class Event(NamedTuple):
@@ -53,8 +51,8 @@ class Route(NamedTuple):
     """By topic 0."""
 
 
-Routes = Mapping[Address, Mapping[bytes, tuple[Route, ...]]]
-"""By the emitting contract, then by topic 1; an empty topic stands for any."""
+Routes = Mapping[bytes, tuple[Route, ...]]
+"""By the emitting contract's address, and by the address followed by topic 1 where that decides."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -67,12 +65,12 @@ class Batch(msgspec.Struct, frozen=True):
 def routes(shape: Shape) -> Routes:
     """Return where the logs of all pools of `shape` belong."""
     events = [_events(holding) for holding in shape.holdings]
-    found: dict[Address, dict[bytes, tuple[Route, ...]]] = {}
+    found: dict[bytes, tuple[Route, ...]] = {}
     for number, (kind, pool) in enumerate(zip(shape.kinds, shape.pools, strict=True)):
         route = Route(number, events[kind])
         for source in pool.sources:
-            routed = found.setdefault(source.address, {})
-            routed[source.topic1] = (*routed.get(source.topic1, ()), route)
+            key = source.address + source.topic1
+            found[key] = (*found.get(key, ()), route)
     return found
 
 
@@ -96,12 +94,10 @@ def _events(holding: Holding) -> dict[bytes, Event]:
 
 
 def _routed(log: Log, known: Routes) -> Iterator[Route]:
-    routed = known.get(log.address)
-    if routed is None or not log.topics:
-        return
-    yield from routed.get(_ANY, ())
+    if log.topics:
+        yield from known.get(log.address, ())
     if len(log.topics) > 1:
-        yield from routed.get(log.topics[1], ())
+        yield from known.get(log.address + log.topics[1], ())
 
 
 def _record(log: Log, pool: int, event: Event) -> bytes:

@@ -7,6 +7,7 @@ region of its own, and the old place stays mapped, so a reader that still copies
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -104,15 +105,14 @@ class MarketMemory:
 
     def _fill_pools(self) -> None:
         self.pools["kind"] = self.shape.kinds
-        for number, spec in enumerate(self.shape.pools):
-            record = self.pools[number]
-            record["token_count"] = len(spec.tokens)
-            record["flags"] = (
-                abi.POOL_ENABLED
-                | (abi.POOL_CAN_FLASH if spec.can_flash else 0)
-                | (abi.POOL_AGES if spec.ages else 0)
-            )
-            record["tokens"][: len(spec.tokens)] = self.shape.pool_tokens[number]
+        counts = np.array([len(spec.tokens) for spec in self.shape.pools], np.int64)
+        can_flash = np.array(self.shape.pool_can_flash, np.int64)
+        ages = np.array([spec.ages for spec in self.shape.pools], np.int64)
+        self.pools["token_count"] = counts
+        self.pools["flags"] = abi.POOL_ENABLED + abi.POOL_CAN_FLASH * can_flash + abi.POOL_AGES * ages
+        tokens = np.fromiter(itertools.chain.from_iterable(self.shape.pool_tokens), np.int32, counts.sum())
+        places = np.arange(len(tokens)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.pools["tokens"][np.repeat(np.arange(len(counts)), counts), places] = tokens
 
     def _fill_state(self) -> None:
         market, state = self.market[0], self.state[0]

@@ -89,21 +89,24 @@ class Shape:
                 yield kind, pool
 
     def _check(self, pool: PoolSpec, protocol: str) -> None:
-        name = f"{checksum(pool.address)} {pool.id.hex()}".rstrip()
         if not MIN_POOL_TOKENS <= len(pool.tokens) <= MAX_POOL_TOKENS:
             raise PluginError(
                 protocol,
-                f"holds pool {name} with {len(pool.tokens)} tokens",
+                f"holds pool {_name(pool)} with {len(pool.tokens)} tokens",
                 way_out=f"a pool has {MIN_POOL_TOKENS} to {MAX_POOL_TOKENS}; leave it out of discovery",
             )
         if len(set(pool.tokens)) != len(pool.tokens):
             raise PluginError(
-                protocol, f"holds pool {name} that names a token twice", way_out="mend its discovery"
+                protocol, f"holds pool {_name(pool)} that names a token twice", way_out="mend its discovery"
             )
         if pool.identity in self.pool_ids:
             other = self.holdings[self.kinds[self.pool_ids[pool.identity]]].protocol
             raise PluginError(
                 protocol,
-                f"holds pool {name}, which {other!r} holds already",
+                f"holds pool {_name(pool)}, which {other!r} holds already",
                 way_out="configure the pool under one protocol",
             )
+
+
+def _name(pool: PoolSpec) -> str:
+    return f"{checksum(pool.address)} {pool.id.hex()}".rstrip()

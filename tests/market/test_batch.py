@@ -50,7 +50,7 @@ def test_packed_logs_are_read_back_whatever_their_topics_and_data(logs: list[Log
     size = 32 * TOPIC_SLOTS
     expected = [
         (
-            ROUTES[each.address][b""][0].pool,
+            ROUTES[each.address][0].pool,
             toys.TOPICS.index(each.topics[0]),
             b"".join(each.topics[1:])[:size].ljust(size, b"\0"),
             each.data,
