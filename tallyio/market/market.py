@@ -68,7 +68,7 @@ class Market:
 
     `native` is the wrapped native token, whose price is 1. The last `window` blocks (at least 64)
     can be undone, fewer when their saved rows exceed `journal_bytes`: then the oldest block is
-    forgotten first.
+    forgotten first. Pools in `void` wait for a fresh row from the start.
 
     Raises: PluginError: a holding does not match `fused`, or a row has the wrong size. ValueError:
     `window` is below 64.
@@ -79,7 +79,7 @@ class Market:
     #   than its place: compiled code reads its address from the pool's record, every time.
     # - A refused block, rollback or reload changes nothing.
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a market stands on, each once
         self,
         fused: Fused,
         holdings: Sequence[Holding],
@@ -88,6 +88,7 @@ class Market:
         native: Address | None = None,
         window: int = DEFAULT_WINDOW,
         journal_bytes: int = DEFAULT_JOURNAL_BYTES,
+        void: Sequence[int] = (),
     ) -> None:
         if window < MIN_WINDOW:
             raise ValueError(f"the undo window must be at least {MIN_WINDOW} blocks, was {window}")
@@ -98,6 +99,9 @@ class Market:
         self._memory = memory = MarketMemory(self.shape, native)
         memory.open_journal(head.hash, head.number, window=window, journal_bytes=journal_bytes)
         self.prices: Final = memory.prices
+        for pool in void:
+            memory.pools["flags"][pool] &= ~abi.POOL_ENABLED
+            self._compiled.mark_dirty(self.state, pool)
         self._routes = routes(self.shape)
         self._block_bytes = memory.array("u1", layout.BLOCK.itemsize)
         self._block_address = address_of(self._block_bytes)

@@ -5,11 +5,12 @@ Layer: market. Like the market itself it is not thread-safe, and must not run wh
     router = Router(market)
     path = router.best_path(weth, usdc, 10**18)
     split = router.best_split(weth, usdc, 10**21, gas_price_wei=2e9)
+    cycles = router.cycles(market.dirty)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from tallyio.market.abi import POOL
 from tallyio.market.route_layout import EDGE, FINALIST, FINALISTS, MAX_HOPS, NODE, PATH, ROUTER
 from tallyio.market.shape import Shape
-from tallyio.market.splitting import Share, divide
+from tallyio.market.splitting import Curve, amount_at, divide
 from tallyio.model.errors import ConfigError
 from tallyio.model.units import Address, checksum
 from tallyio.native.memory import Region
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from tallyio.market.market import Market
 
 _NEVER: Final = -1
-_WIDE: Final = 32
+_LEAST_LEGS: Final = 2
+_SMALL: Final = 1e-4
+"""Of the amount that halves a pool's slope: small enough to change no price, large enough to be no dust."""
+_MOST: Final = 1e60
 
 
 class Hop(NamedTuple):
@@ -162,6 +166,46 @@ class Router:
         gas_cost = gas_price_wei / worth if worth > 0.0 else 0.0
         return max(self._splits(candidates, amount_in), key=lambda one: one.amount_out - one.gas * gas_cost)
 
+    def cycles(self, dirty: Iterable[int], *, max_legs: int = MAX_HOPS) -> list[Path]:
+        """Return the best gaining cycle through each direction of the pools `dirty`, most gained first.
+
+        A cycle is a path that ends with the token it starts with. It starts with the dirty pool; the way
+        back is the best for a small amount, then the amount is the one that gains most along it, to
+        the accuracy of floats. Gains in different tokens are compared in the market's prices of them.
+
+        Raises: ValueError: `max_legs` is not 2 to 4.
+        """
+        if not _LEAST_LEGS <= max_legs <= MAX_HOPS:
+            raise ValueError(f"a cycle has {_LEAST_LEGS} to {MAX_HOPS} legs")
+        found = [
+            cycle
+            for pool in dirty
+            for i, sold in enumerate(self._shape.pool_tokens[pool])
+            for j, bought in enumerate(self._shape.pool_tokens[pool])
+            if i != j and (cycle := self._cycle(Hop(pool, i, j, 0, 0), sold, bought, max_legs))
+        ]
+        return sorted(found, key=self._gain, reverse=True)
+
+    def _cycle(self, first: Hop, sold: int, bought: int, max_legs: int) -> Path | None:
+        leg = self._curve_of([first])
+        small = _SMALL * amount_at(leg, 0.5 * leg(0.0)[1], _MOST)
+        brings = leg(small)[0]
+        if not brings >= 1.0:
+            return None
+        tokens = self._shape.tokens
+        back = self.best_path(
+            tokens[bought], tokens[sold], int(brings), max_hops=max_legs - 1, without=[first.pool]
+        )
+        if back is None:
+            return None
+        hops = (first, *back.hops)
+        cycle = self.walk(Path(hops, 0), int(amount_at(self._curve_of(hops), 1.0, _MOST)))
+        return cycle if cycle.amount_out > cycle.amount_in else None
+
+    def _gain(self, cycle: Path) -> float:
+        token = self._shape.pool_tokens[cycle.hops[0].pool][cycle.hops[0].i]
+        return (cycle.amount_out - cycle.amount_in) * self._market.prices.native_per_unit[token]
+
     def walk(self, path: Path, amount_in: int) -> Path:
         """Return `path` with another amount."""
         hops, amount, gas = [], amount_in, 0
@@ -176,18 +220,18 @@ class Router:
         """Return the best division over the first one, the first two, and so on."""
         found = [Split((candidates[0],))]
         for count in range(2, len(candidates) + 1):
-            shares = divide([self._curve_of(path) for path in candidates[:count]], amount_in)
+            shares = divide([self._curve_of(path.hops) for path in candidates[:count]], amount_in)
             paths = [self.walk(path, share) for path, share in zip(candidates, shares, strict=False) if share]
             if all(path.amount_out for path in paths):
                 found.append(Split(tuple(paths)))
         return found
 
-    def _curve_of(self, path: Path) -> Share:
+    def _curve_of(self, hops: Sequence[Hop]) -> Curve:
         market = self._market
 
         def curve(amount: float) -> tuple[float, float]:
             slope = 1.0
-            for hop in path.hops:
+            for hop in hops:
                 amount, own = market.curve(hop.pool, hop.i, hop.j, amount)
                 slope *= own
             return amount, slope

@@ -192,3 +192,33 @@ def test_bad_questions_are_refused(toy: Toy) -> None:
         for bought, hops in ((two, 0), (two, 5), (one, 2)):
             with pytest.raises(ValueError, match="a path has 1 to 4 hops between two tokens"):
                 router.best_path(one, bought, 1, max_hops=hops)
+
+
+def test_cycles_through_dirty_pools_gain_and_more_or_less_gains_less(toy: Toy) -> None:
+    pools = [toys.pool(0, 1, 2), toys.pool(1, 2, 3), toys.pool(2, 3, 1), toys.pool(3, 1, 2)]
+    rows = [toys.row(10**18, 10**18) for _ in pools]
+    rows[1] = toys.row(10**18, 11 * 10**17)
+    held = [toys.holding(toy[1], pools, rows)]
+    with Market(toy[0], held, toys.GENESIS, native=toys.address(1)) as market:
+        market.prices.set(market.shape.token_ids[toys.address(2)], 1.0)
+        market.prices.set(market.shape.token_ids[toys.address(3)], 1.0)
+        market.prices.set(market.shape.token_ids[toys.address(1)], 1.0)
+        router = Router(market)
+        found = router.cycles([1])
+        (best,) = found
+        assert best.pools[:2] == (1, 2)
+        assert best.pools[2] in {0, 3}
+        gain = best.amount_out - best.amount_in
+        for factor in (0.9, 0.99, 1.01, 1.1):
+            other = router.walk(best, int(best.amount_in * factor))
+            assert other.amount_out - other.amount_in < gain
+        assert router.cycles([1], max_legs=2) == []
+        assert {cycle.pools[0] for cycle in router.cycles(range(4))} == {0, 1, 2, 3}
+        with pytest.raises(ValueError, match="2 to 4 legs"):
+            router.cycles([1], max_legs=1)
+
+
+def test_a_market_at_rest_has_no_cycles(toy: Toy) -> None:
+    pools = [toys.pool(0, 1, 2), toys.pool(1, 1, 2)]
+    with toys.market(*toy, pools, [toys.row(10**18, 10**18)] * 2) as market:
+        assert market.router.cycles([0, 1]) == []
