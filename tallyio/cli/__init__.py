@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "executor": "Print what deploys the contract that trades for you.",
     "c2c": "Measure the latency between every two cores, and keep it for placement.",
     "doctor": "Grade the settings of this machine that cost speed.",
+    "warm": "Compile what a configuration needs, before its first start.",
     "bench": "Measure what the installed plugins promise.",
 }
 GROUPS: Final = {

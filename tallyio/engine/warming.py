@@ -1,0 +1,69 @@
+"""Compile everything that a configuration's lane and queries will call, before the day that counts.
+
+Layer: engine. A start does this by itself; done ahead, the first start after an update of TallyIO, a plugin,
+numba or the processor is as quick as any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+
+from tallyio.engine.built import build
+from tallyio.engine.config import Config
+from tallyio.hooks.host import PluginHost
+from tallyio.market.fusion import Fused, Progress, fuse
+from tallyio.native.jit import HotFunction, is_hot, warm_all
+
+_LANE: Final = "tallyio.engine.market_program"
+_ASKED_FROM_PYTHON: Final = (
+    "tallyio.market.apply",
+    "tallyio.market.quotes",
+    "tallyio.market.routing",
+    "tallyio.market.edges",
+)
+_KERNEL: Final = ("tallyio.kernel.ring", "tallyio.kernel.lane_program", "tallyio.market.rows")
+
+
+class Warmed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was compiled or found compiled."""
+
+    functions: int
+    seconds: float
+    directory: Path
+    """Where the machine code is."""
+
+
+def warm_configuration(config: Config, host: PluginHost, progress: Progress | None = None) -> Warmed:
+    """Compile, or load from the cache, all functions that `config` leads to; nothing is connected.
+
+    Raises: ConfigError, PluginError: as a start would.
+    """
+    start = time.perf_counter()
+    built = build(config, host, live=False)
+    protocols = [(instance.name, adapter.compiled) for instance, adapter in built.protocols]
+    strategies = [(instance.name, strategy.compiled) for instance, strategy in built.strategies]
+    fused = fuse(protocols, strategies, progress=progress)
+    functions = list(_functions(fused))
+    warm_all(functions, progress)
+    return Warmed(
+        functions=len(functions),
+        seconds=round(time.perf_counter() - start, 3),
+        directory=fused.directory,
+    )
+
+
+def _functions(fused: Fused) -> Iterator[HotFunction[..., Any]]:
+    """Yield the lane's program and what Python calls; the rest is part of them."""
+    yield from _own(fused.load(name) for name in (_LANE, *_ASKED_FROM_PYTHON, *_KERNEL))
+
+
+def _own(modules: Iterable[ModuleType]) -> Iterator[HotFunction[..., Any]]:
+    for module in modules:
+        public = (value for name, value in vars(module).items() if not name.startswith("_"))
+        yield from (value for value in public if is_hot(value) and value.__module__ == module.__name__)
