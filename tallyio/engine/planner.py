@@ -7,27 +7,27 @@ calls. The plan demands the predicted profit to the last unit, so a wrong predic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from tallyio.engine.executor import CallPacker, encode_run
 from tallyio.hooks.interfaces import ExchangeProtocol
+from tallyio.model.erc20 import APPROVE, approve
 from tallyio.model.errors import UnsafeRefused
 from tallyio.model.execution import Call, Leg, Opportunity, Plan
 from tallyio.model.hashing import selector
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, Wei, checksum
+from tallyio.model.words import WORD, address_at, unsigned
 
 NO_TIP = Wei(0)
 
-_ALLOWANCES = frozenset(
-    selector(signature)
-    for signature in (
-        "approve(address,uint256)",
-        "increaseAllowance(address,uint256)",
-        "setApprovalForAll(address,bool)",
-    )
+_LASTING: Final = frozenset(
+    {selector("increaseAllowance(address,uint256)"), selector("setApprovalForAll(address,bool)")}
 )
 """What the executor never calls: an allowance outlives the transaction, a payment does not."""
+_APPROVE_BYTES: Final = 4 + 2 * WORD
+_TRIPLE: Final = 3
 
 
 def plan(  # noqa: PLR0913 - one plan has this many facts
@@ -52,7 +52,7 @@ def plan(  # noqa: PLR0913 - one plan has this many facts
     packer = CallPacker()
 
     def pack(calls: tuple[Call, ...]) -> bytes:
-        _refuse_allowances(calls)
+        _check_allowances(calls, {leg.amount_in for leg in opportunity.legs})
         return packer.pack(calls)
 
     def swap(leg: Leg, inner: tuple[Call, ...] = ()) -> tuple[Call, ...]:
@@ -106,13 +106,35 @@ def _middle_tokens(opportunity: Opportunity, pools: Sequence[PoolSpec]) -> list[
     return sold[1:]
 
 
-def _refuse_allowances(calls: tuple[Call, ...]) -> None:
-    for call in calls:
-        if call.data[:4] in _ALLOWANCES:
+def _check_allowances(calls: Sequence[Call], amounts: Collection[int]) -> None:
+    """Refuse every allowance but one for exactly what a leg sells, used by the next call, and taken back.
+
+    Some pools take their payment themselves. The call in between has nothing to take but that amount, and
+    after the third call nothing is left to take, whatever the pool did.
+    """
+    place = 0
+    while place < len(calls):
+        call = calls[place]
+        if call.data[:4] == APPROVE and _is_used_and_taken_back(calls[place : place + 3], amounts):
+            place += 3
+            continue
+        if call.data[:4] == APPROVE or call.data[:4] in _LASTING:
             raise UnsafeRefused(
                 f"a plan would give an allowance on {checksum(call.to)}",
-                way_out="pay pools by transfer; the executor leaves no allowance behind",
+                way_out="pay by transfer; or approve what the leg sells, call the spender, approve 0",
             )
+        place += 1
+
+
+def _is_used_and_taken_back(calls: Sequence[Call], amounts: Collection[int]) -> bool:
+    if len(calls) < _TRIPLE:
+        return False
+    given, used, taken = calls
+    if given.to != taken.to or any(len(call.data) != _APPROVE_BYTES for call in (given, taken)):
+        return False
+    spender, amount = address_at(given.data[4:], 0), unsigned(given.data[4:], 1)
+    back = approve(given.to, spender, 0)
+    return used.to == spender and amount in amounts and taken.data == back.data
 
 
 def _refused(opportunity: Opportunity, fault: str) -> UnsafeRefused:

@@ -14,11 +14,17 @@ from tallyio.model.words import address_word, word
 
 _BALANCE_OF: Final = selector("balanceOf(address)")
 _TRANSFER: Final = selector("transfer(address,uint256)")
+APPROVE: Final = selector("approve(address,uint256)")
 
 
 def transfer(token: Address, to: Address, amount: int) -> Call:
     """Return the call that moves `amount` of `token` from whoever makes it to `to`."""
     return Call(to=token, data=_TRANSFER + address_word(to) + word(amount))
+
+
+def approve(token: Address, spender: Address, amount: int) -> Call:
+    """Return the call that lets `spender` take up to `amount` of `token` from whoever makes it."""
+    return Call(to=token, data=APPROVE + address_word(spender) + word(amount))
 
 
 def balance_of(token: Address, account: Address) -> Call:

@@ -9,6 +9,7 @@ import pytest
 
 from tallyio.engine.executor import RUN_SELECTOR, encode_calls
 from tallyio.engine.planner import plan
+from tallyio.model.erc20 import approve
 from tallyio.model.errors import UnsafeRefused
 from tallyio.model.execution import Call, Leg, Opportunity
 from tallyio.model.hashing import selector
@@ -160,3 +161,41 @@ def test_an_allowance_is_refused_at_any_depth(position: int) -> None:
     adapters[position] = Approver()
     with pytest.raises(UnsafeRefused, match="would give an allowance on 0x"):
         make(adapters=adapters)
+
+
+class Puller(Recorder):
+    """A protocol whose pool takes its payment: `allowances` around its call, in smallest units."""
+
+    def __init__(self, before: int, after: int | None = 0, *, stray: bool = False) -> None:
+        super().__init__()
+        self.before, self.after, self.stray = before, after, stray
+
+    def swap(self, pool: PoolSpec, **facts: Any) -> tuple[Call, ...]:
+        """Approve, call, take back."""
+        token = pool.tokens[facts["token_in"]]
+        spender = B if self.stray else pool.address
+        given = approve(token, spender, self.before)
+        taken = () if self.after is None else (approve(token, spender, self.after),)
+        return (given, Call(to=pool.address, data=b"swap"), *taken)
+
+
+def test_an_allowance_for_what_the_leg_sells_that_is_used_and_taken_back_is_planned() -> None:
+    sold = OPPORTUNITY.legs[1].amount_in
+    made = make(adapters=[Recorder(), Puller(sold), Recorder()])
+    assert approve(B, POOLS[1].address, sold).data in made.call.data
+    assert approve(B, POOLS[1].address, 0).data in made.call.data
+
+
+@pytest.mark.parametrize(
+    "puller",
+    [
+        Puller(2**256 - 1),
+        Puller(OPPORTUNITY.legs[1].amount_in, after=1),
+        Puller(OPPORTUNITY.legs[1].amount_in, after=None),
+        Puller(OPPORTUNITY.legs[1].amount_in, stray=True),
+    ],
+    ids=["more than it sells", "not taken back", "left", "to somebody else"],
+)
+def test_any_other_allowance_is_refused(puller: Puller) -> None:
+    with pytest.raises(UnsafeRefused, match="would give an allowance on 0x"):
+        make(adapters=[Recorder(), puller, Recorder()])
