@@ -5,7 +5,7 @@ Layer: engine. What is opened here is closed here, in reverse order, however the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
@@ -18,6 +18,7 @@ from tallyio.engine.engine import Engine, Parts
 from tallyio.engine.executor import RUN_SELECTOR
 from tallyio.engine.inflight import InFlight
 from tallyio.engine.market_lane import MarketLane
+from tallyio.engine.markets import Tell, load_market
 from tallyio.engine.notices import Notices
 from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.parties import Parties, find_parties
@@ -38,19 +39,15 @@ from tallyio.kernel.threads import PinError
 from tallyio.kernel.watch import LOOP_LIMIT_S, watch
 from tallyio.ledger.ledger import Ledger, open_ledger
 from tallyio.ledger.records import Mode
-from tallyio.market.fusion import Progress, fuse
-from tallyio.market.market import Head as MarketHead
+from tallyio.market.fusion import Progress
 from tallyio.market.market import Market
-from tallyio.market.shape import Holding
 from tallyio.model.chain import Block, BlockEvent, Head
 from tallyio.model.errors import ChainError, UnsafeRefused
 from tallyio.model.execution import Opportunity, Plan
-from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, Hash, Wei, checksum
 from tallyio.risk.desk import RiskDesk, RiskLimits
 
 HOT: Final = "hot"
-Tell = Callable[[str], None]
 
 
 @asynccontextmanager
@@ -257,29 +254,15 @@ async def _open_market(  # noqa: PLR0913, PLR0917 - one step of the start
     tell: Tell,
     progress: Progress | None,
 ) -> tuple[Market, list[ExchangeProtocol]]:
-    """Find and load the pools, fuse the plugins, and return the market with the adapter of each pool."""
-    holdings: list[Holding] = []
-    adapters: list[ExchangeProtocol] = []
-    for instance, adapter in built.protocols:
-        pools: list[PoolSpec] = await adapter.discover(chain, block=head)
-        rows = await adapter.load(chain, pools, block=head)
-        tell(f"{instance.name}: {len(pools)} pools")
-        adapters += [adapter] * len(pools)
-        holdings.append(
-            Holding(
-                protocol=instance.name,
-                compiled=adapter.compiled,
-                topics=adapter.topics,
-                pools=tuple(pools),
-                rows=tuple(rows),
-            )
-        )
-    protocols = [(instance.name, adapter.compiled) for instance, adapter in built.protocols]
-    strategies = [(instance.name, strategy.compiled) for instance, strategy in built.strategies]
-    tell("fusing the plugins into one loop (compiled once, then cached)")
-    fused = await trio.to_thread.run_sync(partial(fuse, protocols, strategies, progress=progress))
-    market = Market(
-        fused, holdings, MarketHead(number=head.number, hash=head.hash), native=config.native_token
+    """Load the configured pools and return the market with the adapter of each pool."""
+    market, adapters = await load_market(
+        chain,
+        [(instance.name, adapter) for instance, adapter in built.protocols],
+        head=head,
+        native=config.native_token,
+        strategies=[(instance.name, strategy.compiled) for instance, strategy in built.strategies],
+        tell=tell,
+        progress=progress,
     )
     return stack.enter_context(market), adapters
 

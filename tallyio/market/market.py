@@ -231,6 +231,10 @@ class Market:
         status: int = self._compiled.put_row(self.state, pool, address, len(row), home, self.hold_hash(block))
         return status == 0
 
+    def refresh_prices(self) -> None:
+        """Price every token anew; the lane does so with each block."""
+        self.fused.load("tallyio.market.prices").refresh_prices(self.state)
+
     def set_gas_price(self, wei: float) -> None:
         """Set what one gas costs; `apply` does so with each block."""
         self._memory.market[0]["gas_price_wei"] = wei

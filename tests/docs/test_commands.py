@@ -71,7 +71,8 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Demos:
 
 
 def follow(page: Path, folder: Path, demos: Mapping[bool, Demo]) -> None:
-    """Do what the page says."""
+    """Do what the page says, as if in a checkout."""
+    (folder / "examples").symlink_to(ROOT / "examples")
     project(page, folder)
     environment = install(folder) if builds_project(page) else {}
     with session(folder, demos, **environment) as opened:
