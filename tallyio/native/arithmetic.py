@@ -19,7 +19,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, typeof_impl
 
 from tallyio.native.primitive import INT64, pointer, primitive
-from tallyio.native.wide import U128, U256, U320, U512, WIDTHS, WideInt
+from tallyio.native.wide import U128, U256, U320, U512, U576, WIDTHS, WideInt
 
 _LIMB: Final = 64
 _ALIGNMENT: Final = 8
@@ -145,6 +145,7 @@ u128 = _conversion(U128, 128)
 u256 = _conversion(U256, 256)
 u320 = _conversion(U320, 320)
 u512 = _conversion(U512, 512)
+u576 = _conversion(U576, 576)
 lo64 = u64
 
 
@@ -233,3 +234,4 @@ def _store(bits: int) -> Callable[[int, int], None]:
 
 load128, store128 = _load(128), _store(128)
 load256, store256 = _load(256), _store(256)
+load512, store512 = _load(512), _store(512)

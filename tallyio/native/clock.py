@@ -17,10 +17,14 @@ from typing import Any, Final
 from llvmlite import ir
 from numba.core import cgutils
 
+from tallyio.native.arithmetic import const
 from tallyio.native.jit import entry, hot
 from tallyio.native.primitive import INT32, INT64, primitive
 
 _MACHINE: Final = platform.machine()
+# Odd, and without a structure that a compiler could use.
+_FACTOR: Final = const(0x9E37_79B9_7F4A_7C15, 64)
+_PATTERN: Final = const(0xD1B5_4A32_D192_ED03, 64)
 _SAMPLES: Final = 5
 _SAMPLE_NS: Final = 4_000_000
 
@@ -52,6 +56,14 @@ def _monotonic_ns(builder: Any) -> Any:
 def read_cycles() -> int:
     """Return the counter."""
     return cycle_count()
+
+
+@hot("uint64(int64, uint64)")
+def multiply_chain(steps: int, start: int) -> int:
+    """Multiply and exclusive-or `steps` times, each step waiting for the one before: a ruler for cycles."""
+    for _ in range(steps):
+        start = (start * _FACTOR) ^ _PATTERN
+    return start
 
 
 @functools.cache

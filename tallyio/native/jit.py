@@ -108,7 +108,7 @@ class HotFunction[**P, R](CPUDispatcher):
 def hot[**P, R](signature: str, *, inline: bool = False) -> Callable[[Callable[P, R]], HotFunction[P, R]]:
     """Declare a compiled function of one signature, such as `"u256(int64, u256)"`.
 
-    Types: int64, uint64, float64, boolean, void, u128, u256, u320, u512, `UniTuple(x, n)` and
+    Types: int64, uint64, float64, boolean, void, u128, u256, u320, u512, u576, `UniTuple(x, n)` and
     `Tuple(...)`. With `inline` the body is always inlined into its callers; otherwise LLVM decides.
 
     Annotate parameters and result with the types that Python sees: int, float, bool.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from tallyio.native.arithmetic import const, u256, u512
-from tallyio.native.divide import div512
+from tallyio.native.divide import div512_inline
 from tallyio.native.jit import hot
 
 _ZERO: Final = const(0)
@@ -31,14 +31,14 @@ def muldiv(a: int, b: int, d: int) -> int:
     an answer check first; `d > max(a, b)` or `a < d` are enough.
     """
     high, low = mul_wide(a, b)
-    return div512(high, low, d)[0]
+    return div512_inline(high, low, d)[0]
 
 
 @hot("u256(u256, u256, u256)")
 def muldiv_up(a: int, b: int, d: int) -> int:
     """Return a * b / d rounded up, as `FullMath.mulDivRoundingUp`; 0 where that reverts, as in `muldiv`."""
     high, low = mul_wide(a, b)
-    quotient, rest = div512(high, low, d)
+    quotient, rest = div512_inline(high, low, d)
     if rest == _ZERO:
         return quotient
     # The rounded quotient is 2**256 only for the largest one; adding 1 makes it 0, as documented.

@@ -9,12 +9,23 @@ import math
 from typing import Final
 
 MAX256: Final = 2**256 - 1
+MAX512: Final = 2**512 - 1
 _TWO256: Final = float(2**256)
 
 
 def divmod256(n: int, d: int) -> tuple[int, int]:
     """Return (n // d, n % d); (0, 0) for d == 0."""
     return divmod(n, d) if d else (0, 0)
+
+
+def divmod512(n: int, d: int) -> tuple[int, int]:
+    """Return (n // d, n % d); (0, 0) for d == 0."""
+    return divmod(n, d) if d else (0, 0)
+
+
+def quotient128(n: int, d: int) -> int:
+    """Return n // d where that is below 2**128; else, and for d == 0, 0."""
+    return n // d if n >> 128 < d else 0
 
 
 def div512(hi: int, lo: int, d: int) -> tuple[int, int]:
@@ -25,6 +36,11 @@ def div512(hi: int, lo: int, d: int) -> tuple[int, int]:
 def mul_wide(a: int, b: int) -> tuple[int, int]:
     """Return the product of a and b as (high, low)."""
     return a * b >> 256, a * b & MAX256
+
+
+def mul_wide512(a: int, b: int) -> tuple[int, int]:
+    """Return the product of two 512-bit integers as (high, low)."""
+    return a * b >> 512, a * b & MAX512
 
 
 def muldiv(a: int, b: int, d: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 from numba import types
 from numba.core.typing.templates import signature as _numba_signature
 
-from tallyio.native.wide import U128, U256, U320, U512, WideInt
+from tallyio.native.wide import U128, U256, U320, U512, U576, WideInt
 
 SCALARS: Final[dict[str, Any]] = {
     "int64": types.int64,
@@ -27,6 +27,7 @@ SCALARS: Final[dict[str, Any]] = {
     "u256": U256,
     "u320": U320,
     "u512": U512,
+    "u576": U576,
 }
 _NAMES: Final = (*SCALARS, "UniTuple", "Tuple")
 

@@ -1,4 +1,4 @@
-"""The wide unsigned integer types of compiled code: LLVM integers of 128 to 512 bits, by value.
+"""The wide unsigned integer types of compiled code: LLVM integers of 128 to 576 bits, by value.
 
 Layer: native. A wide integer lives in registers like any scalar: no memory, no heap, no object. At
 the Python boundary it is a plain `int`, carried over by CPython's own byte conversion; a negative
@@ -18,8 +18,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import NativeValue, box, models, register_model, unbox
 
-WIDTHS: Final = (128, 256, 320, 512)
-"""Bits of the wide types. 320 and 512 hold the partial remainders and products of 256-bit arithmetic."""
+WIDTHS: Final = (128, 256, 320, 512, 576)
+"""Bits of the wide types. 320 and 576 hold what a step of a division by 256 and 512 bits leaves."""
 
 _INT32: Final = ir.IntType(32)
 _SIZE: Final = ir.IntType(64)
@@ -49,6 +49,7 @@ U128: Final = WideInt(128)
 U256: Final = WideInt(256)
 U320: Final = WideInt(320)
 U512: Final = WideInt(512)
+U576: Final = WideInt(576)
 
 
 @unbox(WideInt)

@@ -36,6 +36,7 @@ from tallyio.native.u256 import (
     u256,
     u320,
     u512,
+    u576,
 )
 
 CASES = 4_000
@@ -96,9 +97,19 @@ def operate_other_widths(a: int, b: int, c: int, n: int) -> tuple[int, int, int]
     return a * a - (a >> n), b * b - (b << n), c * c + (c >> n)
 
 
-@hot("Tuple(u128, u256, u320, u512, uint64)(u512)")
-def convert(x: int) -> tuple[int, int, int, int, int]:
-    return u128(x), u256(x), u320(u256(x)), u512(u128(x)), lo64(x)
+@hot("UniTuple(u512, 10)(u512, u512, int64)")
+def operate_512(a: int, b: int, n: int) -> tuple[int, ...]:
+    return a + b, a - b, a * b, a & b, a | b, ~a, a << n, a >> n, a ^ b, max(a, b) - min(a, b)
+
+
+@hot("UniTuple(boolean, 7)(u512, u512)")
+def compare_512(a: int, b: int) -> tuple[bool, ...]:
+    return a == b, a != b, a < b, a <= b, a > b, a >= b, is_negative(a)
+
+
+@hot("Tuple(u128, u256, u320, u512, u576, uint64)(u512)")
+def convert(x: int) -> tuple[int, ...]:
+    return u128(x), u256(x), u320(u256(x)), u512(u128(x)), u576(x) << 64, lo64(x)
 
 
 @hot("Tuple(u256, u256, u256, int64, uint64)(int64, uint64)")
@@ -132,6 +143,19 @@ def test_operators_wrap_like_the_evm(a: int, b: int, n: int) -> None:
     assert compare(a, b) == (a == b, a != b, a < b, a <= b, a > b, a >= b, a >= 2**255)
 
 
+@given(uint(512), uint(512), st.integers(0, 600))
+def test_512_bits_do_all_that_256_do(a: int, b: int, n: int) -> None:
+    results = (a + b, a - b, a * b, a & b, a | b, ~a, a << n, a >> n, a ^ b, abs(a - b))
+    assert operate_512(a, b, n) == tuple(value % 2**512 for value in results)
+    assert compare_512(a, b) == (a == b, a != b, a < b, a <= b, a > b, a >= b, a >= 2**511)
+
+
+@pytest.mark.parametrize("value", [-1, 2**512])
+def test_a_python_integer_that_does_not_fit_is_refused(value: int) -> None:
+    with pytest.raises(OverflowError):
+        operate_512(0, value, 0)
+
+
 @given(uint(128), uint(320), uint(512), st.integers(0, 600))
 def test_other_widths_wrap_at_theirs(a: int, b: int, c: int, n: int) -> None:
     assert operate_other_widths(a, b, c, n) == (
@@ -143,7 +167,7 @@ def test_other_widths_wrap_at_theirs(a: int, b: int, c: int, n: int) -> None:
 
 @given(uint(512))
 def test_conversions_keep_the_low_bits(x: int) -> None:
-    assert convert(x) == (x % 2**128, x & M256, x & M256, x % 2**128, x & M64)
+    assert convert(x) == (x % 2**128, x & M256, x & M256, x % 2**128, x << 64, x & M64)
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(0, M64))
@@ -183,16 +207,27 @@ def test_memory_is_little_endian_words(x: int) -> None:
 
 # Functions, each against its twin on Python integers.
 
-TWINS = ("divmod256", "div512", "mul_wide", "muldiv", "muldiv_up", "isqrt256", "isqrt512", "to_f64")
+TWINS = (
+    "divmod256",
+    "quotient128",
+    "div512",
+    "mul_wide",
+    "muldiv",
+    "muldiv_up",
+    "isqrt256",
+    "isqrt512",
+    "to_f64",
+)
+WIDER_TWINS = ("divmod512", "mul_wide512")
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", [*TWINS, *WIDER_TWINS])
 def test_a_function_equals_its_reference_on_edge_patterns(name: str) -> None:
     function: HotFunction[..., Any] = getattr(wide, name)
     compiled, twin = entry(function), getattr(reference, name)
-    draw = random.Random(name)
+    draw, bits = random.Random(name), 512 if name in WIDER_TWINS else 256
     for _ in range(CASES):
-        arguments = [pattern(draw, 256) for _ in function.declared.args]
+        arguments = [pattern(draw, bits) for _ in function.declared.args]
         assert compiled(*arguments) == twin(*arguments), arguments
 
 
@@ -228,6 +263,33 @@ def test_remainders_next_to_zero_and_the_divisor_are_exact() -> None:
         )
 
 
+@pytest.mark.parametrize("limbs", [1, 2, 3, 4])
+def test_a_quotient_below_128_bits_is_exact_next_to_whole_ones(limbs: int) -> None:
+    compiled = entry(wide.quotient128)
+    draw = random.Random(limbs)
+    for _ in range(CASES):
+        divisor = pattern(draw, 64 * limbs) or 1
+        dividend = pattern(draw, 128) * divisor + draw.choice((-1, 0, 1, divisor - 1))
+        dividend = min(max(dividend, 0), M256)
+        assert compiled(dividend, divisor) == reference.quotient128(dividend, divisor), (dividend, divisor)
+
+
+@pytest.mark.parametrize(("n", "d"), [(2**128, 1), (2**255, 2**127), (M256, 2**128 - 1), (0, 0), (7, 0)])
+def test_a_quotient_of_more_than_128_bits_is_none(n: int, d: int) -> None:
+    assert wide.quotient128(n, d) == reference.quotient128(n, d) == 0
+
+
+@pytest.mark.parametrize("limbs", range(1, 9))
+def test_512_bit_remainders_next_to_zero_and_the_divisor_are_exact(limbs: int) -> None:
+    compiled = entry(wide.divmod512)
+    draw = random.Random(limbs)
+    for _ in range(CASES // 4):
+        divisor = pattern(draw, 64 * limbs) or 1
+        dividend = pattern(draw, 512) // divisor * divisor + draw.choice((-1, 0, 1, divisor - 1))
+        dividend = min(max(dividend, 0), 2**512 - 1)
+        assert compiled(dividend, divisor) == divmod(dividend, divisor), (dividend, divisor)
+
+
 def test_roots_next_to_squares_are_exact() -> None:
     root256, root512 = entry(wide.isqrt256), entry(wide.isqrt512)
     draw = random.Random(2)
@@ -256,6 +318,13 @@ def test_divmod256_equals_its_reference(n: int, d: int) -> None:
     assert wide.divmod256(n, d) == reference.divmod256(n, d)
 
 
+@given(uint(512), uint(512))
+@example(2**512 - 1, 2**512 - 1)
+def test_512_bit_products_and_quotients_equal_their_references(a: int, b: int) -> None:
+    assert wide.divmod512(a, b) == reference.divmod512(a, b)
+    assert wide.mul_wide512(a, b) == reference.mul_wide512(a, b)
+
+
 @given(U256, U256, U256)
 def test_muldiv_equals_its_reference(a: int, b: int, d: int) -> None:
     assert wide.muldiv(a, b, d) == reference.muldiv(a, b, d)
@@ -267,6 +336,8 @@ def test_muldiv_equals_its_reference(a: int, b: int, d: int) -> None:
     [
         (wide.divmod256, (5, 0)),
         (wide.divmod256, (0, 0)),
+        (wide.divmod512, (2**300, 0)),
+        (wide.divmod512, (0, 0)),
         (wide.div512, (0, 5, 0)),
         (wide.div512, (7, 5, 7)),
         (wide.div512, (8, 5, 7)),

@@ -46,7 +46,10 @@ FLOORS: Final = {
         reason="the way of an opportunity joins all rooms; the shell around it stays out",
     ),
     "lab": uses("model", reason="practice is an outside world: the engine meets it over a socket"),
-    "bench": uses("hooks", "kernel", "model", reason="it measures contracts on a known machine"),
+    "bench": uses(
+        *("hooks", "kernel", "model", "native"),
+        reason="it measures contracts on a known machine, and the machine by compiled code",
+    ),
     "testing": uses("hooks", "lab", "model", reason="a test's world is for tests: nothing else imports it"),
     "cli": uses(
         *("bench", "engine", "hooks", "kernel", "lab", "ledger", "model", "native"),

@@ -1,8 +1,8 @@
 """A pair's compiled functions; `tallyio.market.abi` states what each must do.
 
-`quote` equals `reference.quote` to the unit. `i` and `j` are 0 and 1, in either order; anything else
-quotes 0. The output grows with the input up to the largest that the pair can hold (uint112); beyond,
-the pair reverts and the quote is 0.
+`quote` and `quote_exact_out` equal those of `reference` to the unit. `i` and `j` are 0 and 1, in either
+order; anything else quotes 0. The output grows with the input up to the largest that the pair can hold
+(uint112); beyond, the pair reverts and the quote is 0.
 """
 
 from __future__ import annotations
@@ -15,11 +15,22 @@ from tallyio.market.abi import (
     GAS_SIGNATURE,
     LOG_APPLIED,
     LOG_RELOAD,
+    QUOTE_EXACT_OUT_SIGNATURE,
     QUOTE_SIGNATURE,
 )
 from tallyio.native.atomics import load, load_be256
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, divmod256, load128, store128, to_f64, u128, u256
+from tallyio.native.u256 import (
+    const,
+    divmod256,
+    load128,
+    quotient128,
+    store128,
+    to_f64,
+    u64,
+    u128,
+    u256,
+)
 from tallyio_protocol_uniswap_v2.layout import (
     FEE_DENOMINATOR,
     FEE_NUMERATORS,
@@ -30,7 +41,10 @@ from tallyio_protocol_uniswap_v2.layout import (
 )
 
 _ZERO: Final = const(0)
+_ZERO128: Final = const(0, 128)
+_ONE: Final = const(1)
 _UINT112_MAX: Final = const(UINT112_MAX)
+_UINT112_MAX128: Final = const(UINT112_MAX, 128)
 _UINT112_MAX_F64: Final = float(UINT112_MAX)
 _SYNC_BYTES: Final = 64
 _WORD: Final = 32
@@ -41,18 +55,47 @@ def quote(row: int, i: int, j: int, amount_in: int) -> int:
     """Return what the pair pays for `amount_in`, exactly; 0 where it reverts or pays nothing."""
     if (i | j) != 1 or i == j:
         return _ZERO
-    reserve_in = u256(load128(row + RESERVES + RESERVE_BYTES * i))
-    reserve_out = u256(load128(row + RESERVES + RESERVE_BYTES * j))
+    reserve_in = load128(row + RESERVES + RESERVE_BYTES * i)
+    reserve_out = load128(row + RESERVES + RESERVE_BYTES * j)
     # The first comparison keeps the sum below 2**113; a zero input or output reserve makes the
     # quotient 0.
-    if reserve_in == _ZERO or amount_in > _UINT112_MAX or amount_in + reserve_in > _UINT112_MAX:
+    amount = u128(amount_in)
+    if reserve_in == _ZERO128 or amount_in > _UINT112_MAX or amount + reserve_in > _UINT112_MAX128:
         return _ZERO
     # Fees are at most 10**6 < 2**20, so each product below is < 2**132, the numerator < 2**244 and the
     # sum < 2**133. The pair's own K check then holds: rounding the output down only adds to K, and the
-    # output is below reserve_out because the denominator exceeds the input with fee.
-    with_fee = amount_in * u256(load(row + FEE_NUMERATORS + 8 * i, 0))
-    denominator = reserve_in * u256(load(row + FEE_DENOMINATOR, 0)) + with_fee
-    return divmod256(with_fee * reserve_out, denominator)[0]
+    # output is below reserve_out, with that below 2**112, because the denominator exceeds the input with fee.
+    with_fee = u256(amount) * u256(_fee_numerator(row, i))
+    denominator = u256(reserve_in) * u256(_fee_denominator(row)) + with_fee
+    return quotient128(with_fee * u256(reserve_out), denominator)
+
+
+@hot(QUOTE_EXACT_OUT_SIGNATURE)
+def quote_exact_out(row: int, i: int, j: int, amount_out: int) -> int:
+    """Return what the pair takes for `amount_out`, exactly; 0 where it reverts, and for 0."""
+    if (i | j) != 1 or i == j:
+        return _ZERO
+    reserve_in = u256(load128(row + RESERVES + RESERVE_BYTES * i))
+    reserve_out = u256(load128(row + RESERVES + RESERVE_BYTES * j))
+    if reserve_in == _ZERO or not _ZERO < amount_out < reserve_out:
+        return _ZERO
+    # The numerator is < 2**112 * 2**112 * 2**20 = 2**244, the denominator above 0 and < 2**132. The pair's
+    # K check then holds: what is added after rounding down exceeds what K needs.
+    numerator = reserve_in * amount_out * u256(_fee_denominator(row))
+    denominator = (reserve_out - amount_out) * u256(_fee_numerator(row, i))
+    amount_in = divmod256(numerator, denominator)[0] + _ONE
+    # Both are below 2**245, and so is the sum.
+    return _ZERO if amount_in + reserve_in > _UINT112_MAX else amount_in
+
+
+@hot("uint64(int64, int64)", inline=True)
+def _fee_numerator(row: int, i: int) -> int:
+    return u64(load(row + FEE_NUMERATORS + 8 * i, 0))
+
+
+@hot("uint64(int64)", inline=True)
+def _fee_denominator(row: int) -> int:
+    return u64(load(row + FEE_DENOMINATOR, 0))
 
 
 @hot(CURVE_SIGNATURE)

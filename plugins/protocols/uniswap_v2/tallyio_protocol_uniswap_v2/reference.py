@@ -1,8 +1,8 @@
-"""What a pair pays, in Python integers: the specification of `hot.quote`.
+"""What a pair pays and takes, in Python integers: the specification of `hot.quote` and `quote_exact_out`.
 
-Sources: `UniswapV2Library.getAmountOut` (v2-periphery) for the amount, `UniswapV2Pair.swap` and
-`_update` (v2-core) for what the pair accepts. Forks change the fee only: `fee_numerator` of
-`fee_denominator` parts of the input trade (997 of 1000 in the original).
+Sources: `UniswapV2Library.getAmountOut` and `getAmountIn` (v2-periphery) for the amounts,
+`UniswapV2Pair.swap` and `_update` (v2-core) for what the pair accepts. Forks change the fee only:
+`fee_numerator` of `fee_denominator` parts of the input trade (997 of 1000 in the original).
 """
 
 from __future__ import annotations
@@ -18,6 +18,18 @@ def get_amount_out(
         return 0
     amount_in_with_fee = amount_in * fee_numerator
     return amount_in_with_fee * reserve_out // (reserve_in * fee_denominator + amount_in_with_fee)
+
+
+def get_amount_in(
+    amount_out: int, reserve_in: int, reserve_out: int, *, fee_numerator: int, fee_denominator: int
+) -> int:
+    """Return the input that buys `amount_out`, rounded up; 0 where the library would revert.
+
+    It is one unit more than needed where the division has no rest, as in the library.
+    """
+    if reserve_in <= 0 or not 0 < amount_out < reserve_out:
+        return 0
+    return reserve_in * amount_out * fee_denominator // ((reserve_out - amount_out) * fee_numerator) + 1
 
 
 def pair_accepts(
@@ -51,3 +63,13 @@ def quote(
     amount_out = get_amount_out(amount_in, reserve_in, reserve_out, **fees)
     accepted = pair_accepts(amount_in, amount_out, reserve_in, reserve_out, **fees)
     return amount_out if accepted else 0
+
+
+def quote_exact_out(
+    reserve_in: int, reserve_out: int, amount_out: int, *, fee_numerator: int, fee_denominator: int
+) -> int:
+    """Return what buying exactly `amount_out` costs; 0 where the library or the pair reverts."""
+    fees = {"fee_numerator": fee_numerator, "fee_denominator": fee_denominator}
+    amount_in = get_amount_in(amount_out, reserve_in, reserve_out, **fees)
+    accepted = pair_accepts(amount_in, amount_out, reserve_in, reserve_out, **fees)
+    return amount_in if accepted else 0

@@ -49,7 +49,7 @@ class Row:
 
 @pytest.fixture(scope="module")
 def row() -> Iterator[Row]:
-    warm_all([hot.quote, hot.curve, hot.gas, hot.apply_log])
+    warm_all([hot.quote, hot.quote_exact_out, hot.curve, hot.gas, hot.apply_log])
     made = Row()
     yield made
     made.memory.close()
@@ -79,6 +79,45 @@ def test_twenty_thousand_seeded_quotes_equal_the_reference(row: Row) -> None:
         amount, i = draw.getrandbits(draw.randrange(1, 114)), draw.randrange(2)
         row.set(reserves, fees)
         assert hot.quote(row.address, i, 1 - i, amount) == expected(reserves, fees, i, amount)
+
+
+def expected_in(reserves: tuple[int, int], fees: tuple[tuple[int, int], int], i: int, amount_out: int) -> int:
+    return reference.quote_exact_out(
+        reserves[i], reserves[1 - i], amount_out, fee_numerator=fees[0][i], fee_denominator=fees[1]
+    )
+
+
+@given(reserves=st.tuples(UINT112, UINT112), fee=st.sampled_from(FEES), i=st.integers(0, 1), amount=AMOUNT)
+def test_an_exact_output_equals_the_reference(
+    row: Row, reserves: tuple[int, int], fee: tuple[int, int], i: int, amount: int
+) -> None:
+    fees = ((fee[0], fee[0]), fee[1])
+    row.set(reserves, fees)
+    assert hot.quote_exact_out(row.address, i, 1 - i, amount) == expected_in(reserves, fees, i, amount)
+
+
+def test_twenty_thousand_seeded_exact_outputs_equal_the_reference(row: Row) -> None:
+    draw = random.Random(12)
+    for _ in range(20_000):
+        fee = draw.choice(FEES)
+        fees = ((fee[0], max(1, fee[0] - 1)), fee[1])
+        reserves = (draw.getrandbits(draw.randrange(1, 113)), draw.getrandbits(draw.randrange(1, 113)))
+        i = draw.randrange(2)
+        amount = draw.choice((draw.getrandbits(draw.randrange(1, 113)), reserves[1 - i] - draw.randrange(3)))
+        row.set(reserves, fees)
+        amount = max(amount, 0)
+        assert hot.quote_exact_out(row.address, i, 1 - i, amount) == expected_in(reserves, fees, i, amount)
+
+
+@given(reserves=st.tuples(UINT112, UINT112), fee=st.sampled_from(FEES), amount=UINT112)
+def test_an_exact_output_costs_enough_and_at_most_one_unit_too_much(
+    row: Row, reserves: tuple[int, int], fee: tuple[int, int], amount: int
+) -> None:
+    row.set(reserves, ((fee[0], fee[0]), fee[1]))
+    cost = hot.quote_exact_out(row.address, 0, 1, amount)
+    if cost:
+        assert hot.quote(row.address, 0, 1, cost) >= amount
+        assert hot.quote(row.address, 0, 1, max(cost - 2, 0)) < amount
 
 
 @given(reserves=st.tuples(UINT112, UINT112), fee=st.sampled_from(FEES), amount=UINT112)
@@ -131,6 +170,7 @@ def test_the_slope_at_nothing_is_the_price_after_the_fee(row: Row) -> None:
 def test_a_direction_that_is_none_pays_nothing(row: Row, i: int, j: int) -> None:
     row.set((10**12, 10**12), ((997, 997), 1000))
     assert hot.quote(row.address, i, j, 1000) == 0
+    assert hot.quote_exact_out(row.address, i, j, 1000) == 0
     assert hot.curve(row.address, i, j, 1000.0) == (0.0, 0.0)
 
 
