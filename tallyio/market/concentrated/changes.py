@@ -6,12 +6,12 @@ and must be loaded anew.
 
 from __future__ import annotations
 
+from typing import Final
+
 from tallyio.market.concentrated.amounts import HIGHEST, LOWEST, ZERO, sqrt_ratio_at_tick
+from tallyio.market.concentrated.laying import lay, lay_all
 from tallyio.market.concentrated.layout import (
     AHEAD,
-    AT_GROSS,
-    AT_NET,
-    AT_TICK,
     FEE_PIPS,
     LIQUIDITY,
     MAX_TICK_SPACING,
@@ -27,24 +27,25 @@ from tallyio.market.concentrated.layout import (
     SUM_IN,
     SUM_OUT,
     TICK,
-    TICK_BYTES,
-    TICK_CAPACITY,
-    TICK_COUNT,
     TICK_SPACING,
 )
 from tallyio.market.concentrated.reference_math import MAX_TICK, MIN_TICK, PIPS
 from tallyio.market.concentrated.stops import (
     direction_at,
+    first_beyond,
     here_at,
     position_of,
     span,
     stop_at,
     word_end,
 )
-from tallyio.market.concentrated.sums import NO_LIQUIDITY, rebuild_direction, sum_up, tick_at
-from tallyio.native.atomics import copy_bytes, load, store
+from tallyio.market.concentrated.sums import sum_up
+from tallyio.market.concentrated.ticks import are_sound, change_tick
+from tallyio.native.atomics import load, store
 from tallyio.native.jit import hot
-from tallyio.native.u256 import is_negative, load128, load256, negate, store128, store256, u256
+from tallyio.native.u256 import const, load128, load256, negate, store128, store256, u256
+
+_NO_LIQUIDITY: Final = const(0, 128)
 
 
 @hot("boolean(int64)")
@@ -52,14 +53,10 @@ def rebuild(row: int) -> bool:
     """Compute everything that is derived; return whether the pool's facts are possible and agree."""
     if not 0 < load(row + TICK_SPACING, 0) <= MAX_TICK_SPACING:
         return False
-    below = MIN_TICK - 1
-    for k in range(load(row + TICK_COUNT, 0)):
-        tick = load(tick_at(row, k) + AT_TICK, 0)
-        if not below < tick <= MAX_TICK:
-            return False
-        below = tick
+    if not are_sound(row):
+        return False
     for i in range(2):
-        if not 0 <= load(direction_at(row, i) + FEE_PIPS, 0) <= PIPS or not rebuild_direction(row, i):
+        if not 0 <= load(direction_at(row, i) + FEE_PIPS, 0) <= PIPS or not lay_all(row, i):
             return False
     return settle(row)
 
@@ -93,11 +90,11 @@ def change_liquidity(row: int, lower: int, upper: int, delta: int) -> bool:
     """Add `delta` (two's complement) to the position between two ticks."""
     if lower >= upper:
         return False
-    if not (_change_tick(row, lower, delta, delta) and _change_tick(row, upper, delta, negate(delta))):
+    if not (change_tick(row, lower, delta, delta) and change_tick(row, upper, delta, negate(delta))):
         return False
     if lower <= load(row + TICK, 0) < upper:
         store128(row + LIQUIDITY, load128(row + LIQUIDITY) + delta)
-    return rebuild_direction(row, 0) and rebuild_direction(row, 1) and settle(row)
+    return lay(row, 0, -upper, -lower) and lay(row, 1, lower, upper) and settle(row)
 
 
 @hot("boolean(int64)")
@@ -113,8 +110,8 @@ def settle(row: int) -> bool:
 def _settle_direction(row: int, i: int) -> bool:
     direction, price = direction_at(row, i), load256(row + SQRT_PRICE)
     count, here = load(direction + STOP_COUNT, 0), here_at(load(row + TICK, 0), i)
-    ahead = _first_beyond(row, direction, here)
-    liquidity, is_inside = NO_LIQUIDITY, True
+    ahead = first_beyond(row, direction, here)
+    liquidity, is_inside = _NO_LIQUIDITY, True
     if ahead > 0:
         before = stop_at(row, direction, ahead - 1)
         liquidity = load128(before + STOP_LIQUIDITY)
@@ -132,18 +129,6 @@ def _settle_direction(row: int, i: int) -> bool:
 @hot("boolean(u256, u256, int64)", inline=True)
 def _is_onward(start: int, target: int, i: int) -> bool:
     return target <= start if i == 0 else start <= target
-
-
-@hot("int64(int64, int64, int64)")
-def _first_beyond(row: int, direction: int, here: int) -> int:
-    low, high = 0, load(direction + STOP_COUNT, 0)
-    while low < high:
-        middle = (low + high) >> 1
-        if load(stop_at(row, direction, middle) + STOP_POSITION, 0) <= here:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 @hot("void(int64)")
@@ -169,63 +154,3 @@ def _measure(row: int, direction: int, ahead: int, i: int) -> None:
         taken, paid = span(row, price, here, stop, target, liquidity, fee_pips, i)
     store256(direction + ROOM_IN, taken)
     store256(direction + ROOM_OUT, paid)
-
-
-@hot("int64(int64, int64)")
-def place_of(row: int, tick: int) -> int:
-    """Return the number of initialised ticks below `tick`."""
-    low, high = 0, load(row + TICK_COUNT, 0)
-    while low < high:
-        middle = (low + high) >> 1
-        if load(tick_at(row, middle) + AT_TICK, 0) < tick:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@hot("boolean(int64, int64, u128, u128)")
-def _change_tick(row: int, tick: int, gross_delta: int, net_delta: int) -> bool:
-    if not MIN_TICK <= tick <= MAX_TICK:
-        return False
-    k = place_of(row, tick)
-    at = tick_at(row, k)
-    is_there = k < load(row + TICK_COUNT, 0) and load(at + AT_TICK, 0) == tick
-    if not is_there and (is_negative(gross_delta) or not _insert(row, k, tick)):
-        return False
-    # The contract holds a tick's gross liquidity below 2**122, so only taking too much can wrap.
-    before = load128(at + AT_GROSS)
-    gross = before + gross_delta
-    store128(at + AT_GROSS, gross)
-    store128(at + AT_NET, load128(at + AT_NET) + net_delta)
-    if gross == NO_LIQUIDITY:
-        _remove(row, k)
-    return (gross < before) == is_negative(gross_delta)
-
-
-@hot("boolean(int64, int64, int64)")
-def _insert(row: int, k: int, tick: int) -> bool:
-    count = load(row + TICK_COUNT, 0)
-    if count >= load(row + TICK_CAPACITY, 0):
-        return False
-    at = tick_at(row, k)
-    copy_bytes(at + TICK_BYTES, at, (count - k) * TICK_BYTES)
-    _clear(at)
-    store(at + AT_TICK, 0, tick)
-    store(row + TICK_COUNT, 0, count + 1)
-    return True
-
-
-@hot("void(int64, int64)")
-def _remove(row: int, k: int) -> None:
-    last = load(row + TICK_COUNT, 0) - 1
-    at = tick_at(row, k)
-    copy_bytes(at, at + TICK_BYTES, (last - k) * TICK_BYTES)
-    _clear(tick_at(row, last))
-    store(row + TICK_COUNT, 0, last)
-
-
-@hot("void(int64)")
-def _clear(at: int) -> None:
-    for word in range(TICK_BYTES // 8):
-        store(at, word, 0)

@@ -20,6 +20,7 @@ from tallyio.market.concentrated.layout import (
     STOP_BYTES,
     STOP_CAPACITY,
     STOP_COUNT,
+    STOP_POSITION,
     STOPS,
     SUM_IN,
     SUM_OUT,
@@ -87,6 +88,19 @@ def rank(value: int) -> int:
     zeros = clz(high)
     top = lo64(shift_up((u128(high) << 64) | u128(low), zeros) >> 64)
     return ((limbs * 64 + 64 - zeros) << _RANK_BITS) | i64(top >> _BELOW_RANK)
+
+
+@hot("int64(int64, int64, int64)")
+def first_beyond(row: int, direction: int, here: int) -> int:
+    """Return the first stop whose position is beyond `here`."""
+    low, high = 0, load(direction + STOP_COUNT, 0)
+    while low < high:
+        middle = (low + high) >> 1
+        if load(stop_at(row, direction, middle) + STOP_POSITION, 0) <= here:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @hot("int64(int64, int64, u256)")
