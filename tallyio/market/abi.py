@@ -47,7 +47,6 @@ from typing import Final
 import numpy as np
 
 QUOTE_SIGNATURE: Final = "u256(int64, int64, int64, u256)"
-QUOTE_EXACT_OUT_SIGNATURE: Final = "u256(int64, int64, int64, u256)"
 CURVE_SIGNATURE: Final = "UniTuple(float64, 2)(int64, int64, int64, float64)"
 GAS_SIGNATURE: Final = "int64(int64, int64, int64, u256)"
 APPLY_LOG_SIGNATURE: Final = "int64(int64, int64, int64, int64, int64)"
