@@ -86,7 +86,8 @@ GAS_PER_WORD: Final = 496
 OWN: Final = 512
 OWN_BYTES: Final = 64
 HEADER_BYTES: Final = 576
-"""All that a swap or another fee-less change of the price touches."""
+PRICE_BYTES: Final = TICK_COUNT
+"""How much of the row, from its start, `changes.move_price` changes."""
 
 ROOM_IN: Final = 0
 FEE_PIPS: Final = 32
@@ -212,3 +213,28 @@ def pack_row(  # noqa: PLR0913 - a pool has this many facts
 
 def _pack_tick(tick: int, gross: int, net: int) -> bytes:
     return _TICK.pack(tick, net.to_bytes(16, "little", signed=True), gross.to_bytes(16, "little"))
+
+
+def contents(row: bytes) -> tuple[bytes, ...]:
+    """Return all that a row says, without its room: equal for rows of equal states.
+
+    The last part is what lies where there is only room: empty, for it is zero.
+    """
+    capacity, ticks = _word(row, STOP_CAPACITY), _word(row, TICK_COUNT)
+    table = HEADER_BYTES + 2 * capacity * (STOP_BYTES + 2 * RANK_BYTES)
+    used = [(0, DIRECTIONS), (TICK_COUNT, TICK_CAPACITY), (MARKED_WORDS, HEADER_BYTES)]
+    for direction in (DIRECTIONS, DIRECTIONS + DIRECTION_BYTES):
+        count, ranks = _word(row, direction + STOP_COUNT), _word(row, direction + RANKS)
+        stops = _word(row, direction + STOPS)
+        used += [(direction, direction + STOPS), (direction + OFFSET_IN, direction + RANKS)]
+        used.append((stops, stops + count * STOP_BYTES))
+        used += [(at, at + count * RANK_BYTES) for at in (ranks, ranks + capacity * RANK_BYTES)]
+    used.append((table, table + ticks * TICK_BYTES))
+    rest = bytearray(row)
+    for start, end in (*used, (0, HEADER_BYTES)):
+        rest[start:end] = bytes(end - start)
+    return (*(row[start:end] for start, end in used), bytes(rest).rstrip(b"\0"))
+
+
+def _word(row: bytes, offset: int) -> int:
+    return int.from_bytes(row[offset : offset + 8], "little")
