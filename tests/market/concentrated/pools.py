@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
-from tallyio.market.concentrated import changes, quotes
+from tallyio.market.concentrated import changes, layout, quotes
 from tallyio.market.concentrated.reference import Pool
 from tallyio.market.concentrated.reference_math import get_sqrt_ratio_at_tick
 from tallyio.native.memory import Region
@@ -46,15 +47,41 @@ class Row:
         """Quote what buying exactly `amount` takes of token `i`."""
         return int(quotes.quote_exact_out(self.address, i, 1 - i, amount))
 
+    def amounts_to_stops(self, i: int) -> list[tuple[int, int]]:
+        """The input and the output that each stop of the row ahead is away, as the row has them."""
+        direction = layout.DIRECTIONS + i * layout.DIRECTION_BYTES
+        count, ahead = (self.word(direction + at) for at in (layout.STOP_COUNT, layout.AHEAD))
+        offset_in, offset_out = (self.wide(direction + at) for at in (layout.OFFSET_IN, layout.OFFSET_OUT))
+        starts = [self.word(direction + layout.STOPS) + k * layout.STOP_BYTES for k in range(ahead, count)]
+        return [
+            (self.wide(at + layout.SUM_IN) - offset_in, offset_out - self.wide(at + layout.SUM_OUT))
+            for at in starts
+        ]
+
+    def word(self, offset: int) -> int:
+        """The word at an offset."""
+        return int.from_bytes(self.raw[offset : offset + 8], "little")
+
+    def wide(self, offset: int) -> int:
+        """The 256-bit number at an offset."""
+        return int.from_bytes(self.raw[offset : offset + 32], "little")
+
 
 def random_pool(draw: random.Random, positions: int, *, reach: int = 20_000) -> Pool:
-    """Return a pool around a random price; some positions share ticks, and some cancel out there."""
-    spacing = draw.choice(SPACINGS)
+    """Return a pool of any spacing, whose directions may cost differently; see `shaped_pool`."""
     fee = draw.choice(FEES)
     fees = (fee, fee if draw.random() < 0.7 else draw.choice(FEES))
+    return shaped_pool(draw, positions, fees, draw.choice(SPACINGS), reach=reach)
+
+
+def shaped_pool(
+    draw: random.Random, positions: int, fees: tuple[int, int], spacing: int, *, reach: int = 20_000
+) -> Pool:
+    """Return a pool around a random price; some positions share ticks, and some cancel out there."""
     tick = draw.randrange(-reach, reach)
     low, high = (get_sqrt_ratio_at_tick(at) for at in (tick, tick + 1))
     pool = Pool(fees, spacing, sqrt_price_x96=draw.randrange(low, high), tick=tick)
+    reach = max(reach, 2 * spacing)
     for _ in range(positions):
         lower = draw.randrange(-reach // spacing, reach // spacing) * spacing
         width = draw.choice((1, 3, 20, 2 * reach // spacing)) * spacing
@@ -66,3 +93,35 @@ def random_pool(draw: random.Random, positions: int, *, reach: int = 20_000) -> 
         end = 887_272 // spacing * spacing
         pool.modify_liquidity(-end, end, draw.getrandbits(80) + 1)
     return pool
+
+
+def move(pool: Pool, draw: random.Random) -> None:
+    """Put the price somewhere else, as a swap with a price limit would; often exactly onto a stop."""
+    word = 256 * pool.tick_spacing
+    ends = [at for k in range(-2, 2) for at in (k * word, k * word + word - pool.tick_spacing)]
+    inner = [at for at in (*pool.ticks, *ends) if abs(at) < 800_000]
+    tick = draw.choice([*inner, draw.randrange(-20_000, 20_000)])
+    pool.sqrt_price_x96 = get_sqrt_ratio_at_tick(tick) + draw.randrange(2)
+    # A swap downwards that ends on a stop leaves the tick below it.
+    is_below = pool.sqrt_price_x96 == get_sqrt_ratio_at_tick(tick) and draw.random() < 0.5
+    pool.tick = tick - is_below
+    pool.liquidity = sum(entry.liquidity_net for at, entry in pool.ticks.items() if at <= pool.tick)
+
+
+def telling_amounts(draw: random.Random, row: Row, i: int) -> Iterator[tuple[int, int]]:
+    """Yield pairs of an input of token `i` and an output: random ones, and those around some stops."""
+    for bits in (1, 8, 30, 60, 90, 120, 200):
+        yield draw.getrandbits(bits) + 1, draw.getrandbits(bits) + 1
+    reached = row.amounts_to_stops(i)
+    for amount_in, amount_out in (*draw.sample(reached, min(3, len(reached))), *reached[-1:]):
+        for more in (-1, 0, 1):
+            yield max(1, amount_in + more), max(1, amount_out + more)
+
+
+def stops(pool: Pool) -> list[int]:
+    """Return the initialised ticks and, near to them, the ends of bitmap words of both directions."""
+    spacing = pool.tick_spacing
+    word = 256 * spacing
+    near = {at // word for at in (*pool.ticks, pool.tick)}
+    ends = {end for k in near for end in (k * word, (k + 1) * word - spacing)}
+    return sorted({*pool.ticks, *ends})

@@ -16,7 +16,9 @@ INITIALIZE: Final = event_topic("Initialize(uint160,int24)")
 SWAP_EVENT: Final = event_topic("Swap(address,address,int256,int256,uint160,uint128,int24)")
 MINT: Final = event_topic("Mint(address,address,int24,int24,uint128,uint256,uint256)")
 BURN: Final = event_topic("Burn(address,int24,int24,uint128,uint256,uint256)")
-SWAP_WITH_FEES: Final = event_topic("Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)")
+SWAP_WITH_FEES: Final = event_topic(
+    "Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)"
+)
 """PancakeSwap's: the two further words are protocol fees, which change no quote."""
 FEE_CHANGED: Final = event_topic("Fee(uint16)")
 """Algebra's."""

@@ -49,9 +49,7 @@ class UniswapV3:
     @property
     def compiled(self) -> CompiledProtocol:
         """The module `hot` of this package. A swap changes the header alone."""
-        return CompiledProtocol(
-            module="tallyio_protocol_uniswap_v3.hot", event_bytes=tuple(_EVENTS.values())
-        )
+        return CompiledProtocol(module="tallyio_protocol_uniswap_v3.hot", event_bytes=tuple(_EVENTS.values()))
 
     @property
     def topics(self) -> tuple[bytes, ...]:

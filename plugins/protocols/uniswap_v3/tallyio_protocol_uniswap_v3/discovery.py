@@ -99,9 +99,7 @@ async def _ask(
 ) -> list[bytes]:
     calls = [Call(to=contract, data=data) for contract in contracts]
     answers = await chain.call(calls, block=block.hash) if calls else []
-    return [
-        abi.checked(answer, words, contract) for answer, contract in zip(answers, contracts, strict=True)
-    ]
+    return [abi.checked(answer, words, contract) for answer, contract in zip(answers, contracts, strict=True)]
 
 
 async def _fee_module(chain: ChainReader, factory: Address, block: Head) -> Address:

@@ -160,9 +160,7 @@ class Rows:
         raw = log.data + b"".join(log.topics[1:])
         self.data.view("u1", len(raw))[:] = bytearray(raw)
         event, row, data = self.adapter.topics.index(log.topics[0]), self.raw(k), self.data.address
-        status: int = hot.apply_log(
-            self.memory[k].address, event, data + len(log.data), data, len(log.data)
-        )
+        status: int = hot.apply_log(self.memory[k].address, event, data + len(log.data), data, len(log.data))
         changes = self.adapter.compiled.event_bytes[event] or len(row)
         assert self.raw(k)[changes:] == row[changes:]
         return status
