@@ -112,12 +112,14 @@ def _settle_direction(row: int, i: int) -> bool:
     count, here = load(direction + STOP_COUNT, 0), here_at(load(row + TICK, 0), i)
     ahead = first_beyond(row, direction, here)
     liquidity, is_inside = _NO_LIQUIDITY, True
+    # A pool may start at the price of the lowest tick, which is one below the lowest of the stops.
+    within = max(price, LOWEST)
     if ahead > 0:
         before = stop_at(row, direction, ahead - 1)
         liquidity = load128(before + STOP_LIQUIDITY)
-        is_inside = _is_onward(load256(before + STOP_SQRT), price, i)
+        is_inside = _is_onward(load256(before + STOP_SQRT), within, i)
     if ahead < count:
-        is_inside = is_inside and _is_onward(price, load256(stop_at(row, direction, ahead) + STOP_SQRT), i)
+        is_inside = is_inside and _is_onward(within, load256(stop_at(row, direction, ahead) + STOP_SQRT), i)
     is_open = price > LOWEST if i == 0 else ZERO < price < HIGHEST
     if is_open and ahead < count and load(direction + FEE_PIPS, 0) < PIPS:
         _measure(row, direction, ahead, i)
