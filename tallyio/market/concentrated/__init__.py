@@ -6,9 +6,11 @@ the functions here; its own module adds the names and checks that the compiled A
     layout          the row, and `pack_row`, which makes one without what is derived
     reference_math  the contract's arithmetic in Python integers, function by function
     reference       a pool in Python integers: the specification of the compiled code
-    amounts         the arithmetic in compiled code: prices, amounts between them, the last step of a swap
+    amounts         the arithmetic in compiled code: prices, and amounts between them
+    last_step       the last step of a swap, which is most of what a quote costs
     stops           where a swap stops, the sums up to there, and the search in them
     quotes          `quote`, `quote_exact_out`, `gas` and `curve`, as the compiled ABI wants them
-    sums            the stops and sums of a row, computed anew or as far as a position reaches
+    ticks           the table of initialised ticks
+    laying, sums    the stops of a row and the sums between them, as far as a change of liquidity reaches
     changes         `rebuild`, `move_price`, `change_liquidity` and `set_fee`
 """

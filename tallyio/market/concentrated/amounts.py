@@ -170,27 +170,3 @@ def output_between(start: int, target: int, liquidity: int) -> int:
     if target < start:
         return amount1_down(target, start, liquidity)
     return amount0_down(start, target, liquidity)
-
-
-@hot("u256(u256, u256, u256, int64, int64)")
-def output_within(price: int, liquidity: int, amount: int, fee_pips: int, i: int) -> int:
-    """Return the output of an input of token `i` that reaches no stop: the last step of every swap.
-
-    The fee of that step is what remains, so the input after fee is not computed anew from the price.
-    """
-    left = less_fee(amount, fee_pips)
-    if i == 0:
-        reached = price_after_amount0(price, liquidity, left)
-    else:
-        reached = price_after_amount1(price, liquidity, left)
-    return output_between(price, reached, liquidity)
-
-
-@hot("u256(u256, u256, u256, int64, int64)")
-def input_within(price: int, liquidity: int, amount: int, fee_pips: int, i: int) -> int:
-    """Return the input of token `i`, fee included, for an output that reaches no stop."""
-    if i == 0:
-        reached = price_less_amount1(price, liquidity, amount)
-    else:
-        reached = price_less_amount0(price, liquidity, amount)
-    return input_between(price, reached, liquidity, fee_pips)

@@ -22,11 +22,10 @@ from tallyio.market.abi import CURVE_SIGNATURE, GAS_SIGNATURE, QUOTE_EXACT_OUT_S
 from tallyio.market.concentrated.amounts import (
     ZERO,
     input_between,
-    input_within,
     output_between,
-    output_within,
     sqrt_ratio_at_tick,
 )
+from tallyio.market.concentrated.last_step import input_within, output_within
 from tallyio.market.concentrated.layout import (
     AHEAD,
     FEE_PIPS,

@@ -16,7 +16,12 @@ from tallyio.lab.revm import RevmBackend
 from tallyio.lab.steps import Reverted
 from tallyio.lab.world import OPERATOR
 from tallyio.market.concentrated.reference import Pool
-from tallyio.market.concentrated.reference_math import HIGHEST_LIMIT, LOWEST_LIMIT
+from tallyio.market.concentrated.reference_math import (
+    HIGHEST_LIMIT,
+    LOWEST_LIMIT,
+    MIN_TICK,
+    get_sqrt_ratio_at_tick,
+)
 from tallyio.model.execution import Call
 from tallyio.model.hashing import keccak256, selector
 from tallyio.model.units import Address, hex_text
@@ -108,9 +113,23 @@ def held(backend: RevmBackend, address: Address, storage: Mapping[int, int]) -> 
             backend.evm.insert_account_storage(hex_text(address), slot, 0)
 
 
-def swap(backend: RevmBackend, address: Address, amount: int, *, zero_for_one: bool) -> Taken | None:
+def limit_of(pool: Pool, *, zero_for_one: bool) -> int:
+    """Return a price limit behind the last initialised tick, where there is nothing more to trade.
+
+    The furthest limit would have the contract look at thousands of words in vain.
+    """
+    if zero_for_one:
+        lowest = min((*pool.ticks, pool.tick))
+        behind = min(pool.sqrt_price_x96, get_sqrt_ratio_at_tick(max(lowest, MIN_TICK))) - 1
+        return max(behind, LOWEST_LIMIT)
+    highest = max((*pool.ticks, pool.tick))
+    return min(max(pool.sqrt_price_x96, get_sqrt_ratio_at_tick(highest)) + 1, HIGHEST_LIMIT)
+
+
+def swap(
+    backend: RevmBackend, address: Address, amount: int, *, zero_for_one: bool, limit: int
+) -> Taken | None:
     """Return what the contract does with an exact input or, negative, output; None where it reverts."""
-    limit = LOWEST_LIMIT if zero_for_one else HIGHEST_LIMIT
     order = (address_word(OPERATOR), word(int(zero_for_one)), word(amount), word(limit), word(5 * WORD))
     data = _SWAP + b"".join(order) + bytes_words(b"")
     try:
@@ -124,13 +143,15 @@ def swap(backend: RevmBackend, address: Address, amount: int, *, zero_for_one: b
     raise AssertionError("the callback did not stop the swap")
 
 
-def quoted(backend: RevmBackend, address: Address, amount_in: int, i: int) -> int:
+def quoted(backend: RevmBackend, address: Address, pool: Pool, amount_in: int, i: int) -> int:
     """Return what the contract pays for all of `amount_in`, and 0 where it reverts or leaves some of it."""
-    done = swap(backend, address, amount_in, zero_for_one=i == 0)
+    limit = limit_of(pool, zero_for_one=i == 0)
+    done = swap(backend, address, amount_in, zero_for_one=i == 0, limit=limit)
     return -done.amount_out if done and done.amount_in == amount_in else 0
 
 
-def quoted_exact_out(backend: RevmBackend, address: Address, amount_out: int, i: int) -> int:
+def quoted_exact_out(backend: RevmBackend, address: Address, pool: Pool, amount_out: int, i: int) -> int:
     """Return what the contract takes for `amount_out`, and 0 where it reverts or does not pay all of it."""
-    done = swap(backend, address, -amount_out, zero_for_one=i == 0)
+    limit = limit_of(pool, zero_for_one=i == 0)
+    done = swap(backend, address, -amount_out, zero_for_one=i == 0, limit=limit)
     return done.amount_in if done and -done.amount_out == amount_out else 0
