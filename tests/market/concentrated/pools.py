@@ -89,7 +89,7 @@ def shaped_pool(
         pool.modify_liquidity(lower, lower + width, amount)
         if draw.random() < 0.2:
             pool.modify_liquidity(lower + width, lower + 2 * width, amount)  # net 0, still initialised
-    if draw.random() < (0.3 if spacing > 9 else 0.04):  # thousands of words
+    if spacing > 9 and draw.random() < 0.3:
         end = 887_272 // spacing * spacing
         pool.modify_liquidity(-end, end, draw.getrandbits(80) + 1)
     return pool

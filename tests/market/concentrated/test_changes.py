@@ -26,7 +26,7 @@ def row() -> Iterator[Row]:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_history_leaves_the_row_of_the_final_state(row: Row, seed: int) -> None:
-    """Mints, burns, swaps and fees in random order; after each the row is what a rebuild makes, bit for bit."""
+    """Mints, burns, swaps, fees in random order; after each, bit for bit, the row that a rebuild makes."""
     draw, fresh = random.Random(seed), Row()
     for _ in range(3):
         pool = random_pool(draw, draw.randrange(5))

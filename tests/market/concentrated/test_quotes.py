@@ -98,7 +98,7 @@ def test_ends_of_words_that_the_row_does_not_mark_are_rounded_at(row: Row, i: in
     pool = shaped_pool(random.Random(2), 1, (3000, 3000), spacing)
     pool.modify_liquidity(-60_000 * spacing, 60_000 * spacing, 10**14)
     row.set(pool)
-    assert len(pool.ticks) < stops_needed({at: (0, 1) for at in pool.ticks}, spacing, falling=i == 0) < 300
+    assert len(pool.ticks) < stops_needed(dict.fromkeys(pool.ticks, (0, 1)), spacing, falling=i == 0) < 300
     draw = random.Random(5)
     for bits in range(20, 90):
         check(row, pool, draw.getrandbits(bits), i)
@@ -237,9 +237,7 @@ def test_the_slope_is_the_derivative(row: Row) -> None:
     row.set(pool)
     for i, j in ((0, 1), (1, 0)):
         for amount in (1e6, 1e15, 1e20):
-            low, high = (
-                quotes.curve(row.address, i, j, amount * part)[0] for part in (0.999_999, 1.000_001)
-            )
+            low, high = (quotes.curve(row.address, i, j, amount * part)[0] for part in (0.999_999, 1.000_001))
             slope = quotes.curve(row.address, i, j, amount)[1]
             if high:
                 assert slope == pytest.approx((high - low) / (amount * 2e-6), rel=1e-3)
@@ -279,8 +277,8 @@ def test_the_rooms_are_what_reaches_the_first_stops(row: Row) -> None:
 
 
 def test_limits_are_the_furthest_that_the_contract_accepts() -> None:
-    assert LOWEST_LIMIT == get_sqrt_ratio_at_tick(-887_272) + 1
-    assert HIGHEST_LIMIT == get_sqrt_ratio_at_tick(887_272) - 1
+    assert get_sqrt_ratio_at_tick(-887_272) + 1 == LOWEST_LIMIT
+    assert get_sqrt_ratio_at_tick(887_272) - 1 == HIGHEST_LIMIT
 
 
 @pytest.mark.parametrize(("tick_spacing", "own"), [(0, b""), (32_768, b""), (60, bytes(65))])
