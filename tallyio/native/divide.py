@@ -91,7 +91,7 @@ def _guess(high: int, low: int, divisor: int) -> int:
 
 
 @hot("Tuple(uint64, u128)(u128, uint64, u128)", inline=True)
-def _step2(rest: int, digit: int, divisor: int) -> tuple[int, int]:
+def step2(rest: int, digit: int, divisor: int) -> tuple[int, int]:
     # rest < divisor < 2**128, so rest:digit < 2**192 and divisor * guess < 2**192: both fit u256.
     top = lo64(divisor >> 64)
     guess = _guess(lo64(rest >> 64), lo64(rest), top)
@@ -107,7 +107,7 @@ def _step2(rest: int, digit: int, divisor: int) -> tuple[int, int]:
 
 
 @hot("Tuple(uint64, u256)(u256, uint64, u256)", inline=True)
-def _step3(rest: int, digit: int, divisor: int) -> tuple[int, int]:
+def step3(rest: int, digit: int, divisor: int) -> tuple[int, int]:
     # rest < divisor < 2**192, so rest:digit and divisor * guess are < 2**256: both fit u256.
     guess = _guess(limb(rest, 2), limb(rest, 1), limb(divisor, 2))
     whole = (rest << 64) | u256(digit)
@@ -122,7 +122,7 @@ def _step3(rest: int, digit: int, divisor: int) -> tuple[int, int]:
 
 
 @hot("Tuple(uint64, u256)(u256, uint64, u256)", inline=True)
-def _step4(rest: int, digit: int, divisor: int) -> tuple[int, int]:
+def step4(rest: int, digit: int, divisor: int) -> tuple[int, int]:
     # rest < divisor < 2**256, so rest:digit and divisor * guess are < 2**320: both fit u320.
     guess = _guess(limb(rest, 3), limb(rest, 2), limb(divisor, 3))
     whole = (u320(rest) << 64) | u320(digit)
@@ -179,9 +179,9 @@ def _divide256_by2(n: int, d: int, shift: int) -> tuple[int, int]:
     # Most quotients are below 2**128: then the third digit is 0, and what is above it a remainder already.
     quotient2, rest = _ZERO, u128(shifted >> 128)
     if n >> 128 >= d:
-        quotient2, rest = _step2(u128(shifted >> 192), limb(shifted, 2), divisor)
-    quotient1, rest = _step2(rest, limb(shifted, 1), divisor)
-    quotient0, rest = _step2(rest, lo64(shifted), divisor)
+        quotient2, rest = step2(u128(shifted >> 192), limb(shifted, 2), divisor)
+    quotient1, rest = step2(rest, limb(shifted, 1), divisor)
+    quotient0, rest = step2(rest, lo64(shifted), divisor)
     return pack4(quotient0, quotient1, quotient2, _ZERO), u256(shift_down(rest, shift))
 
 
@@ -189,8 +189,8 @@ def _divide256_by2(n: int, d: int, shift: int) -> tuple[int, int]:
 def _divide256_by3(n: int, d: int, shift: int) -> tuple[int, int]:
     divisor = shift_up(d, shift)
     shifted = shift_up(u320(n), shift)
-    quotient1, rest = _step3(u256(shifted >> 128), limb(shifted, 1), divisor)
-    quotient0, rest = _step3(rest, lo64(shifted), divisor)
+    quotient1, rest = step3(u256(shifted >> 128), limb(shifted, 1), divisor)
+    quotient0, rest = step3(rest, lo64(shifted), divisor)
     return pack4(quotient0, quotient1, _ZERO, _ZERO), shift_down(rest, shift)
 
 
@@ -198,7 +198,7 @@ def _divide256_by3(n: int, d: int, shift: int) -> tuple[int, int]:
 def _divide256_by4(n: int, d: int, shift: int) -> tuple[int, int]:
     divisor = shift_up(d, shift)
     shifted = shift_up(u320(n), shift)
-    quotient, rest = _step4(u256(shifted >> 64), lo64(shifted), divisor)
+    quotient, rest = step4(u256(shifted >> 64), lo64(shifted), divisor)
     return u256(quotient), shift_down(rest, shift)
 
 
@@ -235,7 +235,7 @@ def _quotient_by2(n: int, d: int, shift: int) -> int:
 
 @hot("Tuple(uint64, u128)(u128, uint64, u128)", inline=True)
 def _level_step2(rest: int, digit: int, divisor: int) -> tuple[int, int]:
-    # `_step2` without its branches. Over thousands of pools the corrections are due as if by chance, and
+    # `step2` without its branches. Over thousands of pools the corrections are due as if by chance, and
     # a branch that is guessed wrong costs more than both. All sums are < 2**193: they fit u256.
     guess = _guess(lo64(rest >> 64), lo64(rest), lo64(divisor >> 64))
     long, whole = u256(divisor), (u256(rest) << 64) | u256(digit)
@@ -289,10 +289,10 @@ def _divide512_by2(hi: int, lo: int, d: int, shift: int) -> tuple[int, int]:
     divisor = shift_up(u128(d), shift)
     rest, lo = _shifted(hi, lo, shift)
     short = u128(rest)
-    quotient3, short = _step2(short, limb(lo, 3), divisor)
-    quotient2, short = _step2(short, limb(lo, 2), divisor)
-    quotient1, short = _step2(short, limb(lo, 1), divisor)
-    quotient0, short = _step2(short, lo64(lo), divisor)
+    quotient3, short = step2(short, limb(lo, 3), divisor)
+    quotient2, short = step2(short, limb(lo, 2), divisor)
+    quotient1, short = step2(short, limb(lo, 1), divisor)
+    quotient0, short = step2(short, lo64(lo), divisor)
     return pack4(quotient0, quotient1, quotient2, quotient3), u256(shift_down(short, shift))
 
 
@@ -304,10 +304,10 @@ def _divide512_by3(hi: int, lo: int, d: int, shift: int) -> tuple[int, int]:
     if _is_short(rest, lo, divisor):
         rest = (rest << 128) | (lo >> 128)
     else:
-        quotient3, rest = _step3(rest, limb(lo, 3), divisor)
-        quotient2, rest = _step3(rest, limb(lo, 2), divisor)
-    quotient1, rest = _step3(rest, limb(lo, 1), divisor)
-    quotient0, rest = _step3(rest, lo64(lo), divisor)
+        quotient3, rest = step3(rest, limb(lo, 3), divisor)
+        quotient2, rest = step3(rest, limb(lo, 2), divisor)
+    quotient1, rest = step3(rest, limb(lo, 1), divisor)
+    quotient0, rest = step3(rest, lo64(lo), divisor)
     return pack4(quotient0, quotient1, quotient2, quotient3), shift_down(rest, shift)
 
 
@@ -319,10 +319,10 @@ def _divide512_by4(hi: int, lo: int, d: int, shift: int) -> tuple[int, int]:
     if _is_short(rest, lo, divisor):
         rest = (rest << 128) | (lo >> 128)
     else:
-        quotient3, rest = _step4(rest, limb(lo, 3), divisor)
-        quotient2, rest = _step4(rest, limb(lo, 2), divisor)
-    quotient1, rest = _step4(rest, limb(lo, 1), divisor)
-    quotient0, rest = _step4(rest, lo64(lo), divisor)
+        quotient3, rest = step4(rest, limb(lo, 3), divisor)
+        quotient2, rest = step4(rest, limb(lo, 2), divisor)
+    quotient1, rest = step4(rest, limb(lo, 1), divisor)
+    quotient0, rest = step4(rest, lo64(lo), divisor)
     return pack4(quotient0, quotient1, quotient2, quotient3), shift_down(rest, shift)
 
 

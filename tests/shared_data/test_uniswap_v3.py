@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tallyio_protocol_uniswap_v3 import hot, hot_math, hot_state, reference
-from tallyio_protocol_uniswap_v3 import reference_math as maths
-from tallyio_protocol_uniswap_v3.layout import row_bytes
-from tallyio_protocol_uniswap_v3.reference import HIGHEST_LIMIT, LOWEST_LIMIT, MAX_AMOUNT, Pool, Tick
+from tallyio_protocol_uniswap_v3 import hot
 
+from tallyio.market.concentrated import amounts, changes, reference
+from tallyio.market.concentrated import reference_math as maths
+from tallyio.market.concentrated.reference import MAX_AMOUNT, Pool, Tick
+from tallyio.market.concentrated.reference_math import HIGHEST_LIMIT, LOWEST_LIMIT
 from tallyio.native.memory import Region
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "01_uniswap_v3"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no shared data at {DATA}")
-CAPACITY = 700
 
 
 def read(name: str) -> Any:
@@ -28,30 +28,28 @@ def read(name: str) -> Any:
 @contextmanager
 def compiled(pool: Pool) -> Iterator[int]:
     """Yield the address of the pool's row."""
-    with Region(row_bytes(CAPACITY)) as memory:
-        raw = pool.row(tick_capacity=CAPACITY)
+    raw = pool.row()
+    with Region(len(raw)) as memory:
         memory.view("u1", len(raw))[:] = bytearray(raw)
-        assert hot_state.rebuild(memory.address)
+        assert changes.rebuild(memory.address)
         yield memory.address
 
 
 def specified_pool(raw: dict[str, Any]) -> Pool:
     tick = raw["cases"][0]["expected"]["tickBefore"]
-    pool = Pool(raw["fee"], raw["tick_spacing"], int(raw["starting_sqrt_price_x96"]), tick)
+    pool = Pool((raw["fee"],) * 2, raw["tick_spacing"], int(raw["starting_sqrt_price_x96"]), tick)
     for position in raw["positions"]:
         pool.modify_liquidity(position["tick_lower"], position["tick_upper"], int(position["liquidity"]))
     return pool
 
 
 def test_swaps_of_the_contracts_own_specification_are_met() -> None:
-    """`UniswapV3Pool.swaps.spec.ts`: every exact input and every swap to a price."""
+    """`UniswapV3Pool.swaps.spec.ts`: exact input, exact output, and swaps to a price."""
     seen = refused = 0
     for raw in read("v3_core_swaps.json")["pools"]:
         pool = specified_pool(raw)
         with compiled(pool) as row:
             for case in raw["cases"]:
-                if case["input"]["exact_out"]:
-                    continue
                 if "swapError" in case["expected"]:
                     refused += 1
                     check_refused(pool, row, case["input"])
@@ -63,22 +61,25 @@ def test_swaps_of_the_contracts_own_specification_are_met() -> None:
 
 def check_swap(pool: Pool, row: int, given: dict[str, Any], expected: dict[str, Any]) -> None:
     zero_for_one = given["zero_for_one"]
-    amount = int(given["amount"] or MAX_AMOUNT)
+    is_exact_out = given["exact_out"]
+    amount = int(given["amount"] or MAX_AMOUNT) * (-1 if is_exact_out else 1)
     limit = int(given["sqrt_price_limit_x96"]) if given["sqrt_price_limit_x96"] else None
     outcome = reference.swap(pool, amount, zero_for_one=zero_for_one, limit_x96=limit)
     deltas = (int(expected["amount0Delta"]), int(expected["amount1Delta"]))
     taken, paid = deltas if zero_for_one else deltas[::-1]
-    assert (amount - outcome.amount_remaining, outcome.amount_out) == (taken, -paid)
+    assert (outcome.amount_in, outcome.amount_out) == (taken, -paid)
     if limit is None:
-        # A compiled quote knows no limit but the furthest, and is 0 where the pool leaves input over.
+        # A compiled quote knows no limit but the furthest, and is 0 where the pool leaves some over.
         i = 0 if zero_for_one else 1
-        assert hot.quote(row, i, 1 - i, amount) == (0 if outcome.amount_remaining else -paid)
+        quote, answer = (hot.quote_exact_out, taken) if is_exact_out else (hot.quote, -paid)
+        assert quote(row, i, 1 - i, abs(amount)) == (0 if outcome.amount_remaining else answer)
 
 
 def check_refused(pool: Pool, row: int, given: dict[str, Any]) -> None:
     zero_for_one = given["zero_for_one"]
     if given["sqrt_price_limit_x96"] is None:
-        assert hot.quote(row, *((0, 1) if zero_for_one else (1, 0)), int(given["amount"])) == 0
+        for quote in (hot.quote, hot.quote_exact_out):
+            assert quote(row, *((0, 1) if zero_for_one else (1, 0)), int(given["amount"])) == 0
         return
     with pytest.raises(ValueError, match="already passed"):
         reference.swap(
@@ -96,17 +97,17 @@ def test_ratios_of_ticks_are_met() -> None:
             ratio = int(case["sqrt_ratio_x96"])
             assert maths.get_sqrt_ratio_at_tick(case["tick"]) == ratio
             clamped = min(max(ratio, LOWEST_LIMIT), HIGHEST_LIMIT)
-            assert hot_math.sqrt_ratio_at_tick(case["tick"]) == clamped
+            assert amounts.sqrt_ratio_at_tick(case["tick"]) == clamped
     assert len(cases) == 34
 
 
 def test_amounts_between_prices_are_met() -> None:
     sections = read("v3_core_math.json")["sqrt_price_math"]
     functions = {
-        ("get_amount0_delta", True): hot_math.amount0_up,
-        ("get_amount0_delta", False): hot_math.amount0_down,
-        ("get_amount1_delta", True): hot_math.amount1_up,
-        ("get_amount1_delta", False): hot_math.amount1_down,
+        ("get_amount0_delta", True): amounts.amount0_up,
+        ("get_amount0_delta", False): amounts.amount0_down,
+        ("get_amount1_delta", True): amounts.amount1_up,
+        ("get_amount1_delta", False): amounts.amount1_down,
     }
     for (name, round_up), function in functions.items():
         for case in sections[name]:
@@ -126,27 +127,43 @@ def test_prices_after_an_input_are_met() -> None:
             wanted = int(case["sqrt_q"])
             given = (price, liquidity, amount)
             assert maths.get_next_sqrt_price_from_input(*given, zero_for_one=zero_for_one) == wanted
-            after = hot_math.price_after_amount0 if zero_for_one else hot_math.price_after_amount1
+            after = amounts.price_after_amount0 if zero_for_one else amounts.price_after_amount1
             assert after(*given) == wanted
             seen += 1
     assert seen == 9
 
 
-def test_steps_with_exact_input_are_met() -> None:
-    seen = 0
-    for case in read("v3_core_math.json")["swap_math"]["compute_swap_step"]:
-        given = [int(value) for value in case["input"].values()]
-        if given[3] > 0:
-            reached, taken, paid, fee = maths.compute_swap_step(*given)
-            found = {"amount_in": taken, "fee_amount": fee, "amount_out": paid, "sqrt_q": reached}
-            assert {key: str(found[key]) for key in case["expected"]} == case["expected"]
-            seen += 1
-    assert seen == 4
+def test_prices_after_an_output_are_met() -> None:
+    seen = refused = 0
+    for case in read("v3_core_math.json")["sqrt_price_math"]["get_next_sqrt_price_from_output"]:
+        price, liquidity, amount = (int(case[key]) for key in ("sqrt_p", "liquidity", "amount_out"))
+        given, zero_for_one = (price, liquidity, amount), case["zero_for_one"]
+        if case.get("reverts"):
+            refused += 1
+            if price and liquidity:
+                with pytest.raises(ValueError, match=r"there is no|does not exist"):
+                    maths.get_next_sqrt_price_from_output(*given, zero_for_one=zero_for_one)
+            continue
+        seen += 1
+        after = amounts.price_less_amount1 if zero_for_one else amounts.price_less_amount0
+        wanted = int(case["sqrt_q"])
+        assert maths.get_next_sqrt_price_from_output(*given, zero_for_one=zero_for_one) == wanted
+        assert after(*given) == wanted
+    assert (seen, refused) == (5, 8)
+
+
+def test_steps_of_swaps_are_met() -> None:
+    cases = read("v3_core_math.json")["swap_math"]["compute_swap_step"]
+    for case in cases:
+        reached, taken, paid, fee = maths.compute_swap_step(*(int(value) for value in case["input"].values()))
+        found = {"amount_in": taken, "fee_amount": fee, "amount_out": paid, "sqrt_q": reached}
+        assert {key: str(found[key]) for key in case["expected"]} == case["expected"]
+    assert len(cases) == 8
 
 
 def on_chain_pool(state: dict[str, Any]) -> Pool:
     return Pool(
-        int(state["fee"]),
+        (int(state["fee"]),) * 2,
         int(state["tick_spacing"]),
         int(state["sqrt_price_x96"]),
         int(state["tick"]),

@@ -1,6 +1,7 @@
-"""The contract calls and events of V3 factories and pools, as bytes.
+"""The contract calls and events that V3 and its forks share, as bytes; `dialects` has where they differ.
 
-Source: `IUniswapV3Factory`, `IUniswapV3PoolState`, `IUniswapV3PoolEvents` (v3-core).
+Sources: `IUniswapV3PoolState`, `IUniswapV3PoolEvents`, `IUniswapV3PoolActions` (v3-core); the pools of
+PancakeSwap V3, Slipstream and Algebra keep these signatures.
 """
 
 from __future__ import annotations
@@ -11,17 +12,24 @@ from tallyio.model.hashing import event_topic, selector
 from tallyio.model.units import Address
 from tallyio.model.words import WORD, address_word, bytes_words, require_words, word
 
-POOL_CREATED: Final = event_topic("PoolCreated(address,address,uint24,int24,address)")
 INITIALIZE: Final = event_topic("Initialize(uint160,int24)")
 SWAP_EVENT: Final = event_topic("Swap(address,address,int256,int256,uint160,uint128,int24)")
 MINT: Final = event_topic("Mint(address,address,int24,int24,uint128,uint256,uint256)")
 BURN: Final = event_topic("Burn(address,int24,int24,uint128,uint256,uint256)")
+SWAP_WITH_FEES: Final = event_topic(
+    "Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)"
+)
+"""PancakeSwap's: the two further words are protocol fees, which change no quote."""
+FEE_CHANGED: Final = event_topic("Fee(uint16)")
+"""Algebra's."""
+CUSTOM_FEE_SET: Final = event_topic("CustomFeeSet(address,uint24)")
+SET_CUSTOM_FEE: Final = event_topic("SetCustomFee(address,uint24)")
+"""Of Slipstream's fee module, whose topic 1 is the pool; the second is its older name."""
 
-GET_POOL: Final = selector("getPool(address,address,uint24)")
 TICK_SPACING: Final = selector("tickSpacing()")
-SLOT0: Final = selector("slot0()")
+FEE: Final = selector("fee()")
+SWAP_FEE_MODULE: Final = selector("swapFeeModule()")
 LIQUIDITY: Final = selector("liquidity()")
-TICK_BITMAP: Final = selector("tickBitmap(int16)")
 TICKS: Final = selector("ticks(int24)")
 SWAP: Final = selector("swap(address,bool,int256,uint160,bytes)")
 
@@ -33,7 +41,7 @@ def checked(answer: bytes | None, words: int, contract: Address) -> bytes:
         words,
         contract=contract,
         kind="a Uniswap V3 contract",
-        way_out="check the factory in [protocols.uniswap_v3]",
+        way_out="check factory and dialect in [protocols.uniswap_v3]",
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tallyio_protocol_uniswap_v3.venues import DEPLOYMENTS, VenueSettings
+from tallyio_protocol_uniswap_v3.dialects import DIALECTS
+from tallyio_protocol_uniswap_v3.venues import DEPLOYMENTS, VenueSettings, dialect_name
 
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
@@ -40,7 +41,23 @@ def test_the_plugin_loads_through_its_hook() -> None:
         "uniswap_v3", {"venues": [{"name": "u", "preset": "uniswap"}]}
     )
     assert len(protocol.compiled.event_bytes) == len(protocol.topics)
-    assert [topic.hex()[:8] for topic in protocol.topics] == ["98636036", "c42079f9", "7a53080b", "0c396cd9"]
+
+
+def test_a_venue_speaks_its_own_dialect_or_its_presets() -> None:
+    own = "0x5C69bEe701ef814a2B6a3EDD4B1652CB9cc5aA6f"
+    for venue, name in (
+        (VenueSettings(name="u", preset="uniswap"), "uniswap"),
+        (VenueSettings(name="u", preset="pancakeswap"), "uniswap"),
+        (VenueSettings(name="u", preset="aerodrome"), "slipstream"),
+        (VenueSettings(name="u", preset="quickswap"), "algebra_v1"),
+        (VenueSettings(name="u", factory=own), "uniswap"),
+        (VenueSettings(name="u", factory=own, dialect="slipstream"), "slipstream"),
+    ):
+        assert dialect_name(venue) == name
+
+
+def test_every_preset_speaks_a_dialect_that_is_known() -> None:
+    assert {preset.dialect for preset in DEPLOYMENTS.presets.values()} == set(DIALECTS)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +67,11 @@ def test_the_plugin_loads_through_its_hook() -> None:
         ({"venues": [{"name": "v"}]}, "'v' has neither factory nor preset"),
         ({"venues": [{"name": "v", "preset": "unswap"}]}, r"unknown preset 'unswap' \(did you mean"),
         ({"venues": [{"name": "v", "factory": "0x1"}]}, r"\[protocols.uniswap_v3.venues.factory\]"),
-        ({"venues": [{"name": "v", "preset": "uniswap"}], "tick_capacity": 0}, "must be >= 1"),
+        ({"venues": [{"name": "v", "preset": "uniswap"}], "spare_ticks": -1}, "must not be negative"),
+        (
+            {"venues": [{"name": "v", "preset": "uniswap", "dialect": "slipsteam"}]},
+            r"unknown dialect 'slipsteam' \(did you mean",
+        ),
         (
             {"venues": [{"name": "v", "preset": "uniswap"}], "tokens": ["x"]},
             r"\[protocols.uniswap_v3.tokens\]",

@@ -1,4 +1,6 @@
-"""The arithmetic of a V3 pool in compiled code; `reference_math` is its specification.
+"""The arithmetic of concentrated liquidity in compiled code; `reference_math` is its specification.
+
+Layer: market. `i` is the direction: 0 sells token0 and the price falls, 1 sells token1 and it rises.
 
 Bounds used throughout: liquidity < 2**128, prices within the furthest limits, so between 2**32 and
 2**160, fee_pips < 10**6 < 2**20. Token amounts between two prices are then < 2**192: amount0 is at
@@ -11,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from tallyio.market.concentrated.reference_math import HIGHEST_LIMIT, LOWEST_LIMIT, PIPS, TICK_FACTORS
 from tallyio.native.jit import hot
 from tallyio.native.u256 import (
     const,
@@ -23,8 +26,6 @@ from tallyio.native.u256 import (
     u256,
     u320,
 )
-from tallyio_protocol_uniswap_v3.reference import HIGHEST_LIMIT, LOWEST_LIMIT
-from tallyio_protocol_uniswap_v3.reference_math import PIPS, TICK_FACTORS
 
 ZERO: Final = const(0)
 ONE: Final = const(1)
@@ -114,9 +115,31 @@ def price_after_amount1(price: int, liquidity: int, amount: int) -> int:
     return price + muldiv(amount, _Q96, liquidity)
 
 
+@hot("u256(u256, u256, u256)")
+def price_less_amount0(price: int, liquidity: int, amount: int) -> int:
+    """Return `SqrtPriceMath.getNextSqrtPriceFromAmount0RoundingUp` for an amount taken out.
+
+    `amount` is below what lies above the price, as in the last step of a swap.
+    """
+    # Then amount * price < liquidity << 96 < 2**224, so nothing wraps and the denominator is positive.
+    shifted = liquidity << 96
+    return muldiv_up(shifted, price, shifted - amount * price)
+
+
+@hot("u256(u256, u256, u256)")
+def price_less_amount1(price: int, liquidity: int, amount: int) -> int:
+    """Return `SqrtPriceMath.getNextSqrtPriceFromAmount1RoundingDown` for an amount taken out.
+
+    `amount` is below what lies under the price, as in the last step of a swap.
+    """
+    # Then amount < 2**192, so the shifted one fits, and the quotient is below the price.
+    quotient, rest = divmod256(amount << 96, liquidity)
+    return price - quotient - ONE if rest != ZERO else price - quotient
+
+
 @hot("u256(u256, int64)")
 def with_fee(amount: int, fee_pips: int) -> int:
-    """Return the smallest input of which at least `amount` is left after the fee.
+    """Return the smallest input of which at least `amount` is left after the fee, fee_pips < 10**6.
 
     Equals amount + mulDivRoundingUp(amount, fee, 10**6 - fee), which is what a full step takes; and
     mulDiv(input, 10**6 - fee, 10**6) >= amount exactly if input is at least this.
@@ -147,17 +170,3 @@ def output_between(start: int, target: int, liquidity: int) -> int:
     if target < start:
         return amount1_down(target, start, liquidity)
     return amount0_down(start, target, liquidity)
-
-
-@hot("u256(u256, u256, u256, int64, int64)")
-def output_within(price: int, liquidity: int, amount: int, fee_pips: int, i: int) -> int:
-    """Return the output of an input of token `i` that reaches no stop: the last step of every swap.
-
-    The fee of that step is what remains, so the input after fee is not computed anew from the price.
-    """
-    left = less_fee(amount, fee_pips)
-    if i == 0:
-        reached = price_after_amount0(price, liquidity, left)
-    else:
-        reached = price_after_amount1(price, liquidity, left)
-    return output_between(price, reached, liquidity)

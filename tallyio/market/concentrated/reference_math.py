@@ -1,14 +1,14 @@
-"""The arithmetic of a V3 pool in Python integers, function by function as in the Solidity.
+"""The arithmetic of concentrated liquidity in Python integers, function by function as in the Solidity.
 
-Sources: `TickMath`, `SqrtPriceMath`, `SwapMath` and `TickBitmap` of v3-core 1.0.1; names follow
-theirs in snake case. `x96` numbers are Q64.96 fixed point; a tick is a price of 1.0001**tick. Python
-integers do not wrap, so the branches that avoid overflow in Solidity are kept where they round
-differently, and noted.
+Layer: market. Sources: `TickMath`, `SqrtPriceMath`, `SwapMath` and `TickBitmap` of v3-core 1.0.1, which
+v4-core and the forks keep; names follow theirs in snake case. `x96` numbers are Q64.96 fixed point; a
+tick is a price of 1.0001**tick. Python integers do not wrap, so the branches that avoid overflow in
+Solidity are kept where they round differently, and noted.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 Q96: Final = 1 << 96
 UINT128_MAX: Final = (1 << 128) - 1
@@ -19,6 +19,9 @@ MIN_TICK: Final = -887_272
 MAX_TICK: Final = 887_272
 MIN_SQRT_RATIO: Final = 4_295_128_739
 MAX_SQRT_RATIO: Final = 1_461_446_703_485_210_103_287_273_052_203_988_822_378_723_970_342
+LOWEST_LIMIT: Final = MIN_SQRT_RATIO + 1
+HIGHEST_LIMIT: Final = MAX_SQRT_RATIO - 1
+"""The furthest price limits that a swap accepts."""
 
 TICK_FACTORS: Final = (
     0xFFFCB933BD6FAD37AA2D162D1A594001,
@@ -94,33 +97,80 @@ def get_next_sqrt_price_from_input(
     return ceil_div(shifted, shifted // sqrt_price_x96 + amount_in)
 
 
+def get_next_sqrt_price_from_output(
+    sqrt_price_x96: int, liquidity: int, amount_out: int, *, zero_for_one: bool
+) -> int:
+    """Return the price after `amount_out` is taken, rounded so as to reach far enough.
+
+    Raises: ValueError: the contract would revert; the step of a swap never gets there.
+    """
+    if zero_for_one:
+        quotient = ceil_div(amount_out << 96, liquidity)
+        if sqrt_price_x96 <= quotient:
+            raise ValueError(f"there is no {amount_out} of token1 below the price")
+        return sqrt_price_x96 - quotient
+    shifted = liquidity << 96
+    product = amount_out * sqrt_price_x96
+    if product > UINT256_MAX or shifted <= product:
+        raise ValueError(f"there is no {amount_out} of token0 above the price")
+    reached = ceil_div(shifted * sqrt_price_x96, shifted - product)
+    if reached > UINT160_MAX:
+        raise ValueError(f"price {reached} does not exist")
+    return reached
+
+
+class Step(NamedTuple):
+    """What one step of a swap did."""
+
+    sqrt_price_x96: int
+    amount_in: int
+    amount_out: int
+    fee: int
+
+
 def compute_swap_step(
     sqrt_current_x96: int, sqrt_target_x96: int, liquidity: int, amount_remaining: int, fee_pips: int
-) -> tuple[int, int, int, int]:
-    """Swap towards a target price with exact input.
+) -> Step:
+    """Swap towards a target price: `SwapMath.computeSwapStep`.
 
-    Returns the price reached, the input without fee, the output, and the fee.
+    `amount_remaining` is input that may be spent, or, negative, output that is wanted.
     """
     zero_for_one = sqrt_current_x96 >= sqrt_target_x96
-    remaining_less_fee = amount_remaining * (PIPS - fee_pips) // PIPS
-    amount_in = _input_between(sqrt_current_x96, sqrt_target_x96, liquidity, zero_for_one=zero_for_one)
-    if remaining_less_fee >= amount_in:
-        reached = sqrt_target_x96
+    span = (sqrt_current_x96, sqrt_target_x96, liquidity)
+    if amount_remaining >= 0:
+        left = amount_remaining * (PIPS - fee_pips) // PIPS
+        reaches = left >= amount_in_between(*span, zero_for_one=zero_for_one)
+        move = get_next_sqrt_price_from_input
     else:
-        reached = get_next_sqrt_price_from_input(
-            sqrt_current_x96, liquidity, remaining_less_fee, zero_for_one=zero_for_one
-        )
-        if reached != sqrt_target_x96:
-            amount_in = _input_between(sqrt_current_x96, reached, liquidity, zero_for_one=zero_for_one)
-    output = get_amount1_delta if zero_for_one else get_amount0_delta
-    amount_out = output(sqrt_current_x96, reached, liquidity, round_up=False)
-    if reached != sqrt_target_x96:
+        left = -amount_remaining
+        reaches = left >= amount_out_between(*span, zero_for_one=zero_for_one)
+        move = get_next_sqrt_price_from_output
+    reached = (
+        sqrt_target_x96 if reaches else move(sqrt_current_x96, liquidity, left, zero_for_one=zero_for_one)
+    )
+    amount_in = amount_in_between(sqrt_current_x96, reached, liquidity, zero_for_one=zero_for_one)
+    amount_out = amount_out_between(sqrt_current_x96, reached, liquidity, zero_for_one=zero_for_one)
+    if amount_remaining < 0:
+        amount_out = min(amount_out, -amount_remaining)
+    if amount_remaining >= 0 and reached != sqrt_target_x96:
         fee = amount_remaining - amount_in
     else:
-        fee = ceil_div(amount_in * fee_pips, PIPS - fee_pips)
-    return reached, amount_in, amount_out, fee
+        fee = fee_of(amount_in, fee_pips)
+    return Step(reached, amount_in, amount_out, fee)
 
 
-def _input_between(sqrt_from_x96: int, sqrt_to_x96: int, liquidity: int, *, zero_for_one: bool) -> int:
+def fee_of(amount_in: int, fee_pips: int) -> int:
+    """Return the fee that comes on top of an input."""
+    return ceil_div(amount_in * fee_pips, PIPS - fee_pips)
+
+
+def amount_in_between(sqrt_from_x96: int, sqrt_to_x96: int, liquidity: int, *, zero_for_one: bool) -> int:
+    """Return the input, without fee, that moves the price."""
     delta = get_amount0_delta if zero_for_one else get_amount1_delta
     return delta(sqrt_from_x96, sqrt_to_x96, liquidity, round_up=True)
+
+
+def amount_out_between(sqrt_from_x96: int, sqrt_to_x96: int, liquidity: int, *, zero_for_one: bool) -> int:
+    """Return the output that moving the price pays."""
+    delta = get_amount1_delta if zero_for_one else get_amount0_delta
+    return delta(sqrt_from_x96, sqrt_to_x96, liquidity, round_up=False)

@@ -1,8 +1,8 @@
-"""A V3 pool in Python integers: the specification of `hot.quote` and `hot.apply_log`.
+"""A pool of concentrated liquidity in Python integers: the specification of the compiled code.
 
-Source: `UniswapV3Pool` of v3-core 1.0.1 (`swap`, `_modifyPosition`, `_updatePosition`) and
-`TickBitmap.nextInitializedTickWithinOneWord`. Only what decides amounts is here: fees owed,
-oracle and protocol fees do not change what a swap pays.
+Layer: market. Source: `UniswapV3Pool` of v3-core 1.0.1 (`swap`, `_modifyPosition`, `_updatePosition`) and
+`TickBitmap.nextInitializedTickWithinOneWord`; `Pool` of v4-core pays the same. Only what decides amounts
+is here: fees owed, oracle and protocol fees do not change what a swap pays.
 """
 
 from __future__ import annotations
@@ -10,22 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from tallyio_protocol_uniswap_v3.layout import pack_row
-from tallyio_protocol_uniswap_v3.reference_math import (
-    MAX_SQRT_RATIO,
+from tallyio.market.concentrated.layout import pack_row
+from tallyio.market.concentrated.reference_math import (
+    HIGHEST_LIMIT,
+    LOWEST_LIMIT,
     MAX_TICK,
-    MIN_SQRT_RATIO,
     MIN_TICK,
+    PIPS,
     compute_swap_step,
     get_sqrt_ratio_at_tick,
 )
 
 MAX_AMOUNT: Final = (1 << 255) - 1
-"""`amountSpecified` is an int256; a larger number would mean exact output."""
-
-LOWEST_LIMIT: Final = MIN_SQRT_RATIO + 1
-HIGHEST_LIMIT: Final = MAX_SQRT_RATIO - 1
-"""The furthest price limits that `swap` accepts."""
+"""`amountSpecified` is an int256."""
 
 
 @dataclass(slots=True)
@@ -40,7 +37,8 @@ class Tick:
 class Pool:
     """A pool's state, as far as it decides amounts."""
 
-    fee_pips: int
+    fees_pips: tuple[int, int]
+    """What selling token0, and what selling token1 costs; 10**6 closes the direction."""
     tick_spacing: int
     sqrt_price_x96: int = 0
     tick: int = 0
@@ -58,17 +56,20 @@ class Pool:
         if tick_lower <= self.tick < tick_upper:
             self.liquidity += delta
 
-    def row(self, *, tick_capacity: int, gas: tuple[int, int, int] = (0, 0, 0)) -> bytes:
+    def row(
+        self, *, gas: tuple[int, int, int] = (0, 0, 0), room: int | None = None, own: bytes = b""
+    ) -> bytes:
         """Return the row from which compiled code goes on; `layout.pack_row` says what it lacks."""
         return pack_row(
             sqrt_price_x96=self.sqrt_price_x96,
             liquidity=self.liquidity,
             tick=self.tick,
-            fee_pips=self.fee_pips,
+            fees_pips=self.fees_pips,
             tick_spacing=self.tick_spacing,
             ticks={at: (tick.liquidity_gross, tick.liquidity_net) for at, tick in self.ticks.items()},
-            tick_capacity=tick_capacity,
             gas=gas,
+            room=room,
+            own=own,
         )
 
 
@@ -85,35 +86,40 @@ def next_initialized_tick_within_one_word(pool: Pool, tick: int, *, lte: bool) -
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """What a swap did. `amount_remaining` is the input that the pool did not take."""
+    """What a swap did."""
 
+    amount_in: int
+    """What the pool took, fee included."""
     amount_out: int
     amount_remaining: int
+    """The input that the pool did not take; negative: the output that it did not pay."""
     sqrt_price_x96: int
     liquidity: int
     ticks_crossed: int
     stops: int
 
 
-def swap(pool: Pool, amount_in: int, *, zero_for_one: bool, limit_x96: int | None = None) -> Swapped:
-    """Return the outcome of `UniswapV3Pool.swap` with exact input; the pool is not changed.
+def swap(pool: Pool, amount: int, *, zero_for_one: bool, limit_x96: int | None = None) -> Swapped:
+    """Return the outcome of a swap of an exact input, or, negative, of an exact output.
 
-    `limit_x96` defaults to the furthest price that the pool allows.
+    The pool is not changed. `limit_x96` defaults to the furthest price that the pool allows.
     Raises: ValueError: the price is at or beyond the limit ("SPL" in the contract).
     """
     limit = limit_x96 or (LOWEST_LIMIT if zero_for_one else HIGHEST_LIMIT)
     if not (limit < pool.sqrt_price_x96 if zero_for_one else limit > pool.sqrt_price_x96):
         raise ValueError(f"price limit {limit} is already passed")
-    price, tick, liquidity, remaining = pool.sqrt_price_x96, pool.tick, pool.liquidity, amount_in
-    amount_out = crossed = stops = 0
+    fee_pips = pool.fees_pips[0 if zero_for_one else 1]
+    price, tick, liquidity, remaining = pool.sqrt_price_x96, pool.tick, pool.liquidity, amount
+    amount_in = amount_out = crossed = stops = 0
     while remaining != 0 and price != limit:
         stop = next_initialized_tick_within_one_word(pool, tick, lte=zero_for_one)
         stop = min(max(stop, MIN_TICK), MAX_TICK)
         stop_price = get_sqrt_ratio_at_tick(stop)
         target = max(stop_price, limit) if zero_for_one else min(stop_price, limit)
-        price, taken, paid, fee = compute_swap_step(price, target, liquidity, remaining, pool.fee_pips)
-        remaining -= taken + fee
-        amount_out += paid
+        step = compute_swap_step(price, target, liquidity, remaining, fee_pips)
+        price = step.sqrt_price_x96
+        remaining += -(step.amount_in + step.fee) if amount > 0 else step.amount_out
+        amount_in, amount_out = amount_in + step.amount_in + step.fee, amount_out + step.amount_out
         if price == stop_price:
             stops += 1
             if stop in pool.ticks:
@@ -121,7 +127,7 @@ def swap(pool: Pool, amount_in: int, *, zero_for_one: bool, limit_x96: int | Non
                 liquidity += -net if zero_for_one else net
                 crossed += 1
             tick = stop - 1 if zero_for_one else stop
-    return Swapped(amount_out, remaining, price, liquidity, crossed, stops)
+    return Swapped(amount_in, amount_out, remaining, price, liquidity, crossed, stops)
 
 
 def quote(pool: Pool, amount_in: int, *, zero_for_one: bool) -> int:
@@ -129,8 +135,24 @@ def quote(pool: Pool, amount_in: int, *, zero_for_one: bool) -> int:
 
     0 where the pool is not initialised or cannot take it all: its price limit would end the swap.
     """
-    at_limit = pool.sqrt_price_x96 <= LOWEST_LIMIT if zero_for_one else pool.sqrt_price_x96 >= HIGHEST_LIMIT
-    if not 0 < amount_in <= MAX_AMOUNT or pool.sqrt_price_x96 == 0 or at_limit:
+    if not 0 < amount_in <= MAX_AMOUNT or not _is_open(pool, zero_for_one=zero_for_one):
         return 0
     outcome = swap(pool, amount_in, zero_for_one=zero_for_one)
     return 0 if outcome.amount_remaining else outcome.amount_out
+
+
+def quote_exact_out(pool: Pool, amount_out: int, *, zero_for_one: bool) -> int:
+    """Return the input, fee included, that the pool takes for exactly `amount_out`.
+
+    0 where it is not initialised or cannot pay all of it.
+    """
+    if not 0 < amount_out <= MAX_AMOUNT or not _is_open(pool, zero_for_one=zero_for_one):
+        return 0
+    outcome = swap(pool, -amount_out, zero_for_one=zero_for_one)
+    return 0 if outcome.amount_remaining else outcome.amount_in
+
+
+def _is_open(pool: Pool, *, zero_for_one: bool) -> bool:
+    if pool.sqrt_price_x96 == 0 or pool.fees_pips[0 if zero_for_one else 1] == PIPS:
+        return False
+    return pool.sqrt_price_x96 > LOWEST_LIMIT if zero_for_one else pool.sqrt_price_x96 < HIGHEST_LIMIT
