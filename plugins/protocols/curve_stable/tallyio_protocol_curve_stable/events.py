@@ -22,10 +22,10 @@ class Event(IntEnum):
     REMOVE_IMBALANCE = 3
     RAMP = 4
     STOP_RAMP = 5
-    NEW_FEE = 6
-    """Fee and the admin's part."""
-    NEW_PARAMETERS = 7
+    NEW_PARAMETERS = 6
     """A, fee and the admin's part."""
+    NEW_FEE = 7
+    """Fee and the admin's part."""
     APPLY_FEE = 8
     """Fee and the off-peg multiplier."""
     APPLY_PLAIN_FEE = 9

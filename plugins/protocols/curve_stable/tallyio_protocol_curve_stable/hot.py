@@ -57,7 +57,6 @@ _STOP_RAMP: Final = int(Event.STOP_RAMP)
 _NEW_FEE: Final = int(Event.NEW_FEE)
 _NEW_PARAMETERS: Final = int(Event.NEW_PARAMETERS)
 _APPLY_FEE: Final = int(Event.APPLY_FEE)
-_APPLY_PLAIN_FEE: Final = int(Event.APPLY_PLAIN_FEE)
 _APPLY_ADMIN_FEE: Final = int(Event.APPLY_ADMIN_FEE)
 
 
@@ -136,20 +135,27 @@ def apply_log(row: int, event: int, topics: int, data: int, data_bytes: int) -> 
 def _follow_settings(row: int, meaning: int, data: int, data_bytes: int) -> bool:
     if not _RAMP <= meaning <= _APPLY_ADMIN_FEE or data_bytes != _WORDS[meaning] * WORD:
         return False
+    if meaning <= _NEW_PARAMETERS:
+        return _follow_ramp(row, meaning, data)
     fee, admin_fee = u256(load(row + FEE, 0)), u256(load(row + ADMIN_FEE, 0))
-    first, multiplier = word_at(data, 0), load256(row + MULTIPLIER)
-    if meaning == _APPLY_PLAIN_FEE:
-        return set_fees(row, first, admin_fee, multiplier)
+    multiplier = load256(row + MULTIPLIER)
     if meaning == _APPLY_ADMIN_FEE:
-        return set_fees(row, fee, first, multiplier)
-    second = word_at(data, 1)
+        admin_fee = word_at(data, 0)
+    else:
+        fee = word_at(data, 0)
+    if meaning == _NEW_FEE:
+        admin_fee = word_at(data, 1)
+    if meaning == _APPLY_FEE:
+        multiplier = word_at(data, 1)
+    return set_fees(row, fee, admin_fee, multiplier)
+
+
+@hot("boolean(int64, int64, int64)")
+def _follow_ramp(row: int, meaning: int, data: int) -> bool:
+    first, second = word_at(data, 0), word_at(data, 1)
+    if meaning == _RAMP:
+        return set_ramp(row, first, second, word_at(data, 2), word_at(data, 3))
     if meaning == _STOP_RAMP:
         return set_ramp(row, first, first, second, second)
-    if meaning == _NEW_FEE:
-        return set_fees(row, first, second, multiplier)
-    if meaning == _APPLY_FEE:
-        return set_fees(row, first, admin_fee, second)
-    third = word_at(data, 2)
-    if meaning == _NEW_PARAMETERS:
-        return set_ramp(row, first, first, ZERO, ZERO) and set_fees(row, second, third, multiplier)
-    return set_ramp(row, first, second, third, word_at(data, 3))
+    fees_fit = set_fees(row, second, word_at(data, 2), load256(row + MULTIPLIER))
+    return fees_fit and set_ramp(row, first, first, ZERO, ZERO)

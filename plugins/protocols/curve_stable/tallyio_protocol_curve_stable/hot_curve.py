@@ -31,7 +31,7 @@ _FEE_BASE: Final = float(FEE_DENOMINATOR)
 
 @hot("UniTuple(float64, 2)(int64, int64, int64, float64)")
 def curve_of(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
-    """Return output and slope; (0, 0) where the pool pays nothing. `i` and `j` are a direction of the pool."""
+    """Return output and slope; (0, 0) where the pool pays nothing. `i`, `j` are a direction of the pool."""
     d, x, y = load256(row + D), to_f64(xp_of(row, i)), to_f64(xp_of(row, j))
     if d in (REVERTED, ZERO) or x == 0.0 or y == 0.0:
         return 0.0, 0.0
@@ -40,7 +40,11 @@ def curve_of(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
     left = _b_less_d(row, d, j)
     out, slope = _root(x, y, left, dx)
     if not 0.0 < out < y or slope <= 0.0:
-        return (0.0, 0.0) if amount_in > 0.0 else (0.0, slope * to_xp * from_xp * (1.0 - _fee(row, x, y, 0.0, 0.0, 0.0)[0]))
+        return (
+            (0.0, 0.0)
+            if amount_in > 0.0
+            else (0.0, slope * to_xp * from_xp * (1.0 - _fee(row, x, y, 0.0, 0.0, 0.0)[0]))
+        )
     fee, fee_slope = _fee(row, x, y, dx, out, slope)
     margin = 0.0 if load(row + FLAGS, 0) & _NO_MARGIN else 1.0
     kept = max(0.0, out - margin)
@@ -73,7 +77,7 @@ def _root(x: float, y: float, left: float, dx: float) -> tuple[float, float]:
 
 
 @hot("UniTuple(float64, 2)(int64, float64, float64, float64, float64, float64)")
-def _fee(row: int, x: float, y: float, dx: float, out: float, slope: float) -> tuple[float, float]:  # noqa: PLR0913 - the exchange
+def _fee(row: int, x: float, y: float, dx: float, out: float, slope: float) -> tuple[float, float]:
     fee, multiplier = float(load(row + FEE, 0)) / _FEE_BASE, to_f64(load256(row + MULTIPLIER)) / _FEE_BASE
     if not load(row + FLAGS, 0) & _DYNAMIC_FEE or multiplier <= 1.0:
         return fee, 0.0

@@ -69,19 +69,15 @@ def follow_exchange(row: int, data: int, data_bytes: int) -> bool:
     # To `solve`, paying nothing looks like a revert: the row does not know how the balances moved.
     if paid != bought or paid == ZERO:
         return False
-    return _move(row, i, j, x, y, sold, paid, fee)
-
-
-@hot("boolean(int64, int64, int64, u256, u256, u256, u256, u256)")
-def _move(row: int, i: int, j: int, x: int, y: int, sold: int, paid: int, fee: int) -> bool:  # noqa: PLR0913 - what an exchange moves
-    at_i, at_j = coin(row, i), coin(row, j)
     # fee < 2**197 and the admin's part < 2**34; what `solve` proves holds for the other products.
     admin = divmod256(fee * u256(load(row + ADMIN_FEE, 0)), FEE_BASE)[0]
-    after_i = load256(at_i + BALANCE) + sold
-    after_j = load256(at_j + BALANCE) - paid - divmod256(admin * WAD, load256(at_j + RATE))[0]
+    at_i, at_j = coin(row, i), coin(row, j)
     if load(row + FLAGS, 0) & _BALANCES_FROM_XP:
         after_i = divmod256(x * WAD, load256(at_i + RATE))[0]
         after_j = divmod256((y + (fee - admin)) * WAD, load256(at_j + RATE))[0]
+    else:
+        after_i = load256(at_i + BALANCE) + sold
+        after_j = load256(at_j + BALANCE) - paid - divmod256(admin * WAD, load256(at_j + RATE))[0]
     if after_i > _UINT128_MAX:
         return False
     store256(at_i + BALANCE, after_i)

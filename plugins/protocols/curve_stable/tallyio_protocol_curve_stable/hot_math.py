@@ -99,7 +99,7 @@ def get_d(row: int) -> int:
 
 
 @hot("u256(int64, int64, u256, u256, u256, u256)")
-def _d_step(row: int, n: int, d: int, weighted: int, ann_less: int, precision: int) -> int:  # noqa: PLR0913 - one step's facts
+def _d_step(row: int, n: int, d: int, weighted: int, ann_less: int, precision: int) -> int:
     d_p = _d_product(row, n, d)
     # d < 2**204 and ann_less < 2**37; N + 1 > N, so the second product fits where the third does.
     if d_p == REVERTED or not fits(d_p, u256(n + 1)):
@@ -188,7 +188,7 @@ def dynamic_fee(row: int, xp_i: int, xp_j: int) -> int:
 
 
 @hot("boolean(int64, u256, int64, u256, int64, u256)")
-def prices_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:  # noqa: PLR0913 - the state after an exchange
+def prices_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:
     """Return whether the prices that an exchange saves can be computed: coins `i` and `j` at `x`, `y`."""
     flags = load(row + FLAGS, 0)
     if not flags & (_SAVES_CAPPED_PRICES | _SAVES_PRICE):
@@ -199,7 +199,7 @@ def prices_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:  # noq
 
 
 @hot("boolean(int64, u256, int64, u256, int64, u256)")
-def _surely_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:  # noqa: PLR0913 - as its caller
+def _surely_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:
     # Bits bound every product of `_do_fit`. bits(a * b // c) <= bits(a) + bits(b) - bits(c) + 1 for c > 0.
     d_bits = bits_of(d)
     first = bits_of(_xp_after(row, 0, i, x, j, y))
@@ -216,7 +216,7 @@ def _surely_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:  # no
 
 
 @hot("boolean(int64, u256, int64, u256, int64, u256)")
-def _do_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:  # noqa: PLR0913 - as its caller
+def _do_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:
     n = load(row + COUNT, 0)
     powers, product = ONE, ZERO
     for _ in range(n):
@@ -244,7 +244,7 @@ def _do_fit(row: int, d: int, i: int, x: int, j: int, y: int) -> bool:  # noqa: 
 
 
 @hot("u256(int64, int64, int64, u256, int64, u256)", inline=True)
-def _xp_after(row: int, k: int, i: int, x: int, j: int, y: int) -> int:  # noqa: PLR0913 - as its callers
+def _xp_after(row: int, k: int, i: int, x: int, j: int, y: int) -> int:
     if k == i:
         return x
     return y if k == j else xp_of(row, k)

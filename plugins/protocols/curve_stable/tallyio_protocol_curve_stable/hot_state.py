@@ -20,7 +20,6 @@ from tallyio_protocol_curve_stable.layout import (
     COIN_BYTES,
     COINS,
     COUNT,
-    D,
     FLAGS,
     FUTURE_A,
     FUTURE_TIME,
@@ -29,6 +28,7 @@ from tallyio_protocol_curve_stable.layout import (
     RATE,
     TIME,
     XP,
+    D,
 )
 from tallyio_protocol_curve_stable.templates import CACHE_SECONDS, Flag
 
@@ -95,5 +95,3 @@ def rebuild(row: int) -> None:
     """Compute everything that is derived in a row that was just packed."""
     set_time(row, load(row + TIME, 0))
     settle(row)
-
-

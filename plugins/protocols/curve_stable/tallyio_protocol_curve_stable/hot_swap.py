@@ -36,7 +36,7 @@ def solve(row: int, i: int, j: int, amount_in: int) -> tuple[int, int, int, int]
     """
     d, nothing = load256(row + D), (ZERO, ZERO, ZERO, ZERO)
     x = scaled_after(row, i, amount_in)
-    if d == REVERTED or x == REVERTED:
+    if REVERTED in (d, x):
         return nothing
     y, before = get_y(row, d, i, j, x), xp_of(row, j)
     margin = ZERO if load(row + FLAGS, 0) & _NO_MARGIN else ONE
@@ -71,7 +71,7 @@ def estimate_input(row: int, i: int, j: int, amount_out: int) -> int:
     """Return `reference.get_dx`; 0 where it reverts. `i` and `j` are a direction of the pool."""
     d, rate_j, before = load256(row + D), load256(coin(row, j) + RATE), xp_of(row, j)
     fee = dynamic_fee(row, xp_of(row, i), before)
-    if d == REVERTED or fee == REVERTED or not fits(amount_out, rate_j):
+    if REVERTED in (d, fee) or not fits(amount_out, rate_j):
         return ZERO
     wanted = divmod256(amount_out * rate_j, WAD)[0] + ONE  # < 2**198, and times 10**10 < 2**232
     taken = divmod256(wanted * FEE_BASE, FEE_BASE - fee)[0]

@@ -46,8 +46,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     def xp(self) -> tuple[int, ...]:
         """The scaled balances."""
         return tuple(
-            mul(rate, balance) // PRECISION
-            for rate, balance in zip(self.rates, self.balances, strict=True)
+            mul(rate, balance) // PRECISION for rate, balance in zip(self.rates, self.balances, strict=True)
         )
 
 
@@ -149,15 +148,18 @@ def dynamic_fee(pool: Pool, xp_i: int, xp_j: int) -> int:
     return multiplier * pool.fee // (div(weight, square) + FEE_DENOMINATOR)
 
 
-def exchange(pool: Pool, i: int, j: int, amount_in: int) -> Exchange:
-    """Do what `exchange(i, j, amount_in, 0)` does. Raises: Revert: where it does."""
+def exchange(pool: Pool, i: int, j: int, amount_in: int, *, d: int | None = None) -> Exchange:
+    """Do what `exchange(i, j, amount_in, 0)` does; `d` is the pool's invariant if it is known.
+
+    Raises: Revert: where the contract does.
+    """
     template, xp = pool.template, pool.xp
     if not (0 <= i < len(xp) and 0 <= j < len(xp) and i != j):
         raise Revert("no such direction")
     if Flag.DYNAMIC_FEE in template.flags and amount_in == 0:
         raise Revert("nothing to exchange")
     x = add(xp[i], mul(amount_in, pool.rates[i]) // PRECISION)
-    d = get_d(template, xp, pool.amp)
+    d = get_d(template, xp, pool.amp) if d is None else d
     y = get_y(template, xp, d, pool.amp, i=i, j=j, x=x)
     dy = _output(template, xp[j], y)
     fee = mul(dy, dynamic_fee(pool, (xp[i] + x) // 2, (xp[j] + y) // 2)) // FEE_DENOMINATOR
@@ -198,10 +200,10 @@ def _check_prices(pool: Pool, xp: Sequence[int], d: int) -> None:
         raise Revert("D of more than 128 bits")
 
 
-def quote(pool: Pool, i: int, j: int, amount_in: int) -> int:
+def quote(pool: Pool, i: int, j: int, amount_in: int, *, d: int | None = None) -> int:
     """Return what an exchange pays; 0 where it reverts."""
     try:
-        return exchange(pool, i, j, amount_in).paid
+        return exchange(pool, i, j, amount_in, d=d).paid
     except Revert:
         return 0
 
