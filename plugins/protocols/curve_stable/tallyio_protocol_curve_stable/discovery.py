@@ -25,7 +25,7 @@ NATIVE: Final = Address(bytes.fromhex("ee" * 20))
 """What stands for native ether among the coins of some pools."""
 
 FOLLOWED_VERSION: Final = 7
-"""The first version of NG whose plain pools count what they pay out; others read a balance, gifts included."""
+"""The first version of NG whose plain pools count what they pay; others read a balance, gifts included."""
 
 _PLAIN: Final = 0
 
