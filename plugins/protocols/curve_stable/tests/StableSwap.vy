@@ -81,8 +81,8 @@ PRECISION: constant(uint256) = 10**18
 FEE_DENOMINATOR: constant(uint256) = 10**10
 BASE_CACHE_EXPIRES: constant(uint256) = 600
 
-coins: public(address[N])
-balances: public(uint256[N])
+coin_list: address[N]
+held: uint256[N]
 rate_multipliers: uint256[N]
 fee: public(uint256)
 admin_fee: public(uint256)
@@ -100,7 +100,7 @@ last_price: public(uint256)
 
 @deploy
 def __init__(coins_: address[N], rates: uint256[N], amp: uint256, fee: uint256, admin_fee: uint256, base: address):
-    self.coins = coins_
+    self.coin_list = coins_
     self.rate_multipliers = rates
     self.initial_A = amp
     self.future_A = amp
@@ -110,6 +110,18 @@ def __init__(coins_: address[N], rates: uint256[N], amp: uint256, fee: uint256, 
         self.base_pool = base
         self.base_virtual_price = staticcall BasePool(base).get_virtual_price()
         self.base_cache_updated = block.timestamp
+
+
+@view
+@external
+def coins(k: $INDEX$) -> address:
+    return self.coin_list[$K$]
+
+
+@view
+@external
+def balances(k: $INDEX$) -> uint256:
+    return self.held[$K$]
 
 
 @view
@@ -295,7 +307,7 @@ def swap_of(
 @external
 def get_dy(i: int128, j: int128, dx: uint256) -> uint256:
     rates: uint256[N] = self._rates_now()
-    xp: uint256[N] = self._xp(rates, self.balances)
+    xp: uint256[N] = self._xp(rates, self.held)
     amp: uint256 = self._A()
     m: uint256 = convert(i, uint256)
     n: uint256 = convert(j, uint256)
@@ -312,7 +324,7 @@ def get_dy(i: int128, j: int128, dx: uint256) -> uint256:
 @view
 @external
 def get_virtual_price() -> uint256:
-    return self._get_D(self._xp(self._rates_now(), self.balances), self._A()) * PRECISION // self.totalSupply
+    return self._get_D(self._xp(self._rates_now(), self.held), self._A()) * PRECISION // self.totalSupply
 
 
 @external
@@ -322,12 +334,12 @@ def exchange(i: int128, j: int128, dx: uint256, min_dy: uint256):
     paid: uint256 = 0
     after: uint256[N] = empty(uint256[N])
     price: uint256 = 0
-    paid, after, price = self._swap(m, n, dx, self.balances, self._rates(), self._A(), self.fee, self.admin_fee)
+    paid, after, price = self._swap(m, n, dx, self.held, self._rates(), self._A(), self.fee, self.admin_fee)
     assert paid >= min_dy
-    self.balances = after
+    self.held = after
     self.last_price = price
-    assert extcall IERC20(self.coins[m]).transferFrom(msg.sender, self, dx)
-    assert extcall IERC20(self.coins[n]).transfer(msg.sender, paid)
+    assert extcall IERC20(self.coin_list[m]).transferFrom(msg.sender, self, dx)
+    assert extcall IERC20(self.coin_list[n]).transfer(msg.sender, paid)
     log TokenExchange(buyer=msg.sender, sold_id=i, tokens_sold=dx, bought_id=j, tokens_bought=paid)
 
 
@@ -340,7 +352,7 @@ def _take_fees(old: uint256[N], new: uint256[N], D0: uint256, D1: uint256) -> (u
         ideal: uint256 = D1 * old[k] // D0
         difference: uint256 = ideal - new[k] if ideal > new[k] else new[k] - ideal
         fees[k] = share * difference // FEE_DENOMINATOR
-        self.balances[k] = new[k] - fees[k] * self.admin_fee // FEE_DENOMINATOR
+        self.held[k] = new[k] - fees[k] * self.admin_fee // FEE_DENOMINATOR
         left[k] -= fees[k]
     return fees, left
 
@@ -349,7 +361,7 @@ def _take_fees(old: uint256[N], new: uint256[N], D0: uint256, D1: uint256) -> (u
 def add_liquidity(amounts: uint256[N], min_mint_amount: uint256):
     amp: uint256 = self._A()
     rates: uint256[N] = self._rates()
-    old: uint256[N] = self.balances
+    old: uint256[N] = self.held
     supply: uint256 = self.totalSupply
     D0: uint256 = self._get_D(self._xp(rates, old), amp)
     new: uint256[N] = old
@@ -365,10 +377,10 @@ def add_liquidity(amounts: uint256[N], min_mint_amount: uint256):
         fees, left = self._take_fees(old, new, D0, D1)
         minted = supply * (self._get_D(self._xp(rates, left), amp) - D0) // D0
     else:
-        self.balances = new
+        self.held = new
     assert minted >= min_mint_amount
     for k: uint256 in range(N):
-        assert extcall IERC20(self.coins[k]).transferFrom(msg.sender, self, amounts[k])
+        assert extcall IERC20(self.coin_list[k]).transferFrom(msg.sender, self, amounts[k])
     self.totalSupply = supply + minted
     self.balanceOf[msg.sender] += minted
     log AddLiquidity(
@@ -381,10 +393,10 @@ def remove_liquidity(burned: uint256, min_amounts: uint256[N]):
     supply: uint256 = self.totalSupply
     amounts: uint256[N] = empty(uint256[N])
     for k: uint256 in range(N):
-        amounts[k] = self.balances[k] * burned // supply
+        amounts[k] = self.held[k] * burned // supply
         assert amounts[k] >= min_amounts[k]
-        self.balances[k] -= amounts[k]
-        assert extcall IERC20(self.coins[k]).transfer(msg.sender, amounts[k])
+        self.held[k] -= amounts[k]
+        assert extcall IERC20(self.coin_list[k]).transfer(msg.sender, amounts[k])
     self.totalSupply = supply - burned
     self.balanceOf[msg.sender] -= burned
     log RemoveLiquidity(
@@ -396,7 +408,7 @@ def remove_liquidity(burned: uint256, min_amounts: uint256[N]):
 def remove_liquidity_imbalance(amounts: uint256[N], max_burn_amount: uint256):
     amp: uint256 = self._A()
     rates: uint256[N] = self._rates()
-    old: uint256[N] = self.balances
+    old: uint256[N] = self.held
     new: uint256[N] = old
     D0: uint256 = self._get_D(self._xp(rates, old), amp)
     for k: uint256 in range(N):
@@ -411,7 +423,7 @@ def remove_liquidity_imbalance(amounts: uint256[N], max_burn_amount: uint256):
     self.totalSupply = supply - burned
     self.balanceOf[msg.sender] -= burned
     for k: uint256 in range(N):
-        assert extcall IERC20(self.coins[k]).transfer(msg.sender, amounts[k])
+        assert extcall IERC20(self.coin_list[k]).transfer(msg.sender, amounts[k])
     log RemoveLiquidityImbalance(
         provider=msg.sender, token_amounts=amounts, fees=fees, invariant=D1, token_supply=supply - burned
     )
@@ -423,10 +435,10 @@ def remove_liquidity_one_coin(burned: uint256, i: int128, amount: uint256):
     Not Curve's formula: only an event that does not say which coin left, and by how much with its fee.
     """
     k: uint256 = convert(i, uint256)
-    self.balances[k] -= amount
+    self.held[k] -= amount
     self.totalSupply -= burned
     self.balanceOf[msg.sender] -= burned
-    assert extcall IERC20(self.coins[k]).transfer(msg.sender, amount)
+    assert extcall IERC20(self.coin_list[k]).transfer(msg.sender, amount)
     log RemoveLiquidityOne(
         provider=msg.sender, token_amount=burned, coin_amount=amount, token_supply=self.totalSupply
     )

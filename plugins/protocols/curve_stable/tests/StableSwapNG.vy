@@ -55,6 +55,7 @@ PRECISION: constant(uint256) = 10**18
 FEE_DENOMINATOR: constant(uint256) = 10**10
 A_PRECISION: constant(uint256) = 100
 
+version: public(String[8])
 N_COINS: public(immutable(uint256))
 BASE_POOL: public(immutable(address))
 coins: public(DynArray[address, MAX_COINS])
@@ -77,6 +78,7 @@ def __init__(
     coins_: DynArray[address, MAX_COINS], rates: DynArray[uint256, MAX_COINS],
     amp: uint256, fee: uint256, multiplier: uint256, admin_fee: uint256, base: address,
 ):
+    self.version = "v7.0.0"
     N_COINS = len(coins_)
     BASE_POOL = base
     self.coins = coins_
@@ -443,6 +445,11 @@ def remove_liquidity(burned: uint256, min_amounts: DynArray[uint256, MAX_COINS])
         self.stored[k] -= self.admin_balances[k]
         assert extcall IERC20(self.coins[k]).transfer(self, self.admin_balances[k])
         self.admin_balances[k] = 0
+
+
+@external
+def set_version(version: String[8]):
+    self.version = version
 
 
 @external

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import vyper
-from tallyio_protocol_curve_stable.templates import TEMPLATES, DRule, Flag, Template
+from tallyio_protocol_curve_stable.templates import TEMPLATES, DRule, Flag
 from vyper.compiler.settings import OptimizationLevel, Settings
 
 from tallyio.lab.artifact import Artifact
@@ -25,7 +25,7 @@ def code_of(request: pytest.FixtureRequest) -> CodeOf:
     made: dict[str, Artifact] = {}
 
     def code(kind: str, coins: int) -> Artifact:
-        source = source_of(TEMPLATES[kind], coins)
+        source = source_of(kind, coins)
         key = hashlib.sha256(f"{vyper.__version__} {source}".encode()).hexdigest()
         if key not in made:
             made[key] = _compiled(kind, source, folder / f"{key}.json" if folder else None)
@@ -34,8 +34,11 @@ def code_of(request: pytest.FixtureRequest) -> CodeOf:
     return code
 
 
-def source_of(template: Template, coins: int) -> str:
-    """Return the Vyper source of a pool."""
+def source_of(kind: str, coins: int) -> str:
+    """Return the Vyper source of a pool, or of the factory."""
+    if kind == "factory":
+        return (HERE / "Factory.vy").read_text()
+    template = TEMPLATES[kind]
     flags = template.flags
     if Flag.DYNAMIC_ARRAYS in flags:
         return (HERE / "StableSwapNG.vy").read_text()
@@ -44,6 +47,8 @@ def source_of(template: Template, coins: int) -> str:
         "A_PRECISION": template.a_precision,
         "PLUS_ONE": template.d_rule is DRule.PLUS_ONE,
         "POWERS": template.d_rule is DRule.POWERS,
+        "INDEX": "int128" if template.d_rule is DRule.PLUS_ONE else "uint256",
+        "K": "convert(k, uint256)" if template.d_rule is DRule.PLUS_ONE else "k",
     }
     names = ("FALLS_THROUGH", "NO_MARGIN", "BALANCES_FROM_XP", "FEE_AFTER_RATE", "SAVES_PRICE")
     facts |= {name: Flag[name] in flags for name in (*names, "BASE_RATE", "CACHES_BASE_RATE")}
