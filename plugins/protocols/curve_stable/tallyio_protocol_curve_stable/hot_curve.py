@@ -39,16 +39,14 @@ def curve_of(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
     dx = amount_in * to_xp
     left = _b_less_d(row, d, j)
     out, slope = _root(x, y, left, dx)
-    if not 0.0 < out < y or slope <= 0.0:
-        return (
-            (0.0, 0.0)
-            if amount_in > 0.0
-            else (0.0, slope * to_xp * from_xp * (1.0 - _fee(row, x, y, 0.0, 0.0, 0.0)[0]))
-        )
+    if not out < y or slope <= 0.0:
+        return 0.0, 0.0
     fee, fee_slope = _fee(row, x, y, dx, out, slope)
     margin = 0.0 if load(row + FLAGS, 0) & _NO_MARGIN else 1.0
     kept = max(0.0, out - margin)
-    return kept * (1.0 - fee) * from_xp, (slope * (1.0 - fee) - kept * fee_slope) * to_xp * from_xp
+    # NG's fee may rise faster than the output: there a larger input pays less, and the slope is 0.
+    falling = max(0.0, slope * (1.0 - fee) - kept * fee_slope)
+    return kept * (1.0 - fee) * from_xp, falling * to_xp * from_xp
 
 
 @hot("float64(int64, u256, int64)")
