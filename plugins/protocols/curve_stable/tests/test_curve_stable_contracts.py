@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 import pytest
 from tallyio_protocol_curve_stable import hot
@@ -28,6 +30,7 @@ NOBODY = Address(bytes(20))
 DECIMALS = (18, 6, 8, 18)
 SHAPES = (("susd", 4), ("three_pool", 3), ("base", 2), ("plain", 3), ("ema", 2), ("ng", 3))
 ROOM = 8192
+NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 CodeOf = Callable[[str, int], Artifact]
 
 
@@ -42,10 +45,10 @@ class Lab:
         *,
         base: Lab | None = None,
         chain: RevmChain | None = None,
-        **settings: object,
+        more: Mapping[str, object] = NOTHING,
     ) -> None:
         self.kind, self.base = kind, base
-        self.chain = base.chain if base else chain or RevmChain()
+        self.chain: RevmChain = base.chain if base else chain or RevmChain()
         self.backend = self.chain.backend
         self.memory = Region(ROOM)
         self.row = self.memory.address
@@ -54,7 +57,7 @@ class Lab:
             self.tokens[-1] = Contract(artifact("Token"), base.lp.address)
         self.pool = self._deploy(code_of(kind, coins), base)
         self._provide()
-        self.settings = {"address": checksum(self.pool.address), "kind": kind, **settings}
+        self.settings = {"address": checksum(self.pool.address), "kind": kind, **more}
         self.adapter = CurveStable({"pools": [self.settings], "max_rate_age_seconds": 12})
 
     @property
@@ -240,7 +243,7 @@ async def metapool(code_of: CodeOf, kind: str) -> tuple[Lab, Lab]:
     """Return a base pool and a metapool on it."""
     base = Lab(code_of, "base", 2)
     named = {"base_pool": checksum(base.pool.address)} if kind == "factory_meta" else {}
-    return base, Lab(code_of, kind, 2, base=base, **named)
+    return base, Lab(code_of, kind, 2, base=base, more=named)
 
 
 @pytest.mark.parametrize("kind", ["meta", "factory_meta", "ng_meta"])
@@ -278,7 +281,7 @@ async def test_a_kept_virtual_price_expires_with_time(code_of: CodeOf) -> None:
 
 
 async def test_rates_that_move_are_believed_for_their_time_only(code_of: CodeOf) -> None:
-    lab = Lab(code_of, "ng", 3, moves=True)
+    lab = Lab(code_of, "ng", 3, more={"moves": True})
     pool = await lab.load()
     lab.backend.transact(lab.pool.call("set_rate", 0, 11 * 10**17))
     [fresh] = await lab.adapter.load(lab.chain, [pool], block=lab.chain.latest)

@@ -68,7 +68,7 @@ def row() -> Iterator[Row]:
     made.memory.close()
 
 
-def state_of(kind: str = "base", **changes: object) -> State:
+def state_of(kind: str = "base", /, **changes: object) -> State:
     """Return a pool of two coins with 18 and 6 decimals."""
     template = TEMPLATES[kind]
     amp = 100 * template.a_precision
@@ -237,16 +237,14 @@ def test_an_empty_pool_pays_nothing(row: Row) -> None:
 
 
 @pytest.mark.parametrize(
-    ("meaning", "words", "field", "value"),
+    ("meaning", "words", "ramp"),
     [
-        (Event.RAMP, (20_000, 30_000, 500, 1_500), "ramp", Ramp(20_000, 30_000, 500, 1_500)),
-        (Event.STOP_RAMP, (25_000, 900), "ramp", Ramp(25_000, 25_000, 900, 900)),
+        (Event.RAMP, (20_000, 30_000, 500, 1_500), Ramp(20_000, 30_000, 500, 1_500)),
+        (Event.STOP_RAMP, (25_000, 900), Ramp(25_000, 25_000, 900, 900)),
     ],
 )
-def test_a_ramp_sets_how_a_moves(
-    row: Row, meaning: Event, words: tuple[int, ...], field: str, value: Ramp
-) -> None:
-    row.set(state_of(**{field: value}))
+def test_a_ramp_sets_how_a_moves(row: Row, meaning: Event, words: tuple[int, ...], ramp: Ramp) -> None:
+    row.set(state_of(ramp=ramp))
     expected = row.raw()
     row.set(state_of())
     assert row.apply(meaning, *words) == LOG_APPLIED
