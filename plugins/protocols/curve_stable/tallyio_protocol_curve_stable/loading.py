@@ -21,7 +21,7 @@ from tallyio_protocol_curve_stable.reference import Pool, Revert, amplification,
 from tallyio_protocol_curve_stable.settings import WHERE
 from tallyio_protocol_curve_stable.templates import CACHE_SECONDS, DRule, Flag, Template
 
-_PROBES = ((0, 1, 1000), (0, 1, 10), (1, 0, 1000), (1, 0, 10))
+_PROBES = tuple((i, 1 - i, part) for i in (0, 1) for part in (7, 31, 1_000, 9_973))
 """Directions, and what part of the balance is sold, to compare with the pool's own `get_dy`."""
 
 

@@ -6,8 +6,9 @@ They differ by a unit in places, and a unit decides: a pool must be read as what
 |---|---|
 | `susd` | `pools/susd/StableSwapSUSD.vy` (curve-contract), without lending |
 | `three_pool` | `pools/3pool/StableSwap3Pool.vy`, also hBTC |
-| `base` | `pool-templates/base/SwapTemplateBase.vy`, `Plain3Basic.vy`, `Plain4Basic.vy` |
-| `plain` | `Plain2Basic.vy`, `Plain2Optimized.vy` and their kin of 3 and 4 coins (curve-factory) |
+| `base` | `pool-templates/base/SwapTemplateBase.vy` |
+| `base` | `Plain3Basic.vy`, `Plain4Basic.vy`, and `Plain2Basic.vy` as it was first (curve-factory) |
+| `plain` | `Plain2Optimized.vy` and the later `Plain2Basic.vy` (curve-factory), which compute D with powers |
 | `ema` | `Plain2BasicEMA.vy`, and crvUSD's `Stableswap.vy` |
 | `meta` | `pool-templates/meta/SwapTemplateMeta.vy`, which keeps its base's virtual price for 10 minutes |
 | `factory_meta` | `MetaUSD.vy`, `MetaBTC.vy` |
