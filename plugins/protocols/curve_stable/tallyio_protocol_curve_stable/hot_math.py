@@ -12,6 +12,7 @@ from typing import Final
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
 from tallyio.native.u256 import clz, const, divmod256, load256, mul_wide, u256
+from tallyio_protocol_curve_stable.hot_newton import REVERTED, is_close, solve
 from tallyio_protocol_curve_stable.layout import (
     A_PRECISION,
     AMP,
@@ -29,7 +30,6 @@ from tallyio_protocol_curve_stable.templates import DRule, Flag
 
 ZERO: Final = const(0)
 ONE: Final = const(1)
-REVERTED: Final = const(2**256 - 1)
 WAD: Final = const(PRECISION)
 FEE_BASE: Final = const(FEE_DENOMINATOR)
 
@@ -67,11 +67,6 @@ def xp_of(row: int, k: int) -> int:
     return load256(row + COINS + k * COIN_BYTES + XP)
 
 
-@hot("boolean(u256, u256)", inline=True)
-def _is_close(a: int, b: int) -> bool:
-    return (a - b if a > b else b - a) <= ONE
-
-
 @hot("u256(int64)")
 def get_d(row: int) -> int:
     """Return the invariant of the scaled balances in the row; `REVERTED` where the contract reverts."""
@@ -92,7 +87,7 @@ def get_d(row: int) -> int:
         after = _d_step(row, n, d, weighted, ann - precision, precision)
         if after >= _LARGEST_D:
             return REVERTED
-        if _is_close(after, d):
+        if is_close(after, d):
             return after
         d = after
     return d if load(row + FLAGS, 0) & _FALLS_THROUGH else REVERTED
@@ -150,24 +145,9 @@ def get_y(row: int, d: int, i: int, j: int, x: int) -> int:
     if not fits(c, d) or not fits(c * d, precision):
         return REVERTED
     c = divmod256(c * d * precision, ann * u256(n))[0]
-    # d < 2**204 and precision < 2**7, so b < 2**204 + 2**211.
+    # d < 2**204 and precision < 2**7, so b < 2**204 + 2**211 < 2**212.
     b = total + divmod256(d * precision, ann)[0]
-    return _solve(b, c, d, load(row + FLAGS, 0) & _FALLS_THROUGH)
-
-
-@hot("u256(u256, u256, u256, int64)")
-def _solve(b: int, c: int, d: int, falls_through: int) -> int:
-    y = d
-    for _ in range(MAX_STEPS):
-        # y < 2**128: its square is below 2**256, and a sum that wraps is below either part; 2y + b < 2**213.
-        top, bottom = y * y + c, y + y + b
-        if y > _UINT128_MAX or top < c or bottom <= d:
-            return REVERTED
-        after = divmod256(top, bottom - d)[0]
-        if _is_close(after, y):
-            return after
-        y = after
-    return y if falls_through else REVERTED
+    return solve(b, c, d, load(row + FLAGS, 0) & _FALLS_THROUGH)
 
 
 @hot("u256(int64, u256, u256)")

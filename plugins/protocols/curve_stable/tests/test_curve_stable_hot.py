@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tallyio_protocol_curve_stable import hot, reference
+from tallyio_protocol_curve_stable import hot, hot_newton, reference
 from tallyio_protocol_curve_stable.events import MEANINGS, TOPICS, WORDS, Event
 from tallyio_protocol_curve_stable.hot_state import rebuild
 from tallyio_protocol_curve_stable.layout import (
@@ -172,6 +172,32 @@ def drawn_state(draw: random.Random) -> State:
         cache_time=1_000 if kind == "meta" else 0,
         base_rate_now=rates[-1],
     )
+
+
+def test_the_shortcut_ends_where_the_loop_does() -> None:
+    """Equations of any size; where rounding could decide, it declines."""
+    draw, taken = random.Random(16), 0
+    for _ in range(20_000):
+        d = draw.getrandbits(draw.randrange(1, 129))
+        b = d + draw.randrange(-d // 2, d + 1) // draw.choice((1, 10, 10**6, 10**12)) if d else 0
+        c = draw.getrandbits(draw.randrange(1, max(2, min(256, 2 * d.bit_length() + 3))))
+        y = hot_newton.shortcut(b, c, d)
+        if y != hot_newton.REVERTED:
+            taken += 1
+            assert y == hot_newton.walk(b, c, d, 0)
+    print(f"the shortcut was taken {taken} times in 20000")  # noqa: T201 - shown with -s
+    assert taken > 5_000
+
+
+@given(y=st.integers(1, 2**100), lean=st.integers(-(2**100), 2**100), off=st.integers(-3, 3))
+def test_the_shortcut_is_right_beside_whole_roots(y: int, lean: int, off: int) -> None:
+    """Where y is a root, and next to it, a rounding either way is at stake."""
+    d = 2**102
+    c = y * y + lean * y + off
+    if not 0 < c < 2**254:
+        return
+    answer = hot_newton.shortcut(d + lean, c, d)
+    assert answer in {hot_newton.REVERTED, hot_newton.walk(d + lean, c, d, 0)}
 
 
 def test_the_float_curve_is_within_its_promise(row: Row) -> None:
