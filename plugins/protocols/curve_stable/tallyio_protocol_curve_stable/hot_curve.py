@@ -17,7 +17,8 @@ from typing import Final
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
 from tallyio.native.u256 import divmod256, load256, to_f64, u256
-from tallyio_protocol_curve_stable.hot_math import REVERTED, ZERO, xp_of
+from tallyio_protocol_curve_stable.hot_math import ZERO, xp_of
+from tallyio_protocol_curve_stable.hot_newton import REVERTED
 from tallyio_protocol_curve_stable.hot_state import coin
 from tallyio_protocol_curve_stable.layout import A_PRECISION, AMP, COUNT, FEE, FLAGS, MULTIPLIER, RATE, D
 from tallyio_protocol_curve_stable.reference import FEE_DENOMINATOR, PRECISION

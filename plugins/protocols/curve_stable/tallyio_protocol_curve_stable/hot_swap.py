@@ -10,7 +10,6 @@ from tallyio.native.u256 import divmod256, load256
 from tallyio_protocol_curve_stable.hot_math import (
     FEE_BASE,
     ONE,
-    REVERTED,
     WAD,
     ZERO,
     dynamic_fee,
@@ -19,6 +18,7 @@ from tallyio_protocol_curve_stable.hot_math import (
     prices_fit,
     xp_of,
 )
+from tallyio_protocol_curve_stable.hot_newton import REVERTED
 from tallyio_protocol_curve_stable.hot_state import coin
 from tallyio_protocol_curve_stable.layout import BALANCE, FLAGS, RATE, D
 from tallyio_protocol_curve_stable.templates import Flag

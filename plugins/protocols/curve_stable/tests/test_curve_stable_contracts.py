@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
 import pytest
 from tallyio_protocol_curve_stable import hot
 from tallyio_protocol_curve_stable.adapter import CurveStable
@@ -322,19 +323,7 @@ async def test_an_event_that_contradicts_the_row_asks_for_a_reload(code_of: Code
         [log] = [log for log in block.logs if log.topics[0] in TOPICS]
         for data in (log.data[:-32], log.data + bytes(32), b"", b"\xff" * len(log.data)):
             lab.put(row)
-            assert lab.apply(_with_data(log, data)) == LOG_RELOAD
-
-
-def _with_data(log: Log, data: bytes) -> Log:
-    return Log(
-        address=log.address,
-        topics=log.topics,
-        data=data,
-        block_hash=log.block_hash,
-        block_number=log.block_number,
-        log_index=log.log_index,
-        transaction_hash=log.transaction_hash,
-    )
+            assert lab.apply(msgspec.structs.replace(log, data=data)) == LOG_RELOAD
 
 
 async def test_a_pool_of_another_kind_is_refused(code_of: CodeOf) -> None:
