@@ -3,11 +3,11 @@
 Solidity checks its arithmetic and reverts. Here a function that could revert returns `REVERTS` instead,
 a value that it cannot have otherwise. Bounds, used throughout:
 
-- The contract squares x and y in `_f` and `_k`. So 2**128 and more reverts, and below it squares and
-  products of two fit 256 bits.
-- Below 2**93 nothing overflows: squares over 10**18 are < 2**(186 - 59) = 2**127, cubes over 10**18
-  < 2**220, and the product of both factors of `_f` < 2**(127 + 128). Pools hold that much as a rule
-  (2**93 is 9.9e9 tokens), and skip the checks.
+- The contract squares x and y, in `_f` and in `_k`. So 2**128 and more reverts, and below it products of
+  two fit 256 bits and are < 2**197 over 10**18, which is more than 2**59.
+- Below 2**93 (9.9e9 tokens) nothing overflows, and the checks are skipped: products of two are < 2**127
+  over 10**18, those of three < 2**161. So Velodrome's `_f` multiplies at most 2**127 by 2**128, Solidly's
+  2**93 by 2**161, and `_d` three times 2**93 by 2**127.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, divmod256, mul_wide, u256, u512
+from tallyio.native.u256 import const, divmod256, mul_wide
 from tallyio_protocol_solidly.layout import UINT256_MAX
 
 E18_VALUE: Final = 10**18
@@ -32,20 +32,11 @@ _THREE: Final = const(3)
 _SMALL: Final = const(1 << 93)
 _SQUARABLE: Final = const(1 << 128)
 
-_TWOS: Final = 18
-_FIVES: Final = 5**18
-_SHIFT: Final = 280
-_RECIPROCAL: Final = const(-(-(1 << _SHIFT) // _FIVES), 512)
-
 
 @hot("u256(u256)", inline=True)
 def over_e18(n: int) -> int:
-    """Return n // 10**18, by multiplication."""
-    # 10**18 = 2**18 * 5**18. With m = n >> 18 < 2**238 and M = ceil(2**280 / 5**18), the error
-    # M * 5**18 - 2**280 is below 5**18 < 2**42 = 2**(280 - 238), so m * M >> 280 is m // 5**18 (T. Granlund
-    # and P. Montgomery, Division by Invariant Integers using Multiplication, theorem 4.2). M < 2**239: the
-    # product fits 512 bits.
-    return u256((u512(n >> _TWOS) * _RECIPROCAL) >> _SHIFT)
+    """Return n // 10**18."""
+    return divmod256(n, E18)[0]
 
 
 @hot("u256(u256, u256)")
@@ -63,74 +54,73 @@ def f_velodrome(x: int, y: int) -> int:
     """Return `_f` of Velodrome V2, which is every version's `_k` after scaling, or `REVERTS`."""
     if (x | y) >= _SQUARABLE:
         return REVERTS
-    # a < 2**197 and b < 2**198.
+    return _product(x, y, over_e18(x * x) + over_e18(y * y))
+
+
+@hot("u256(u256, u256, u256)", inline=True)
+def _product(x: int, y: int, squares: int) -> int:
+    # x * y / 10**18 * squares / 10**18 for x and y below 2**128, or REVERTS; the first factor is < 2**197.
     a = over_e18(x * y)
-    b = over_e18(x * x) + over_e18(y * y)
-    if (x | y) >= _SMALL and mul_wide(a, b)[0] != ZERO:
+    if (x | y) >= _SMALL and mul_wide(a, squares)[0] != ZERO:
         return REVERTS
-    return over_e18(a * b)
+    return over_e18(a * squares)
 
 
-@hot("u256(u256, u256)")
-def f_solidly(x: int, y: int) -> int:
-    """Return `_f` of Solidly and Velodrome V1, or `REVERTS`."""
-    if (x | y) >= _SQUARABLE:
-        return REVERTS
-    left, right = _cube(y), _cube(x)
+@hot("u256(u256, u256, u256, u256)", inline=True)
+def _two_products(x: int, y: int, cube_x: int, cube_y: int) -> int:
+    # Solidly's _f: x * cube_y / 10**18 + cube_x * y / 10**18 for x and y below 2**128, or REVERTS.
     if (x | y) >= _SMALL and (
-        left == REVERTS
-        or right == REVERTS
-        or mul_wide(x, left)[0] != ZERO
-        or mul_wide(right, y)[0] != ZERO
+        cube_y == REVERTS or mul_wide(x, cube_y)[0] != ZERO or mul_wide(cube_x, y)[0] != ZERO
     ):
         return REVERTS
-    return over_e18(x * left) + over_e18(right * y)  # two of at most 2**256 / 10**18
-
-
-@hot("u256(u256, u256)")
-def d_of(x: int, y: int) -> int:
-    """Return `_d` for x and y below 2**128; 0 where it reverts, for a division by it reverts as well."""
-    squares = over_e18(y * y)
-    cube = _cube(x)
-    # 3 * x < 2**130.
-    if (x | y) >= _SMALL and (cube == REVERTS or mul_wide(_THREE * x, squares)[0] != ZERO):
-        return ZERO
-    return over_e18(_THREE * x * squares) + cube
-
-
-@hot("u256(u256)", inline=True)
-def _cube(x: int) -> int:
-    # x * x / 10**18 * x / 10**18 for x < 2**128, or REVERTS; the quotient is < 2**197.
-    square = over_e18(x * x)
-    if x >= _SMALL and mul_wide(square, x)[0] != ZERO:
-        return REVERTS
-    return over_e18(square * x)
+    return over_e18(x * cube_y) + over_e18(cube_x * y)  # two of at most 2**256 / 10**18
 
 
 @hot("u256(u256, u256)", inline=True)
-def _newton_step(distance: int, slope: int) -> int:
-    # distance * 10**18 / slope, or REVERTS: overflow, or division by zero.
-    if distance > MOST_TIMES_E18 or slope == ZERO:
+def _times(x: int, square: int) -> int:
+    # x * square / 10**18, or REVERTS, for x < 2**130 and a square over 10**18 of less than 2**128.
+    if (x | square) >= _SQUARABLE and mul_wide(x, square)[0] != ZERO:
+        return REVERTS
+    return over_e18(x * square)
+
+
+@hot("u256(u256, u256, u256, u256)", inline=True)
+def _newton_step(distance: int, x: int, square_y: int, cube_x: int) -> int:
+    # distance * 10**18 / _d, or REVERTS: overflow, or division by zero. 3 * x < 2**130; the sum is of two
+    # that are at most 2**256 / 10**18.
+    left = _times(_THREE * x, square_y)
+    slope = left + cube_x
+    if distance > MOST_TIMES_E18 or left == REVERTS or slope == ZERO:
         return REVERTS
     return divmod256(distance * E18, slope)[0]
 
 
+# In both solvers x's square and cube are the same in each step. A cube that overflows reverts, for `_d` has it.
+
+
 @hot("u256(u256, u256, u256)")
 def get_y_solidly(x: int, xy: int, y: int) -> int:
-    """Return `_get_y` of Solidly and Velodrome V1; beyond the `y` given, or `REVERTS`, where it reverts."""
+    """Return `_get_y` of Solidly and Velodrome V1; more than the `y` given, or `REVERTS`, where it reverts."""
+    if x >= _SQUARABLE:
+        return REVERTS
+    cube_x = _times(x, over_e18(x * x))
+    if cube_x == REVERTS:
+        return REVERTS
     for _ in range(STEPS):
-        k = f_solidly(x, y)
+        if y >= _SQUARABLE:
+            return REVERTS
+        square_y = over_e18(y * y)
+        k = _two_products(x, y, cube_x, _times(y, square_y))
         if k == REVERTS:
             return REVERTS
-        slope = d_of(x, y)
         if k < xy:
-            dy = _newton_step(xy - k, slope)
-            # From 2**128 on the next step reverts, or there is none and the reserve is less than y.
+            dy = _newton_step(xy - k, x, square_y, cube_x)
+            # The next step could not square it; without a next step, y is more than the reserve.
             if dy >= _SQUARABLE:
                 return REVERTS
             y = y + dy
         else:
-            dy = _newton_step(k - xy, slope)
+            dy = _newton_step(k - xy, x, square_y, cube_x)
             if dy > y:
                 return REVERTS
             y = y - dy
@@ -146,14 +136,22 @@ def get_y_velodrome(x: int, xy: int, y: int, unit0: int, unit1: int) -> int:
     Where k is short and a step is 0, it asks `_k` about y + 1. That scales what is scaled already, by
     the units of the tokens; units of 10**18 make it the version that asks `_f`.
     """
+    if x >= _SQUARABLE:
+        return REVERTS
+    square_x = over_e18(x * x)
+    cube_x = _times(x, square_x)
+    if cube_x == REVERTS:
+        return REVERTS
     for _ in range(STEPS):
-        k = f_velodrome(x, y)
+        if y >= _SQUARABLE:
+            return REVERTS
+        square_y = over_e18(y * y)
+        k = _product(x, y, square_x + square_y)
         if k == REVERTS:
             return REVERTS
-        slope = d_of(x, y)
         if k < xy:
-            dy = _newton_step(xy - k, slope)
-            if dy >= _SQUARABLE:  # the next step would square it
+            dy = _newton_step(xy - k, x, square_y, cube_x)
+            if dy >= _SQUARABLE:  # the next step could not square it
                 return REVERTS
             if dy == ZERO:
                 above = f_velodrome(scaled(x, unit0), scaled(y + ONE, unit1))
@@ -162,7 +160,7 @@ def get_y_velodrome(x: int, xy: int, y: int, unit0: int, unit1: int) -> int:
                 dy = ONE
             y = y + dy
         else:
-            dy = _newton_step(k - xy, slope)
+            dy = _newton_step(k - xy, x, square_y, cube_x)
             if dy > y:
                 return REVERTS
             if dy == ZERO:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from tallyio.model.units import Address
+from tallyio.model.units import ZERO_ADDRESS, Address
 
 ROW_BYTES: Final = 192
 WORD_BYTES: Final = 32
@@ -59,8 +59,8 @@ def pack_row(  # noqa: PLR0913 - the fields of a row
     kind: int,
     fee_numerator: int,
     fee_denominator: int,
-    gas: int,
-    pool: Address,
+    gas: int = 0,
+    pool: Address = ZERO_ADDRESS,
 ) -> bytes:
     """Return the row. Raises: ValueError: a field is out of its range."""
     if not all(0 <= reserve <= UINT256_MAX for reserve in reserves):
