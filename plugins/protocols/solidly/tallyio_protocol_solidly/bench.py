@@ -88,9 +88,7 @@ def main() -> None:
         if run() != _quote_all_reference(cases):
             raise SystemExit("compiled and reference quotes differ")
         runner.bench_func(f"solidly.quote.{name}", run, inner_loops=POOLS)
-        runner.bench_func(
-            f"solidly.quote.{name}.reference", _quote_all_reference, cases, inner_loops=POOLS
-        )
+        runner.bench_func(f"solidly.quote.{name}.reference", _quote_all_reference, cases, inner_loops=POOLS)
 
 
 if __name__ == "__main__":
