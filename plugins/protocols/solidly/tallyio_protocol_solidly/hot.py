@@ -64,9 +64,10 @@ def quote(row: int, i: int, j: int, amount_in: int) -> int:
     high, product = mul_wide(amount_in, u256(load(row + FEE_NUMERATOR, 0)))
     fee = divmod256(product, u256(load(row + FEE_DENOMINATOR, 0)))[0]
     reserve_in = load256(row + RESERVES + WORD_BYTES * i)
-    # What must not overflow: the fee's product, its share per liquidity (`_update0`, `_update1`), and the
-    # balance that the input makes. The fee is at most the input, as its numerator is the denominator.
-    if high != ZERO or fee > MOST_TIMES_E18 or reserve_in + amount_in < amount_in:
+    # `swap` wants the output of both tokens below the reserve, also the 0 of the token that is sold. And not
+    # to overflow: the fee's product, its share per liquidity (`_update0`, `_update1`), and the balance that
+    # the input makes. The fee is at most the input, as its numerator is at most the denominator.
+    if reserve_in == ZERO or high != ZERO or fee > MOST_TIMES_E18 or reserve_in + amount_in < amount_in:
         return ZERO
     if kind == VOLATILE:
         return _volatile(reserve_in, load256(row + RESERVES + WORD_BYTES * j), amount_in - fee)

@@ -64,9 +64,10 @@ def get_amount_out(pool: Pool, i: int, amount_in: int) -> int:
 def swap(pool: Pool, i: int, amount_in: int, amount_out: int) -> tuple[int, int]:
     """Return the reserves after `swap` paid `amount_out` for `amount_in`. Raises: Reverts.
 
-    Its checks in order: an output, less than the reserve; an input; the accounting of fees; K.
+    Its checks in order: an output; outputs of both tokens, 0 of what is sold, less than the reserves; an
+    input; the accounting of fees; K.
     """
-    if amount_out == 0 or amount_out >= pool.reserves[1 - i] or amount_in == 0:
+    if amount_out == 0 or amount_out >= pool.reserves[1 - i] or pool.reserves[i] <= 0 or amount_in == 0:
         raise Reverts
     balance_in = _add(pool.reserves[i], amount_in)
     fee = fee_of(pool, amount_in)
