@@ -1,15 +1,17 @@
 """A pool's curve in float64, with its slope; it guides the search and never decides.
 
 Relative error: at most 1e-9, plus two steps of the pool, for reserves that differ by a factor of up to
-1e12. A step is the smallest unit, or 10**-18 of a token where that is more; in a stable pool whose k is
-so small that its last digit is worth more than that (`plateau` in the README), it is what one of k is
-worth. Stable pools are computed in tokens, not units, so that fourth powers stay in range.
+1e12. A step of a volatile pool is the smallest unit. That of a stable pool is the smallest unit or 10**-18
+of a token, whichever is more; or else the plateau, 2e-18 (1 + (x + y)**2) / (3 x y**2 + x**3) tokens with
+x and y in tokens after the swap: what the contract's rounding of k is worth. Only in pools of less than a
+token or so is that more. Stable pools are computed in tokens, so that fourth powers stay in range.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Final
+
+import numpy as np
 
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
@@ -26,7 +28,7 @@ _MOST: Final = 2.0**128 / 1e18
 def _after_fee(row: int, amount_in: float) -> tuple[float, float]:
     # What is left of an input after the fee, which the contract rounds down, and of each further unit.
     share = float(load(row + FEE_NUMERATOR, 0)) / float(load(row + FEE_DENOMINATOR, 0))
-    return amount_in - math.floor(amount_in * share), 1.0 - share
+    return amount_in - np.floor(amount_in * share), 1.0 - share
 
 
 @hot("UniTuple(float64, 2)(int64, int64, int64, float64)")
@@ -42,17 +44,24 @@ def volatile_curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, f
     return net_in * share, keep * share * (reserve_in / depth)
 
 
+@hot("float64(float64, float64)", inline=True)
+def _tokens(amount: float, unit: float) -> float:
+    # Amounts of more than 18 decimals are rounded down to 18 by the contract.
+    coarse = unit / 1e18
+    return np.floor(amount / coarse) / 1e18 if coarse > 1.0 else amount / unit
+
+
 @hot("UniTuple(float64, 2)(int64, int64, int64, float64)")
 def stable_curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
     """Return output and slope of x**3 * y + y**3 * x = k."""
     unit_in = to_f64(load256(row + UNITS + WORD_BYTES * i))
     unit_out = to_f64(load256(row + UNITS + WORD_BYTES * j))
-    a = to_f64(load256(row + RESERVES + WORD_BYTES * i)) / unit_in
-    b = to_f64(load256(row + RESERVES + WORD_BYTES * j)) / unit_out
+    a = _tokens(to_f64(load256(row + RESERVES + WORD_BYTES * i)), unit_in)
+    b = _tokens(to_f64(load256(row + RESERVES + WORD_BYTES * j)), unit_out)
     net_in, keep = _after_fee(row, amount_in)
-    added = net_in / unit_in
+    added = _tokens(net_in, unit_in)
     x = a + added
-    if a == 0.0 or b == 0.0 or not 0.0 <= added or x >= _MOST or b >= _MOST:
+    if a == 0.0 or b == 0.0 or not added >= 0.0 or x >= _MOST or b >= _MOST:
         return 0.0, 0.0
     out = _output(a, b, added)
     y = b - out

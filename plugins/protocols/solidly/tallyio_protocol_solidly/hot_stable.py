@@ -31,6 +31,7 @@ ONE: Final = const(1)
 _THREE: Final = const(3)
 _SMALL: Final = const(1 << 93)
 _SQUARABLE: Final = const(1 << 128)
+_NOT_FOUND: Final = const(UINT256_MAX - 1)
 
 
 @hot("u256(u256)", inline=True)
@@ -66,6 +67,14 @@ def _product(x: int, y: int, squares: int) -> int:
     return over_e18(a * squares)
 
 
+@hot("u256(u256, u256)", inline=True)
+def _times(x: int, square: int) -> int:
+    # x * square / 10**18, or REVERTS, for x < 2**130 and a square over 10**18 of less than 2**128.
+    if (x | square) >= _SQUARABLE and mul_wide(x, square)[0] != ZERO:
+        return REVERTS
+    return over_e18(x * square)
+
+
 @hot("u256(u256, u256, u256, u256)", inline=True)
 def _two_products(x: int, y: int, cube_x: int, cube_y: int) -> int:
     # Solidly's _f: x * cube_y / 10**18 + cube_x * y / 10**18 for x and y below 2**128, or REVERTS.
@@ -76,57 +85,46 @@ def _two_products(x: int, y: int, cube_x: int, cube_y: int) -> int:
     return over_e18(x * cube_y) + over_e18(cube_x * y)  # two of at most 2**256 / 10**18
 
 
-@hot("u256(u256, u256)", inline=True)
-def _times(x: int, square: int) -> int:
-    # x * square / 10**18, or REVERTS, for x < 2**130 and a square over 10**18 of less than 2**128.
-    if (x | square) >= _SQUARABLE and mul_wide(x, square)[0] != ZERO:
-        return REVERTS
-    return over_e18(x * square)
-
-
 @hot("u256(u256, u256, u256, u256)", inline=True)
-def _newton_step(distance: int, x: int, square_y: int, cube_x: int) -> int:
-    # distance * 10**18 / _d, or REVERTS: overflow, or division by zero. 3 * x < 2**130; the sum is of two
-    # that are at most 2**256 / 10**18.
+def _step_of(distance: int, x: int, square_y: int, cube_x: int) -> int:
+    # distance * 10**18 / _d, or REVERTS: overflow, division by zero, or a step of 2**128 and more. Downwards
+    # that is more than y. Upwards the next step could not square it; and without a next step, y is more
+    # than the reserve. 3 * x < 2**130; the slope is a sum of two that are at most 2**256 / 10**18.
     left = _times(_THREE * x, square_y)
     slope = left + cube_x
     if distance > MOST_TIMES_E18 or left == REVERTS or slope == ZERO:
         return REVERTS
-    return divmod256(distance * E18, slope)[0]
+    step = divmod256(distance * E18, slope)[0]
+    return step if step < _SQUARABLE else REVERTS
 
 
-# In both solvers x's square and cube are the same in each step. A cube that overflows reverts, for `_d` has it.
+# In both solvers x's square and cube are the same in each step, and `_d` has the cube: it must not overflow.
 
 
 @hot("u256(u256, u256, u256)")
 def get_y_solidly(x: int, xy: int, y: int) -> int:
-    """Return `_get_y` of Solidly and Velodrome V1; more than the `y` given, or `REVERTS`, where it reverts."""
-    if x >= _SQUARABLE:
-        return REVERTS
+    """Return `_get_y` of Solidly and Velodrome V1. Where it reverts: `REVERTS`, or more than `y`."""
     cube_x = _times(x, over_e18(x * x))
-    if cube_x == REVERTS:
+    if x >= _SQUARABLE or cube_x == REVERTS:
         return REVERTS
     for _ in range(STEPS):
-        if y >= _SQUARABLE:
+        k, dy = _step_solidly(x, xy, y, cube_x)
+        if dy == REVERTS or (k >= xy and dy > y):
             return REVERTS
-        square_y = over_e18(y * y)
-        k = _two_products(x, y, cube_x, _times(y, square_y))
-        if k == REVERTS:
-            return REVERTS
-        if k < xy:
-            dy = _newton_step(xy - k, x, square_y, cube_x)
-            # The next step could not square it; without a next step, y is more than the reserve.
-            if dy >= _SQUARABLE:
-                return REVERTS
-            y = y + dy
-        else:
-            dy = _newton_step(k - xy, x, square_y, cube_x)
-            if dy > y:
-                return REVERTS
-            y = y - dy
+        y = y + dy if k < xy else y - dy
         if dy <= ONE:
             return y
     return y
+
+
+@hot("UniTuple(u256, 2)(u256, u256, u256, u256)", inline=True)
+def _step_solidly(x: int, xy: int, y: int, cube_x: int) -> tuple[int, int]:
+    # k and the size of the step at y; a step of REVERTS where anything reverts.
+    square_y = over_e18(y * y)
+    k = _two_products(x, y, cube_x, _times(y, square_y))
+    if y >= _SQUARABLE or k == REVERTS:
+        return k, REVERTS
+    return k, _step_of(xy - k if k < xy else k - xy, x, square_y, cube_x)
 
 
 @hot("u256(u256, u256, u256, u256, u256)")
@@ -136,37 +134,43 @@ def get_y_velodrome(x: int, xy: int, y: int, unit0: int, unit1: int) -> int:
     Where k is short and a step is 0, it asks `_k` about y + 1. That scales what is scaled already, by
     the units of the tokens; units of 10**18 make it the version that asks `_f`.
     """
-    if x >= _SQUARABLE:
-        return REVERTS
     square_x = over_e18(x * x)
     cube_x = _times(x, square_x)
-    if cube_x == REVERTS:
+    if x >= _SQUARABLE or cube_x == REVERTS:
         return REVERTS
     for _ in range(STEPS):
-        if y >= _SQUARABLE:
+        k, dy = _step_velodrome(x, xy, y, square_x, cube_x)
+        if dy == REVERTS or (k >= xy and dy > y):
             return REVERTS
-        square_y = over_e18(y * y)
-        k = _product(x, y, square_x + square_y)
-        if k == REVERTS:
-            return REVERTS
-        if k < xy:
-            dy = _newton_step(xy - k, x, square_y, cube_x)
-            if dy >= _SQUARABLE:  # the next step could not square it
-                return REVERTS
-            if dy == ZERO:
-                above = f_velodrome(scaled(x, unit0), scaled(y + ONE, unit1))
-                if above > xy:  # REVERTS is more than any
-                    return REVERTS if above == REVERTS else y + ONE
-                dy = ONE
-            y = y + dy
-        else:
-            dy = _newton_step(k - xy, x, square_y, cube_x)
-            if dy > y:
-                return REVERTS
-            if dy == ZERO:
-                # k > xy >= 0 has y > 0; and f grows with y, so y - 1 does not revert where y did not.
-                if k == xy or f_velodrome(x, y - ONE) < xy:
-                    return y
-                dy = ONE
-            y = y - dy
+        if dy == ZERO:
+            found = _found_above(x, xy, y, unit0, unit1) if k < xy else _found_here(x, xy, y, k)
+            if found != _NOT_FOUND:
+                return found
+            dy = ONE
+        # k > xy >= 0 has y > 0, so that there is 1 to take away.
+        y = y + dy if k < xy else y - dy
     return REVERTS
+
+
+@hot("UniTuple(u256, 2)(u256, u256, u256, u256, u256)", inline=True)
+def _step_velodrome(x: int, xy: int, y: int, square_x: int, cube_x: int) -> tuple[int, int]:
+    # As _step_solidly.
+    square_y = over_e18(y * y)
+    k = _product(x, y, square_x + square_y)
+    if y >= _SQUARABLE or k == REVERTS:
+        return k, REVERTS
+    return k, _step_of(xy - k if k < xy else k - xy, x, square_y, cube_x)
+
+
+@hot("u256(u256, u256, u256, u256, u256)")
+def _found_above(x: int, xy: int, y: int, unit0: int, unit1: int) -> int:
+    k = f_velodrome(scaled(x, unit0), scaled(y + ONE, unit1))
+    if k == REVERTS:
+        return REVERTS
+    return y + ONE if k > xy else _NOT_FOUND
+
+
+@hot("u256(u256, u256, u256, u256)")
+def _found_here(x: int, xy: int, y: int, k: int) -> int:
+    # f grows with y, so it does not revert at y - 1 where it did not at y.
+    return y if k == xy or f_velodrome(x, y - ONE) < xy else _NOT_FOUND
