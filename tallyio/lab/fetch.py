@@ -5,8 +5,9 @@ every file that is used by SHA-256. What was fetched lies in a cache folder name
 second start needs no network, and a new lock never meets an old cache. Nothing is run while
 fetching: install scripts are off.
 
-To move to other versions: edit `package.json`, run `npm install` beside it (`.npmrc` keeps addresses
-out of the lock), and write the new sums into `manifest.json`.
+To move to other versions: edit `package.json`, run `npm install` beside it (`.npmrc` keeps addresses of
+packages out of the lock, and the tools that a package only suggests; remove `funding`, which has others),
+and write the new sums into `manifest.json`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ fee = "fixed"
 fee_numerator = 20          # for "fixed"
 fee_denominator = 10000     # optional
 gas_volatile = 120000       # estimates for one swap, optional
-gas_stable = 150000
+gas_stable = 125000
 ```
 """
 
@@ -38,7 +38,7 @@ from tallyio_protocol_solidly.layout import (
 WHERE: Final = "protocols.solidly"
 DEFAULT_FEE_DENOMINATOR: Final = 10_000
 DEFAULT_GAS_VOLATILE: Final = 120_000
-DEFAULT_GAS_STABLE: Final = 150_000
+DEFAULT_GAS_STABLE: Final = 125_000
 
 Solver = Literal["solidly", "velodrome_v2", "superchain"]
 Names = Literal["pool", "pair"]
