@@ -34,6 +34,32 @@ process.stdout.write(compile(require("fs").readFileSync(0, "utf8"), 0, 0));
 """
 
 
+# The parts of the compiler's answer that matter, by its own names.
+
+
+class _Bytecode(msgspec.Struct):
+    object: str
+
+
+class _Evm(msgspec.Struct):
+    bytecode: _Bytecode
+
+
+class _Contract(msgspec.Struct):
+    abi: tuple[dict[str, Any], ...]
+    evm: _Evm
+
+
+class _Error(msgspec.Struct):
+    severity: str
+    formattedMessage: str  # noqa: N815 - the compiler's name
+
+
+class _Answer(msgspec.Struct):
+    contracts: dict[str, dict[str, _Contract]] = {}
+    errors: tuple[_Error, ...] = ()
+
+
 def package_sources() -> dict[str, str]:
     """Return every Solidity file of the lab's manifest, by the path that contracts import it by."""
     folder = ensure_fetched()
@@ -56,14 +82,14 @@ def compile_solidity(sources: Mapping[str, str], wanted: Collection[str]) -> dic
             },
         }
     )
-    answer: dict[str, Any] = msgspec.json.decode(_kept(request))
-    errors = [error for error in answer.get("errors", ()) if error["severity"] == "error"]
+    answer = msgspec.json.decode(_kept(request), type=_Answer)
+    errors = [error for error in answer.errors if error.severity == "error"]
     if errors:
-        raise EnvironmentFault(f"Solidity does not compile: {errors[0]['formattedMessage'].strip()}")
+        raise EnvironmentFault(f"Solidity does not compile: {errors[0].formattedMessage.strip()}")
     return {
-        f"{path}:{name}": Artifact(name, tuple(made["abi"]), bytes.fromhex(made["evm"]["bytecode"]["object"]))
+        f"{path}:{name}": Artifact(name, made.abi, bytes.fromhex(made.evm.bytecode.object))
         for path in wanted
-        for name, made in answer["contracts"].get(path, {}).items()
+        for name, made in answer.contracts.get(path, {}).items()
     }
 
 

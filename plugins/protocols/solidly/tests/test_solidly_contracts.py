@@ -199,12 +199,12 @@ class Town(NamedTuple):
     def settings(self, **more: object) -> dict[str, object]:
         """Return a configuration of all three, each asking for fees and pools in another way."""
         asked = {"velodrome_v2": ("pool", "by_pool"), "superchain": ("pair", "by_kind")}
-        venues = []
+        venues: list[dict[str, object]] = []
         for solver, deployed in self.factories.items():
             names, fee = asked.get(solver, ("pair", "fixed"))
             venue = {"name": solver, "factory": checksum(deployed.factory.address), "solver": solver}
-            venues.append({**venue, "names": names, "fee": fee})
-        venues[-1] |= {"fee_numerator": 5}
+            fixed = {"fee_numerator": 5} if fee == "fixed" else {}
+            venues.append({**venue, "names": names, "fee": fee, **fixed})
         return {"venues": venues, **more}
 
 
