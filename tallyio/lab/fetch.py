@@ -1,12 +1,14 @@
 """Fetch the lab's node and contracts with the npm client, once, under two locks.
 
-Layer: lab. `package-lock.json` pins every package by version and SHA-512; `manifest.json` pins
+Layer: lab. There are two shelves: `LAB` holds what the demo's world is made of, and `CONTRACTS` what the
+tests of plugins run against, which nobody else needs to fetch. On each, `package-lock.json` pins every package by version and SHA-512; `manifest.json` pins
 every file that is used by SHA-256. What was fetched lies in a cache folder named by both, so a
 second start needs no network, and a new lock never meets an old cache. Nothing is run while
 fetching: install scripts are off.
 
-To move to other versions: edit `package.json`, run `npm install` beside it (`.npmrc` keeps addresses
-out of the lock), and write the new sums into `manifest.json`.
+To move to other versions: edit `package.json`, run `npm install` beside it (with `.npmrc`, which keeps addresses of
+packages out of the lock, and the tools that a package only suggests; remove `funding`, which has others),
+and write the new sums into `manifest.json`.
 """
 
 from __future__ import annotations
@@ -34,19 +36,34 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, and how much of how much of it is done (bytes)."""
 
 HERE = Path(__file__).parent
-SETTINGS = ("package.json", "package-lock.json", ".npmrc")
+LOCKS = ("package.json", "package-lock.json")
+NPM_SETTINGS = ".npmrc"
 ANVIL = {("Linux", "x86_64"): "@foundry-rs/anvil-linux-amd64/bin/anvil"}
 OWN_CONTRACTS = ("Token",)
 """Contracts of our own, whose artifacts lie beside this file."""
 
-FETCHING = "fetching the lab's node and contracts"
 POLL_SECONDS = 0.1
 REASON_LINES = 4
 COMMAND_NOT_FOUND = 127
 
 
+class Shelf(msgspec.Struct, frozen=True):
+    """Files that are fetched together."""
+
+    name: str
+    """Of the folder in the cache."""
+    folder: Path
+    """Where its locks are."""
+    what: str
+    """For messages."""
+
+
+LAB = Shelf("lab", HERE, "the lab's node and contracts")
+CONTRACTS = Shelf("contracts", HERE / "contracts", "contracts for the tests of plugins")
+
+
 class Manifest(msgspec.Struct, frozen=True):
-    """The files that the lab uses: path below `node_modules` to SHA-256, and what npm unpacks in all."""
+    """The files of a shelf: path below `node_modules` to SHA-256, and what npm unpacks in all."""
 
     unpacked_bytes: int
     files: dict[str, str]
@@ -57,9 +74,9 @@ def silent(_what: str, _done: int, _total: int) -> None:
 
 
 @cache
-def manifest() -> Manifest:
+def manifest(shelf: Shelf = LAB) -> Manifest:
     """Return the committed manifest."""
-    return msgspec.json.decode((HERE / "manifest.json").read_bytes(), type=Manifest)
+    return msgspec.json.decode((shelf.folder / "manifest.json").read_bytes(), type=Manifest)
 
 
 def cache_home() -> Path:
@@ -69,10 +86,10 @@ def cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tallyio"
 
 
-def lab_folder() -> Path:
-    """Return where this version of the lab's files belongs, fetched or not."""
-    locks = b"".join((HERE / name).read_bytes() for name in ("package-lock.json", "manifest.json"))
-    return cache_home() / "lab" / hashlib.sha256(locks).hexdigest()[:16]
+def folder_of(shelf: Shelf = LAB) -> Path:
+    """Return where this version of the shelf's files belongs, fetched or not."""
+    locks = b"".join((shelf.folder / name).read_bytes() for name in ("package-lock.json", "manifest.json"))
+    return cache_home() / shelf.name / hashlib.sha256(locks).hexdigest()[:16]
 
 
 def npm_command() -> list[str]:
@@ -86,28 +103,28 @@ def npm_command() -> list[str]:
     return [str(root / "bin/node"), str(root / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
-async def fetch(progress: Progress = silent) -> Path:
+async def fetch(progress: Progress = silent, shelf: Shelf = LAB) -> Path:
     """Return the folder with the verified files, after fetching them if they are not there yet.
 
     A cancelled or killed fetch leaves nothing that a later start would take for complete.
     Raises: EnvironmentFault: no npm client, no network, or a file that differs from its lock.
     """
-    folder = lab_folder()
+    folder = folder_of(shelf)
     if not folder.is_dir():
-        await _fetch_into(folder, progress)
+        await _fetch_into(folder, progress, shelf)
     return folder
 
 
-def ensure_fetched() -> Path:
+def ensure_fetched(shelf: Shelf = LAB) -> Path:
     """Do what `fetch` does for code that is not in a Trio task, or cannot wait in one."""
-    folder = lab_folder()
+    folder = folder_of(shelf)
     if folder.is_dir():
         return folder
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: trio.run(fetch)).result()
+        return pool.submit(lambda: trio.run(fetch, silent, shelf)).result()
 
 
-def read_verified(folder: Path, path: str) -> bytes:
+def read_verified(folder: Path, path: str, shelf: Shelf = LAB) -> bytes:
     """Return the content of file `path` of the manifest. Raises: EnvironmentFault: missing or altered."""
     try:
         content = (folder / path).read_bytes()
@@ -115,7 +132,7 @@ def read_verified(folder: Path, path: str) -> bytes:
         raise EnvironmentFault(
             f"lab file {path} cannot be read ({error})", way_out=_refetch(folder)
         ) from None
-    if hashlib.sha256(content).hexdigest() != manifest().files[path]:
+    if hashlib.sha256(content).hexdigest() != manifest(shelf).files[path]:
         raise EnvironmentFault(
             f"lab file {folder / path} differs from its SHA-256 in manifest.json", way_out=_refetch(folder)
         )
@@ -142,24 +159,26 @@ def artifact(name: str) -> Artifact:
     """
     if name in OWN_CONTRACTS:
         return Artifact.from_json(name, (HERE / f"{name}.json").read_bytes())
-    folder = ensure_fetched()
-    paths = {Path(path).stem: path for path in manifest().files if path.endswith(".json")}
-    if name not in paths:
-        raise LookupError(
-            f"the lab has no contract {name!r}; it has {', '.join(sorted([*paths, *OWN_CONTRACTS]))}"
-        )
-    return Artifact.from_json(name, read_verified(folder, paths[name]))
+    for shelf in (LAB, CONTRACTS):
+        if path := _artifacts(shelf).get(name):
+            return Artifact.from_json(name, read_verified(ensure_fetched(shelf), path, shelf))
+    known = sorted([*_artifacts(LAB), *_artifacts(CONTRACTS), *OWN_CONTRACTS])
+    raise LookupError(f"the lab has no contract {name!r}; it has {', '.join(known)}")
 
 
-async def _fetch_into(folder: Path, progress: Progress) -> None:
+def _artifacts(shelf: Shelf) -> dict[str, str]:
+    return {Path(path).stem: path for path in manifest(shelf).files if path.endswith(".json")}
+
+
+async def _fetch_into(folder: Path, progress: Progress, shelf: Shelf) -> None:
     command = npm_command()
     _make_cache(folder.parent)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as temporary:
         work = Path(temporary)
-        for name in SETTINGS:
-            shutil.copy(HERE / name, work / name)
-        await _install(command, work, progress)
-        _keep(work / "node_modules", work / "kept")
+        for file in (HERE / NPM_SETTINGS, *(shelf.folder / name for name in LOCKS)):
+            shutil.copy(file, work / file.name)
+        await _install(command, work, progress, shelf)
+        _keep(work / "node_modules", work / "kept", shelf)
         _publish(work / "kept", folder)
 
 
@@ -173,9 +192,11 @@ def _make_cache(folder: Path) -> None:
         ) from None
 
 
-async def _install(command: list[str], work: Path, progress: Progress) -> None:
+async def _install(command: list[str], work: Path, progress: Progress, shelf: Shelf) -> None:
+    total = manifest(shelf).unpacked_bytes
+    fetching = f"fetching {shelf.what}"
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_report, work, progress)
+        nursery.start_soon(_report, work, progress, fetching, total)
         status, said = await _npm(command, work)
         nursery.cancel_scope.cancel()
     if status:
@@ -183,7 +204,7 @@ async def _install(command: list[str], work: Path, progress: Progress) -> None:
             f"npm could not fetch the lab's packages (exit status {status}: {said})",
             way_out="connect to a package registry once; later starts need no network",
         )
-    progress(FETCHING, manifest().unpacked_bytes, manifest().unpacked_bytes)
+    progress(fetching, total, total)
 
 
 async def _npm(command: list[str], work: Path) -> tuple[int, str]:
@@ -202,11 +223,10 @@ def _reason(said: str) -> str:
     return "; ".join(lines[:REASON_LINES]) or said[-200:].strip()
 
 
-async def _report(work: Path, progress: Progress) -> None:
-    total = manifest().unpacked_bytes
+async def _report(work: Path, progress: Progress, fetching: str, total: int) -> None:
     while True:
         done = await trio.to_thread.run_sync(_size, work)
-        progress(FETCHING, min(done, total), total)
+        progress(fetching, min(done, total), total)
         await trio.sleep(POLL_SECONDS)
 
 
@@ -219,9 +239,9 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _keep(modules: Path, kept: Path) -> None:
-    for path in _wanted(manifest().files):
-        read_verified(modules, path)
+def _keep(modules: Path, kept: Path, shelf: Shelf) -> None:
+    for path in _wanted(manifest(shelf).files):
+        read_verified(modules, path, shelf)
         (kept / path).parent.mkdir(parents=True, exist_ok=True)
         (modules / path).rename(kept / path)
 

@@ -43,7 +43,7 @@ class Npm:
         sums = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in self.files.items()}
         made = Manifest(unpacked_bytes=1_000, files=sums)
         monkeypatch.setenv("TALLYIO_CACHE", str(cache))
-        monkeypatch.setattr(fetch, "manifest", lambda: made)
+        monkeypatch.setattr(fetch, "manifest", lambda *_: made)
         self.does(UNPACK)
 
     def does(self, script: str) -> None:
@@ -240,3 +240,11 @@ def test_the_callback_hears_of_the_end(npm: Npm) -> None:
     trio.run(fetch.fetch, lambda _what, done, total: heard.append((done, total)))
     assert heard[-1] == (1_000, 1_000)
     assert npm.left()
+
+
+def test_the_demo_fetches_no_contracts_that_only_tests_want() -> None:
+    world = {Path(path).stem for path in fetch.manifest(fetch.LAB).files}
+    others = {Path(path).stem for path in fetch.manifest(fetch.CONTRACTS).files}
+    assert not world & others
+    assert fetch.folder_of(fetch.LAB).parent != fetch.folder_of(fetch.CONTRACTS).parent
+    assert "UniswapV3Pool" in world

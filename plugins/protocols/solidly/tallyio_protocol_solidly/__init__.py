@@ -1,0 +1,1 @@
+"""Pairs of the Solidly family, volatile and stable: Velodrome, Aerodrome, Solidly and their forks."""
