@@ -10,6 +10,8 @@ PLUGINS := $(sort $(wildcard plugins/*/*/pyproject.toml))
 READY := .venv/.ready
 ARGS ?=
 export UV_PYTHON_PREFERENCE ?= system
+# Without bytecode beside the modules, every start would compile them again for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,6 +23,7 @@ $(READY): requirements-dev.lock pyproject.toml $(PLUGINS) | $(UV)
 	@test -x .venv/bin/python || $(UV) venv --quiet .venv
 	@$(UV) pip sync --quiet --require-hashes requirements-dev.lock
 	@$(UV) pip install --quiet --no-deps -e . $(addprefix -e ./,$(dir $(PLUGINS)))
+	@$(RUN)python -c 'import cyclopts, tallyio.cli.demo_run'  # writes the bytecode of what commands import
 	@touch $@
 
 setup: $(READY)  ## Create .venv with everything, locked by hash.

@@ -28,17 +28,24 @@ GROUPS: Final = {
     "keys": "Make the key of a configuration's signer.",
     "plugins": "List and check installed plugins.",
 }
+PURPOSE: Final = "TallyIO: on-chain opportunities, exact to the wei, on a machine that it knows."
+OVERVIEW: Final = frozenset({(), ("--help",), ("-h",)})
+"""Command lines that ask what there is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Expected failures print one message, no traceback."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if tuple(words) in OVERVIEW:
+        sys.stdout.write(overview())  # the first thing that anybody types waits for no library
+        return 0
     from cyclopts import App, CycloptsError  # noqa: PLC0415 - nothing is imported before it is needed
 
     from tallyio import __version__  # noqa: PLC0415 - the same
 
     app = App(
         name="tallyio",
-        help="TallyIO: on-chain opportunities, exact to the wei, on a machine that it knows.",
+        help=PURPOSE,
         version=__version__,
         help_format="plaintext",
         result_action="return_value",
@@ -47,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app.command(f"tallyio.cli.{name}:{name}", name=name, help=summary)
     for name, summary in GROUPS.items():
         app.command(f"tallyio.cli.{name}:app", name=name, help=summary)
-    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         outcome = app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -55,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:  # noqa: BLE001 - a bug is raised again in `_report`
         return _report(words, error)
     return outcome if isinstance(outcome, int) else 0
+
+
+def overview() -> str:
+    """Return the help that lists all commands."""
+    lines = [f"  {name:<10} {summary}" for name, summary in (COMMANDS | GROUPS).items()]
+    more = "`tallyio COMMAND --help` says more of a command, `tallyio --version` prints the version."
+    return "\n".join(["Usage: tallyio COMMAND", "", PURPOSE, "", *lines, "", more, ""])
 
 
 def _report(words: Sequence[str], error: BaseException) -> int:
