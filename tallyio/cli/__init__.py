@@ -1,17 +1,20 @@
 """The `tallyio` command. One file per command, imported only when it runs.
 
 Layer: cli. Exit codes: 0 done, 1 a bug, 2 usage, 3 configuration, 4 environment, 5 refused as
-unsafe, 130 interrupted.
+unsafe, 130 interrupted, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+UNREAD: Final = 141
+"""What a shell says of a program that a closed pipe ended, as in `tallyio topology | head`."""
 
 COMMANDS: Final = {
     "demo": "Run everything on a real chain of your own: node, contracts, trades.",
@@ -36,6 +39,17 @@ OVERVIEW: Final = frozenset({(), ("--help",), ("-h",)})
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Expected failures print one message, no traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would fail again, with words, when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
     if tuple(words) in OVERVIEW:
         sys.stdout.write(overview())  # the first thing that anybody types waits for no library
         return 0
@@ -74,6 +88,8 @@ def _report(words: Sequence[str], error: BaseException) -> int:
     """Print an expected failure; raise a bug again."""
     from tallyio.model.errors import TallyError, root_of  # noqa: PLC0415 - only failures need it
 
+    if root_of(error, BrokenPipeError) is not None and root_of(error, TallyError) is None:
+        raise BrokenPipeError from error
     known = root_of(error, TallyError)
     if isinstance(error, BaseExceptionGroup) and error.split((TallyError, KeyboardInterrupt))[1] is not None:
         raise error  # a bug does not hide behind what it caused
