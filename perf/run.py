@@ -39,8 +39,8 @@ WIDTH: Final = 120
 
 PROMISES: Final = {
     "startup": (
-        Bench(name="startup.help", script="bench_startup.py", reference="startup.cyclopts", max_ratio=3.0),
-        Bench(name="startup.help", script="bench_startup.py", reference="startup.python", max_ratio=60.0),
+        Bench(name="startup.help", script="bench_startup.py", reference="startup.cyclopts", max_ratio=1.0),
+        Bench(name="startup.help", script="bench_startup.py", reference="startup.python", max_ratio=4.0),
     )
 }
 """Scripts here that are pyperf programs, and what the core promises with them."""
