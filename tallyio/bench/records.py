@@ -75,7 +75,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     calm: str
     """How many of the rounds others left alone."""
     why: str = ""
-    """Where the time of a missed goal goes."""
+    """Where the time of a missed goal goes; empty where none was missed."""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,7 +64,7 @@ def misses(figures: Iterable[Figure]) -> Iterator[str]:
     """Yield, for each missed goal, where its time goes."""
     for figure in figures:
         if figure.goal is not None and figure.goal.verdict == "missed":
-            yield f"{figure.name}: {figure.goal.why or 'no part of it is known'}"
+            yield f"{figure.name}: {figure.goal.why}"
 
 
 def seconds_text(seconds: float) -> str:

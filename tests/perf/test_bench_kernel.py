@@ -78,6 +78,11 @@ def test_a_missed_goal_says_which_part_of_it_is_not_ours() -> None:
     )
 
 
+def test_a_goal_missed_beside_others_says_so() -> None:
+    assert row((9, 10, 0.5), most_ratio=0.8).why.startswith("others used these PUs")
+    assert row((9, 10, 0), most_ratio=0.8).why.startswith("measured in peace")
+
+
 def test_every_goal_has_its_own_name() -> None:
     assert len({goal.name for goal in GOALS}) == len(GOALS)
 
