@@ -9,7 +9,11 @@ RUN := .venv/bin/
 PLUGINS := $(sort $(wildcard plugins/*/*/pyproject.toml))
 READY := .venv/.ready
 ARGS ?=
+# Runs a command of uv without the network where its cache has everything, and with it otherwise.
+cached = $(1) --offline 2>/dev/null || $(1)
 export UV_PYTHON_PREFERENCE ?= system
+# Without bytecode beside the modules, every start would compile them again for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -19,8 +23,9 @@ $(UV):
 
 $(READY): requirements-dev.lock pyproject.toml $(PLUGINS) | $(UV)
 	@test -x .venv/bin/python || $(UV) venv --quiet .venv
-	@$(UV) pip sync --quiet --require-hashes requirements-dev.lock
-	@$(UV) pip install --quiet --no-deps -e . $(addprefix -e ./,$(dir $(PLUGINS)))
+	@$(call cached,$(UV) pip sync --quiet --require-hashes requirements-dev.lock)
+	@$(call cached,$(UV) pip install --quiet --no-deps -e . $(addprefix -e ./,$(dir $(PLUGINS))))
+	@$(RUN)python -c 'import cyclopts, tallyio.cli.demo_run'  # writes the bytecode of what commands import
 	@touch $@
 
 setup: $(READY)  ## Create .venv with everything, locked by hash.

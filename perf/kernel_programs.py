@@ -110,6 +110,12 @@ def push_pop(ring: int, out: int, count: int) -> int:
     return -1 if wrong else taken
 
 
+@hot("int64(int64, int64)")
+def nothing(address: int, word: int) -> int:
+    """Return: what a call from Python costs when there is nothing to do."""
+    return address + word
+
+
 @hot("int64(int64, int64, int64, int64)")
 def stream_produce(ring: int, source: int, count: int, batch: int) -> int:
     """Put 0, 1, ... in batches; `count` is a multiple of `batch`."""
@@ -197,6 +203,7 @@ def work_steadily(scratch: int, samples: int, count: int, rounds: int) -> int:
 
 
 PROGRAMS = (
+    nothing,
     core_ping,
     core_pong,
     ring_ping,

@@ -33,6 +33,7 @@ from tallyio.kernel.ring import LatencyRing, ring_pop
 from tallyio.kernel.stream_ring import StreamRing
 from tallyio.kernel.threads import pin_current_thread
 from tallyio.native.clock import cycles_to_ns, read_cycles
+from tallyio.native.jit import entry
 from tallyio.native.memory import Region
 
 if TYPE_CHECKING:
@@ -240,16 +241,35 @@ def checked(cycles: object) -> int:
 
 
 def push_pop(bench: Bench) -> Pair:
+    """A push and a pop in one thread, beside a store and a load of what was stored."""
+    ours = _push_pop_ns(bench)
+    if bench.library is None:
+        return ours, ABSENT
+    with Region(64) as line:
+        silicon = min(
+            checked(bench.library.functions.store_load(line.address, bench.messages)) for _ in range(5)
+        )
+    return ours, cycles_to_ns(silicon) / bench.messages
+
+
+def push_pop_lamport(bench: Bench) -> Pair:
     """A push and a pop in one thread, beside the C++ ring's."""
+    ours = _push_pop_ns(bench)
+    if bench.library is None:
+        return ours, ABSENT
+    with lamport(bench, 1, 64) as (peer,):
+        theirs = min(checked(bench.library.functions.ring_push_pop(peer, bench.messages)) for _ in range(5))
+    return ours, cycles_to_ns(theirs) / bench.messages
+
+
+def _push_pop_ns(bench: Bench) -> float:
     pin_current_thread(frozenset({bench.pus[1]}))
     ring, count = LatencyRing(64), bench.messages
     with Region(64) as out:
-        ours = min(checked(programs.push_pop(ring.address, out.address, count)) for _ in range(5))
-    if bench.library is None:
-        return cycles_to_ns(ours) / count, ABSENT
-    with lamport(bench, 1, 64) as (peer,):
-        theirs = min(checked(bench.library.functions.ring_push_pop(peer, count)) for _ in range(5))
-    return cycles_to_ns(ours) / count, cycles_to_ns(theirs) / count
+        return (
+            cycles_to_ns(min(checked(programs.push_pop(ring.address, out.address, count)) for _ in range(5)))
+            / count
+        )
 
 
 async def _wake_ups(bench: Bench, wait: SpinBudget) -> float:
@@ -289,37 +309,68 @@ def lane_to_trio_parked(bench: Bench) -> Pair:
 
 
 def lane_to_trio_polled(bench: Bench) -> Pair:
-    """Microseconds from a lane's push to the Trio task that looks at every step."""
+    """Microseconds from a lane's push to the Trio task that looks at every step, beside a bare step."""
     pin_current_thread(frozenset({bench.pus[0]}))
-    return trio.run(_wake_ups, bench, POLL), ABSENT
+    return trio.run(_wake_ups, bench, POLL), trio.run(_bare_step_us)
+
+
+async def _bare_step_us() -> float:
+    steps = []
+    for _ in range(1_000):
+        start = time.perf_counter_ns()
+        for _ in range(10):
+            await trio.lowlevel.checkpoint()
+        steps.append((time.perf_counter_ns() - start) / 10_000)
+    return statistics.median(steps)
+
+
+class _Idle:
+    """Calls compiled code as a ring does, to do nothing."""
+
+    def __init__(self) -> None:
+        self.address = 0
+        self._nothing = entry(programs.nothing)
+
+    def call(self, word: int) -> None:
+        self._nothing(self.address, word)
 
 
 def trio_to_lane(bench: Bench) -> Pair:
-    """Nanoseconds of one push from Python."""
+    """Nanoseconds of one push from Python, beside a call that does nothing."""
     pin_current_thread(frozenset({bench.pus[0]}))
-    rounds, ring = [], LatencyRing(CAPACITY)
+    pushes, calls, ring, idle = [], [], LatencyRing(CAPACITY), _Idle()
     with Region(64) as out:
         for _ in range(20):
             start = time.perf_counter_ns()
             for word in range(CAPACITY):
                 ring.push_nowait(word)
-            rounds.append((time.perf_counter_ns() - start) / CAPACITY)
+            between = time.perf_counter_ns()
+            for word in range(CAPACITY):
+                idle.call(word)
+            pushes.append((between - start) / CAPACITY)
+            calls.append((time.perf_counter_ns() - between) / CAPACITY)
             for _ in range(CAPACITY):
                 ring_pop(ring.address, out.address)
-    return statistics.median(rounds), ABSENT
+    return statistics.median(pushes), statistics.median(calls)
 
 
 def trio_to_lane_batch(bench: Bench) -> Pair:
-    """Nanoseconds per message of a push of 256 from Python."""
+    """Nanoseconds per message of a push of 256 from Python, beside a copy of them and an empty call."""
     pin_current_thread(frozenset({bench.pus[0]}))
-    ring, batch, rounds = StreamRing(CAPACITY), np.arange(256), []
+    ring, batch, idle = StreamRing(CAPACITY), np.arange(256), _Idle()
+    pushes, copies, target = [], [], np.empty(CAPACITY, np.int64)
     for _ in range(200):
         start = time.perf_counter_ns()
         ring.push_many_nowait(batch)
         ring.push_many_nowait(batch)
-        rounds.append((time.perf_counter_ns() - start) / 512)
+        between = time.perf_counter_ns()
+        for _ in range(2):
+            target[:256] = batch
+            idle.call(256)
+        pushes.append((between - start) / 512)
+        copies.append((time.perf_counter_ns() - between) / 512)
         ring.pop_many_nowait()
-    return statistics.median(rounds), ABSENT
+    return statistics.median(pushes), statistics.median(copies)
 
 
 def jitter(bench: Bench) -> Pair:
@@ -384,7 +435,15 @@ def placement(_: Bench) -> Pair:
     profile, machine = msgspec.structs.replace(epyc, lanes=lanes), epyc.machine.read()
     start = time.perf_counter_ns()
     placed = place(machine, profile)
-    taken_ms = (time.perf_counter_ns() - start) / 1e6
+    between = time.perf_counter_ns()
+    for _lane in placed.lanes:
+        _look_at_every_pair(len(machine.cores))
+    looked = time.perf_counter_ns()
     if len(placed.lanes) != sum(needs.count for needs in lanes.values()):
         raise RuntimeError("a lane was lost")
-    return taken_ms, ABSENT
+    return (between - start) / 1e6, (looked - between) / 1e6
+
+
+def _look_at_every_pair(cores: int) -> float:
+    distance = [[abs(a - b) * 1.0 for b in range(cores)] for a in range(cores)]
+    return sum(distance[a][b] for a in range(cores) for b in range(a))

@@ -25,7 +25,7 @@ from tallyio.bench.records import Figure, Job, Surroundings, Verdict
 from tallyio.bench.run import Progress, run_jobs
 from tallyio.bench.script import EFFORTS
 from tallyio.bench.select import group, known_names, select
-from tallyio.bench.show import show_progress, table_of
+from tallyio.bench.show import misses, show_progress, table_of
 from tallyio.bench.surroundings import look_around
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.contract import Bench
@@ -39,8 +39,8 @@ WIDTH: Final = 120
 
 PROMISES: Final = {
     "startup": (
-        Bench(name="startup.help", script="bench_startup.py", reference="startup.cyclopts", max_ratio=3.0),
-        Bench(name="startup.help", script="bench_startup.py", reference="startup.python", max_ratio=60.0),
+        Bench(name="startup.help", script="bench_startup.py", reference="startup.cyclopts", max_ratio=1.0),
+        Bench(name="startup.help", script="bench_startup.py", reference="startup.python", max_ratio=4.0),
     )
 }
 """Scripts here that are pyperf programs, and what the core promises with them."""
@@ -138,7 +138,10 @@ def show(found: Found, around: Surroundings) -> None:
     out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     for name, text in found.texts.items():
         out.print(f"{name}:\n{text}", markup=False)
-    out.print(table_of(found.verdicts, [each for figures in found.figures.values() for each in figures]))
+    figures = [each for part in found.figures.values() for each in part]
+    out.print(table_of(found.verdicts, figures))
+    for missed in misses(figures):
+        out.print(f"missed: {missed}", markup=False)
     out.print(
         f"{around.model or 'this machine'}, topology {around.topology_hash}, {around.note}", markup=False
     )

@@ -59,6 +59,25 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     fault: str | None = None
 
 
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a figure should come to on a good machine, and what the rounds of this run say of it."""
+
+    aim: str
+    """In words, such as "<= 0.8x"; "" where nothing is aimed at."""
+    verdict: Literal["met", "missed", "shown", "absent"]
+    """shown: nothing is aimed at; absent: what it would be compared with is not there."""
+    values: Spread
+    """The figure, over the rounds of the run: the median, and the least and the largest value."""
+    ratios: Spread | None
+    """The ratio to the reference, round by round."""
+    core_to_core_ns: float
+    """One way between the two cores, measured beside it."""
+    calm: str
+    """How many of the rounds others left alone."""
+    why: str = ""
+    """Where the time of a missed goal goes; empty where none was missed."""
+
+
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """One number of a whole run, beside a reference of the same run or a budget, if it has one.
 
@@ -73,6 +92,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """In the same unit, above zero."""
     budget: float | None = None
     """The value promised on this machine's profile; None where nothing is promised."""
+    goal: Goal | None = None
+    """What is aimed at and not promised: to miss it breaks nothing."""
 
     @property
     def ratio(self) -> float | None:
@@ -80,8 +101,10 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         return self.value / self.reference_value if self.reference_value else None
 
     @property
-    def state(self) -> Literal["kept", "broken", "shown"]:
-        """Whether the budget is kept; shown: there is none."""
+    def state(self) -> Literal["kept", "broken", "met", "missed", "shown", "absent"]:
+        """Whether the budget is kept, or the goal met; shown: there is neither."""
+        if self.goal is not None:
+            return self.goal.verdict
         if self.budget is None:
             return "shown"
         return "kept" if self.value <= self.budget else "broken"

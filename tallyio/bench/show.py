@@ -15,10 +15,18 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from tallyio.bench.records import Figure, Spread, Verdict
+from tallyio.bench.records import Figure, Goal, Spread, Verdict
 from tallyio.bench.run import Progress
 
-_STYLES: Final = {"kept": "green", "broken": "bold red", "failed": "red", "shown": "dim"}
+_STYLES: Final = {
+    "kept": "green",
+    "met": "green",
+    "broken": "bold red",
+    "missed": "yellow",
+    "failed": "red",
+    "shown": "dim",
+    "absent": "dim",
+}
 _WHOLE: Final = 1_000
 """From here on, a figure is shown without decimals."""
 _UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
@@ -48,8 +56,15 @@ def table_of(verdicts: Iterable[Verdict], figures: Iterable[Figure] = ()) -> Tab
     for verdict in verdicts:
         table.add_row(*_cells(verdict))
     for figure in figures:
-        table.add_row(*_figure_cells(figure))
+        table.add_row(*_figure_cells(figure) if figure.goal is None else _goal_cells(figure, figure.goal))
     return table
+
+
+def misses(figures: Iterable[Figure]) -> Iterator[str]:
+    """Yield, for each missed goal, where its time goes."""
+    for figure in figures:
+        if figure.goal is not None and figure.goal.verdict == "missed":
+            yield f"{figure.name}: {figure.goal.why}"
 
 
 def seconds_text(seconds: float) -> str:
@@ -73,7 +88,7 @@ def _cells(verdict: Verdict) -> tuple[str | Text, ...]:
         verdict.name,
         seconds_text(verdict.seconds.median),
         f"{verdict.reference} {seconds_text(verdict.reference_seconds.median)}",
-        _ratio_text(verdict.ratio),
+        _spread_text(verdict.ratio),
         f"<= {verdict.max_ratio:g}",
         state,
     )
@@ -93,9 +108,23 @@ def _figure_cells(figure: Figure) -> tuple[str | Text, ...]:
     )
 
 
+def _goal_cells(figure: Figure, goal: Goal) -> tuple[str | Text, ...]:
+    beside = f"{figure.reference} {_digits(figure.reference_value)}" if figure.reference_value else ""
+    return (
+        figure.name,
+        f"{_spread_text(goal.values)} {figure.unit}",
+        beside,
+        _spread_text(goal.ratios) if goal.ratios else "",
+        goal.aim,
+        Text(goal.verdict, style=_STYLES[goal.verdict]).append(
+            f"; core to core {goal.core_to_core_ns:.0f} ns; {goal.calm}", style="dim"
+        ),
+    )
+
+
 def _digits(value: float) -> str:
     return f"{value:,.0f}" if value >= _WHOLE else f"{value:.3g}"
 
 
-def _ratio_text(ratio: Spread) -> str:
-    return f"{ratio.median:.3g} ({ratio.low:.3g} to {ratio.high:.3g})"
+def _spread_text(spread: Spread) -> str:
+    return f"{_digits(spread.median)} ({_digits(spread.low)} to {_digits(spread.high)})"

@@ -1,17 +1,20 @@
 """The `tallyio` command. One file per command, imported only when it runs.
 
 Layer: cli. Exit codes: 0 done, 1 a bug, 2 usage, 3 configuration, 4 environment, 5 refused as
-unsafe, 130 interrupted.
+unsafe, 130 interrupted, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+UNREAD: Final = 141
+"""What a shell says of a program that a closed pipe ended, as in `tallyio topology | head`."""
 
 COMMANDS: Final = {
     "demo": "Run everything on a real chain of your own: node, contracts, trades.",
@@ -29,17 +32,35 @@ GROUPS: Final = {
     "keys": "Make the key of a configuration's signer.",
     "plugins": "List and check installed plugins.",
 }
+PURPOSE: Final = "TallyIO: on-chain opportunities, exact to the wei, on a machine that it knows."
+OVERVIEW: Final = frozenset({(), ("--help",), ("-h",)})
+"""Command lines that ask what there is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Expected failures print one message, no traceback."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would fail again, with words, when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    if tuple(words) in OVERVIEW:
+        sys.stdout.write(overview())  # the first thing that anybody types waits for no library
+        return 0
     from cyclopts import App, CycloptsError  # noqa: PLC0415 - nothing is imported before it is needed
 
     from tallyio import __version__  # noqa: PLC0415 - the same
 
     app = App(
         name="tallyio",
-        help="TallyIO: on-chain opportunities, exact to the wei, on a machine that it knows.",
+        help=PURPOSE,
         version=__version__,
         help_format="plaintext",
         result_action="return_value",
@@ -48,7 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app.command(f"tallyio.cli.{name}:{name}", name=name, help=summary)
     for name, summary in GROUPS.items():
         app.command(f"tallyio.cli.{name}:app", name=name, help=summary)
-    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         outcome = app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -58,10 +78,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return outcome if isinstance(outcome, int) else 0
 
 
+def overview() -> str:
+    """Return the help that lists all commands."""
+    lines = [f"  {name:<10} {summary}" for name, summary in (COMMANDS | GROUPS).items()]
+    more = "`tallyio COMMAND --help` says more of a command, `tallyio --version` prints the version."
+    return "\n".join(["Usage: tallyio COMMAND", "", PURPOSE, "", *lines, "", more, ""])
+
+
 def _report(words: Sequence[str], error: BaseException) -> int:
     """Print an expected failure; raise a bug again."""
     from tallyio.model.errors import TallyError, root_of  # noqa: PLC0415 - only failures need it
 
+    if root_of(error, BrokenPipeError) is not None and root_of(error, TallyError) is None:
+        raise BrokenPipeError from error
     known = root_of(error, TallyError)
     if isinstance(error, BaseExceptionGroup) and error.split((TallyError, KeyboardInterrupt))[1] is not None:
         raise error  # a bug does not hide behind what it caused

@@ -22,7 +22,7 @@ def init(folder: Path, *, template: str = "arbitrage", json: bool = False) -> No
     """
     from tallyio.hooks.settings import unknown_name  # noqa: PLC0415 - help needs none of it
     from tallyio.kernel.resources import data_path  # noqa: PLC0415 - the same
-    from tallyio.model.errors import UnsafeRefused  # noqa: PLC0415 - the same
+    from tallyio.model.errors import EnvironmentFault, UnsafeRefused  # noqa: PLC0415 - the same
 
     examples = data_path("examples")
     templates = {each.parent.name: each for each in examples.glob("*/tallyio.toml")}
@@ -35,9 +35,14 @@ def init(folder: Path, *, template: str = "arbitrage", json: bool = False) -> No
     for path in wanted:
         if path.exists():
             raise UnsafeRefused(f"{path} exists", way_out="name another folder; nothing was written")
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in wanted.items():
-        path.write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in wanted.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot write into {folder}: {error.strerror}", way_out="name a folder of your own"
+        ) from error
     if json:
         print_json({"folder": str(folder), "files": [str(path) for path in wanted]})
         return

@@ -23,7 +23,13 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console that knows its terminal; plain text where there is none."""
     from rich.console import Console  # noqa: PLC0415 - rich takes a tenth of a second
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+    class Piped(Console):
+        """Leaves it to `main` what a pipe that nobody reads any more means."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Piped(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def _encode(value: object) -> object:

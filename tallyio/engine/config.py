@@ -146,7 +146,7 @@ def parse_config(text: str, *, source: str, folder: Path) -> Config:
 
 
 def _checked(table: Mapping[str, object], source: str, folder: Path) -> Config:
-    file = parse_settings(_File, table, where="top level")
+    file = parse_settings(_File, table, where="")
     chain = _exactly_one("chains", file.chains)
     signers = _instances("signers", file.signers)
     if len(signers) > 1:

@@ -56,11 +56,14 @@ class Simulator:
         self._max_gas = max_gas
         self._read: set[str] = set()
         """Contracts that took part in a plan whose whole state was read from the node."""
+        self._before: dict[tuple[Address, Address], int] = {}
+        """Balances at the mirror's head, by token and holder; many plans of a block have the same."""
         self._lock = trio.Lock()
 
     async def follow(self, event: BlockEvent) -> None:
         """Move to the block of `event`. After a rollback, a gap or a failing node, start afresh."""
         async with self._lock:
+            self._before.clear()
             if isinstance(event, Rollback):
                 self._forget()
             elif event.head.parent_hash == self._mirror.block:
@@ -106,11 +109,14 @@ class Simulator:
     def _try(self, plan: Plan, block: Hash, *, disguised: bool = False) -> tuple[Simulation, Outcome]:
         """Run `plan` on what is known."""
         balance = balance_of(plan.token, plan.sender)
-        before, _ = self._mirror.run(balance, sender=plan.sender, gas=self._max_gas)
+        before = self._before.get((plan.token, plan.sender))
+        if before is None:
+            told, _ = self._mirror.run(balance, sender=plan.sender, gas=self._max_gas)
+            before = self._before[plan.token, plan.sender] = _amount(told)
         outcome, after = self._mirror.run(
             plan.call, sender=plan.sender, gas=self._max_gas, then=balance, disguised=disguised
         )
-        profit = _amount(after) - _amount(before) if outcome.success else 0
+        profit = _amount(after) - before if outcome.success else 0
         reason = outcome.reason
         if outcome.success and len(outcome.output) < WORD:
             reason = f"there is no executor at {checksum(plan.call.to)}"
@@ -137,6 +143,7 @@ class Simulator:
     async def _read_state(self, call: Call, sender: Address, block: Hash) -> None:
         state = await self._chain.prestate(call, sender=sender, block=block, pretend=self._pretend)
         self._mirror.fill(state)
+        self._before.clear()
 
     async def _advance(self, block: Block) -> None:
         known = self._mirror.known
@@ -160,6 +167,7 @@ class Simulator:
     def _forget(self) -> None:
         self._mirror.forget()
         self._read = set()
+        self._before.clear()
 
 
 def _agrees(plan: Plan, simulation: Simulation, outcome: Outcome) -> bool:

@@ -18,6 +18,7 @@ from tallyio.model.units import Address, address
 
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_STEP = re.compile(r"\.(\w+)")
 
 
 def parse_settings[T: msgspec.Struct](kind: type[T], settings: Mapping[str, object], *, where: str) -> T:
@@ -27,7 +28,7 @@ def parse_settings[T: msgspec.Struct](kind: type[T], settings: Mapping[str, obje
         kind: A `msgspec.Struct` declared with `forbid_unknown_fields=True`. Addresses are `str`
             fields, read with `parse_address`, so that a message can name the key.
         settings: The table, as TOML gave it.
-        where: The table's name in the file, e.g. "chains.mainnet", for messages.
+        where: The table's name in the file, e.g. "chains.mainnet", for messages; "" is the whole file.
 
     Raises: ConfigError: names table, key and rule; an unknown key comes with "did you mean".
     """
@@ -65,29 +66,34 @@ def unknown_name(what: str, name: str, choices: Iterable[str], *, where: str) ->
 
 
 def _explain(reason: str, kind: type[msgspec.Struct], where: str) -> str:
-    path = _PATH.search(reason)
-    key = f"{where}{path['path']}" if path else where
+    found = _PATH.search(reason)
+    path = found["path"] if found else ""
+    key = f"{where}{path}".removeprefix(".") or "top level"
     said = _PATH.sub("", reason)
     field = _UNKNOWN_FIELD.search(said)
     if field is None:
         return f"[{key}] {said[:1].lower()}{said[1:]}"
-    names = sorted(_names(kind)) if path else sorted(_own_names(kind))
+    names = sorted(_names(kind, path))
     hint = did_you_mean(field["field"], names)
     return f"[{key}] has an unknown key {field['field']!r}{hint}; known keys: {', '.join(names)}"
 
 
-def _own_names(kind: type[msgspec.Struct]) -> set[str]:
-    return {field.encode_name for field in msgspec.structs.fields(kind)}
+def _names(kind: type[msgspec.Struct], path: str) -> set[str]:
+    """Return the keys of the records that may stand at `path` below `kind`: msgspec names no type."""
+    there = [kind]
+    for step in _STEP.findall(path):
+        there = [record for each in there for record in _records(_field_type(each, step))]
+    return {field.encode_name for each in there for field in msgspec.structs.fields(each)}
 
 
-def _names(kind: type[msgspec.Struct]) -> set[str]:
-    """Return the keys of every record nested in `kind`: msgspec names the path, not the type."""
-    return {name for nested in _nested(kind) for name in _own_names(nested)}
+def _field_type(kind: type[msgspec.Struct], name: str) -> object:
+    field = next((each for each in msgspec.structs.fields(kind) if each.encode_name == name), None)
+    return get_type_hints(kind)[field.name] if field else None
 
 
-def _nested(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
-    for hint in get_type_hints(kind).values():
-        for part in (hint, *get_args(hint)):
-            if isinstance(part, type) and issubclass(part, msgspec.Struct):
-                yield part
-                yield from _nested(part)
+def _records(hint: object) -> Iterator[type[msgspec.Struct]]:
+    """Yield the records that `hint` allows, such as the values of a mapping."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        yield hint
+    for part in get_args(hint):
+        yield from _records(part)

@@ -66,17 +66,23 @@ class LaneState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaneStatistics:
-    """A lane at a glance; `heartbeat` grows by one when a command is taken and when it is done."""
+class LaneGlance:
+    """What a watchdog looks at; `heartbeat` grows by one when a command is taken and when it is done."""
 
     name: str
-    state: LaneState
-    cpuset: CpuSet | None
     heartbeat: int
     busy: bool
     """Whether the program works on a command."""
     stage: str = ""
     """The part of it, such as a plugin, where the program says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneStatistics(LaneGlance):
+    """All that is known of a lane."""
+
+    state: LaneState
+    cpuset: CpuSet | None
     counts: LaneCounts | None = None
     """What it has done so far."""
     outcomes: tuple[Outcome, ...] = ()
@@ -215,17 +221,24 @@ class Lane:
         """Park while others need the same PUs; called by `lane_seats`."""
         self.context.park(always=crowded)
 
-    def statistics(self) -> LaneStatistics:
-        """Return the lane at a glance; any thread may ask."""
+    def glance(self) -> LaneGlance:
+        """Return whether the lane gets on, which costs next to nothing; any thread may ask."""
         heartbeat = self.context.heartbeat
         busy = self.is_running and heartbeat % 2 == 1
+        return LaneGlance(
+            name=self.name, heartbeat=heartbeat, busy=busy, stage=self.context.stage if busy else ""
+        )
+
+    def statistics(self) -> LaneStatistics:
+        """Return all that is known of the lane; any thread may ask."""
+        now = self.glance()
         return LaneStatistics(
-            name=self.name,
+            name=now.name,
             state=self.state,
             cpuset=self.cpuset,
-            heartbeat=heartbeat,
-            busy=busy,
-            stage=self.context.stage if busy else "",
+            heartbeat=now.heartbeat,
+            busy=now.busy,
+            stage=now.stage,
             counts=self.context.counts(),
             outcomes=self.outcomes,
             parks_for=SEATS.company(self) if self.is_running else (),

@@ -11,7 +11,7 @@ from typing import Never, Protocol
 
 import trio
 
-from tallyio.kernel.lane import LaneStatistics
+from tallyio.kernel.lane import LaneGlance
 
 _LOOKS_PER_LIMIT = 4
 
@@ -19,8 +19,8 @@ _LOOKS_PER_LIMIT = 4
 class Watched(Protocol):
     """**Protocol:** what is watched; a `Lane` is one."""
 
-    def statistics(self) -> LaneStatistics:
-        """Return the lane at a glance."""
+    def glance(self) -> LaneGlance:
+        """Return whether the lane gets on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +58,11 @@ async def watch_lanes(
     task_status.started()
     while True:
         for lane, look in zip(watched, looks, strict=True):
-            _look(lane.statistics(), look, on_stall, limit_s)
+            _look(lane.glance(), look, on_stall, limit_s)
         await trio.sleep(limit_s / _LOOKS_PER_LIMIT)
 
 
-def _look(now: LaneStatistics, look: _Look, on_stall: Callable[[LaneStall], object], limit_s: float) -> None:
+def _look(now: LaneGlance, look: _Look, on_stall: Callable[[LaneStall], object], limit_s: float) -> None:
     busy_s = trio.current_time() - look.since_s
     if now.busy and now.heartbeat == look.heartbeat:
         if busy_s >= limit_s and not look.told:

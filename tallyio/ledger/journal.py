@@ -43,8 +43,10 @@ class Journal:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db = _connect(path, synchronous="NORMAL")
             self._prepare()
+            # A connection of its own, so that no reservation has to ask for durability first.
+            self._durable = _connect(path, synchronous="FULL")
         except (OSError, sqlite3.Error) as error:
             raise EnvironmentFault(
                 f"the ledger {path} cannot be opened: {error}",
@@ -55,6 +57,7 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._durable.close()
         self._db.close()
 
     # --- runs
@@ -75,7 +78,7 @@ class Journal:
 
     def record(self, run: int, findings: Iterable[Finding]) -> None:
         """Write or overwrite what is known of these opportunities."""
-        with self._transaction():
+        with _transaction(self._db):
             self._db.executemany(
                 "INSERT OR REPLACE INTO opportunities VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 [_finding_row(run, finding) for finding in findings],
@@ -95,9 +98,8 @@ class Journal:
 
         Raises: UnsafeRefused: a nonce already belongs to another transaction.
         """
-        self._db.execute("PRAGMA synchronous=FULL")
         try:
-            with self._transaction():
+            with _transaction(self._durable):
                 return [self._reserve(run, account, intent) for intent in intents]
         except sqlite3.IntegrityError:
             nonces = ", ".join(str(intent.unsigned.nonce) for intent in intents)
@@ -110,8 +112,6 @@ class Journal:
                 f"the ledger {self._path} cannot be written: {error}",
                 way_out="nothing was signed; make room on the disk and start again",
             ) from error
-        finally:
-            self._db.execute("PRAGMA synchronous=NORMAL")
 
     def signed(self, intent: int, transaction: SignedTransaction) -> None:
         """Keep the signed bytes; call this before they leave the machine."""
@@ -229,8 +229,6 @@ class Journal:
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("PRAGMA foreign_keys=ON")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == VERSION:
             return
@@ -239,14 +237,14 @@ class Journal:
                 f"the ledger {self._path} has format {version}, this TallyIO writes {VERSION}",
                 way_out="use the TallyIO that wrote it, or set another [run] data_dir",
             )
-        with self._transaction():
+        with _transaction(self._db):
             for statement in SCHEMA.split(";\n"):
                 if statement.strip():
                     self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={VERSION}")
 
     def _reserve(self, run: int, account: Address, intent: NewIntent) -> int:
-        row = self._db.execute(
+        row = self._durable.execute(
             "INSERT INTO intents (run, opportunity, chain_id, account, nonce, signing_hash, token,"
             " predicted, unsigned, deadline_block, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved')",
             (
@@ -264,15 +262,23 @@ class Journal:
         )
         return int(row.lastrowid or 0)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+
+def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute(f"PRAGMA synchronous={synchronous}")
+    db.execute("PRAGMA foreign_keys=ON")
+    return db
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
 
 
 def _now() -> str:

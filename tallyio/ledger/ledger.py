@@ -1,4 +1,4 @@
-"""The ledger as Trio tasks use it: one call at a time, in call order, in a worker thread where it may wait.
+"""The ledger as Trio tasks use it: one call at a time, in call order, mostly in a worker thread.
 
 Layer: ledger.
 """
@@ -42,23 +42,16 @@ class Ledger:
         await self._do(partial(self._journal.kill, run, opportunity, gate, reason))
 
     async def reserve(self, account: Address, intents: Sequence[NewIntent]) -> list[int]:
-        """Make the intents durable before anything is signed. Raises as `Journal.reserve`.
-
-        In the calling thread: the way to another one and back takes as long as the disk, and until
-        the disk has answered there is nothing to decide.
-        """
-        with trio.CancelScope(shield=True):
-            async with self._one_at_a_time:
-                numbers = self._journal.reserve(self.run, account, intents)
-        return numbers
+        """Make the intents durable before anything is signed. Raises as `Journal.reserve`."""
+        return await self._do_here(partial(self._journal.reserve, self.run, account, intents))
 
     async def signed(self, intent: int, transaction: SignedTransaction) -> None:
         """Keep the signed bytes, before they leave the machine."""
-        await self._do(partial(self._journal.signed, intent, transaction))
+        await self._do_here(partial(self._journal.signed, intent, transaction))
 
     async def submitted(self, intent: int) -> None:
         """Note that a node took the transaction."""
-        await self._do(partial(self._journal.submitted, intent))
+        await self._do_here(partial(self._journal.submitted, intent))
 
     async def release(self, intent: int) -> None:
         """Give back a nonce that was never signed."""
@@ -79,6 +72,16 @@ class Ledger:
     async def next_nonce(self, chain_id: int, account: Address) -> int:
         """Return the first nonce after all that are taken here."""
         return await self._do(partial(self._journal.next_nonce, chain_id, account))
+
+    async def _do_here[R](self, work: Callable[[], R]) -> R:
+        """Do `work` in the calling thread: what somebody waits for on the way to the chain.
+
+        The way to another thread and back takes longer than to write a row, and as long as the disk.
+        """
+        with trio.CancelScope(shield=True):
+            async with self._one_at_a_time:
+                result = work()
+        return result
 
     async def _do[R](self, work: Callable[[], R]) -> R:
         # `run_sync` waits for its thread even when cancelled; the shield covers the wait for a turn.

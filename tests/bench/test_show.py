@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from tallyio.bench.records import Figure, Spread, Verdict
-from tallyio.bench.show import seconds_text, show_progress, table_of
+from tallyio.bench.records import Figure, Goal, Spread, Verdict
+from tallyio.bench.show import misses, seconds_text, show_progress, table_of
 
 
 def test_without_a_terminal_progress_is_one_line_a_script() -> None:
@@ -71,3 +71,22 @@ def test_a_figure_is_judged_by_its_budget_and_shown_beside_its_reference() -> No
         "demo.detect.p50 51.3 us <= 100 us kept",
         "demo.rss 101 MiB <= 100 MiB broken",
     ]
+
+
+def test_a_goal_is_shown_with_its_spread_and_a_miss_says_why() -> None:
+    goal = Goal(
+        aim="<= 0.8x",
+        verdict="missed",
+        values=Spread(median=90, low=80, high=95),
+        ratios=Spread(median=0.9, low=0.8, high=1.0),
+        core_to_core_ns=30.4,
+        calm="6 of 7 calm",
+        why="half of it is a call",
+    )
+    figure = Figure(name="a.goal", value=90, unit="ns", reference="peer", reference_value=100, goal=goal)
+    text = io.StringIO()
+    Console(file=text, width=200).print(table_of([], [figure]))
+    assert " ".join(text.getvalue().splitlines()[1].split()) == (
+        "a.goal 90 (80 to 95) ns peer 100 0.9 (0.8 to 1) <= 0.8x missed; core to core 30 ns; 6 of 7 calm"
+    )
+    assert list(misses([figure])) == ["a.goal: half of it is a call"]

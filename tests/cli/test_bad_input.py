@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -290,6 +291,20 @@ def test_init_overwrites_nothing(say: Say, tmp_path: Path) -> None:
     said = say("init", tmp_path / "bot")
     said.check(5, "tallyio.toml exists", "nothing was written")
     say("init", tmp_path / "other", "--template", "arbitrag").check(3, 'did you mean "arbitrage"')
+
+
+def test_init_says_where_it_cannot_write(say: Say) -> None:
+    say("init", "/proc/bot").check(4, "cannot write into /proc/bot", "name a folder of your own")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("topology",), ("topology", "--json"), ("plugins", "list")])
+def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(words: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", "import sys; from tallyio.cli import main; sys.exit(main())", *words]
+    with os.fdopen(writing, "wb") as unread:
+        ran = subprocess.run(command, stdout=unread, stderr=subprocess.PIPE, check=False)
+    assert (ran.returncode, ran.stderr) == (141, b"")
 
 
 def test_what_init_wrote_is_read_and_asks_for_its_own_addresses(say: Say, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_table_names_its_plugin_or_is_its_name() -> None:
         ),
         (
             ("executor =", "exector ="),
-            r"bot.toml: \[top level.execution\].*'exector' \(did you mean \"executor\"",
+            r"bot.toml: \[execution\].*'exector' \(did you mean \"executor\"",
         ),
         (
             (f'account = "{ADDRESS}"', 'account = "0x12"'),

@@ -34,6 +34,10 @@ def test_a_good_table_becomes_a_record() -> None:
             {"url": "x", "venues": [{"factory": "y", "fee_numeratr": 1}]},
             r"\[chains.a.venues\[0\]\] has an unknown key 'fee_numeratr'.*\"fee_numerator\"",
         ),
+        (
+            {"url": "x", "venues": [{"factory": "y", "urll": 1}]},
+            r"\[chains.a.venues\[0\]\] has an unknown key 'urll'; known keys: factory, fee_numerator$",
+        ),
     ],
 )
 def test_a_mistake_names_table_key_and_way_out(table: dict[str, object], says: str) -> None:

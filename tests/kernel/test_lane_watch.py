@@ -7,7 +7,7 @@ from functools import partial
 import trio
 from trio.testing import MockClock
 
-from tallyio.kernel.lane import LaneState, LaneStatistics
+from tallyio.kernel.lane import LaneGlance
 from tallyio.kernel.lane_watch import LaneStall, watch_lanes
 
 
@@ -18,15 +18,9 @@ class Puppet:
         self.name = name
         self.heartbeat = 0
 
-    def statistics(self) -> LaneStatistics:
+    def glance(self) -> LaneGlance:
         """Return what a running lane would show."""
-        return LaneStatistics(
-            name=self.name,
-            state=LaneState.RUNNING,
-            cpuset=None,
-            heartbeat=self.heartbeat,
-            busy=self.heartbeat % 2 == 1,
-        )
+        return LaneGlance(name=self.name, heartbeat=self.heartbeat, busy=self.heartbeat % 2 == 1)
 
 
 async def test_a_stall_is_told_once_and_so_is_its_end(autojump_clock: MockClock) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import trio
 
-from tallyio.kernel.lane import LaneState, LaneStatistics
+from tallyio.kernel.lane import LaneGlance
 from tallyio.kernel.loop_meter import LoopMeter
 from tallyio.kernel.supervisor import Supervisor
 from tallyio.kernel.supervisor_policy import Service
@@ -20,12 +20,10 @@ class Puppet:
 
     heartbeat = 1
 
-    def statistics(self) -> LaneStatistics:
+    def glance(self) -> LaneGlance:
         """Return what a running lane would show."""
-        return LaneStatistics(
+        return LaneGlance(
             name="market",
-            state=LaneState.RUNNING,
-            cpuset=None,
             heartbeat=self.heartbeat,
             busy=self.heartbeat % 2 == 1,
             stage="a strategy",

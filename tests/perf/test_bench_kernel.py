@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from perf.bench_kernel import GOALS, Goal, Round, Row, line
 from perf.kernel_rounds import Bench, Pair, push_pop, stream_copied, stream_in_place
+from tallyio.bench.records import Goal as Outcome
+from tallyio.bench.records import Spread
 
 type Measured = tuple[float, float, float]
 """Ours, the peer's, disturbed."""
@@ -55,6 +58,29 @@ def test_a_row_is_shown_with_its_peer_and_the_silicon() -> None:
     assert "0.75x [0.70 .. 0.80] of peer 10.00   <= 0.8x: met" in text
     assert "core to core 30 ns, 2 of 2 rounds calm" in text
     assert "not measured: peer is not there" in line(row())
+
+
+def test_a_missed_goal_says_which_part_of_it_is_not_ours() -> None:
+    goal = Goal(
+        name="a.goal", unit="ns", measure=lambda _: (0, 0), peer="a call", most=5, why="the rest is ours"
+    )
+    measured = Round(ours=10, peer=8, core_to_core=30.0, disturbed=0)
+    missed = Row(goal=goal, all_rounds=[measured])
+    assert missed.figure().state == "missed"
+    assert line(missed).endswith("a call takes 80% of it alone; the rest is ours")
+    assert Row(goal=replace(goal, most=20), all_rounds=[measured]).figure().goal == Outcome(
+        aim="<= 20 ns",
+        verdict="met",
+        values=Spread(median=10, low=10, high=10),
+        ratios=Spread(median=1.25, low=1.25, high=1.25),
+        core_to_core_ns=30.0,
+        calm="1 of 1 rounds calm",
+    )
+
+
+def test_a_goal_missed_beside_others_says_so() -> None:
+    assert row((9, 10, 0.5), most_ratio=0.8).why.startswith("others used these PUs")
+    assert row((9, 10, 0), most_ratio=0.8).why.startswith("measured in peace")
 
 
 def test_every_goal_has_its_own_name() -> None:

@@ -52,6 +52,11 @@ def test_help_imports_nothing_heavy() -> None:
     assert not found, f"help imports {found}; import them inside the function that needs them"
 
 
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_the_list_of_commands_waits_for_no_library(words: list[str]) -> None:
+    assert not {"cyclopts", "rich"} & modules_after(words)
+
+
 def test_plugins_are_listed_without_importing_one() -> None:
     modules = modules_after(["plugins", "list", "--json"])
     found = sorted(each for each in modules if each.startswith("tallyio_"))

@@ -71,4 +71,7 @@ async def _secured(stream: trio.abc.Stream, endpoint: Endpoint) -> trio.abc.Stre
 
 
 def _cause(fault: BaseException) -> str:
-    return str(fault.__cause__ or fault)
+    cause = fault.__cause__ or fault
+    while isinstance(cause, BaseExceptionGroup):  # one for each address of the host
+        cause = cause.exceptions[0]
+    return str(cause)
