@@ -6,7 +6,7 @@ second start needs no network, and a new lock never meets an old cache. Nothing 
 fetching: install scripts are off.
 
 To move to other versions: edit `package.json`, run `npm install` beside it (`.npmrc` keeps addresses
-out of the lock), and write the new sums into `manifest.json`.
+out of the lock, and the tools that a package only suggests), and write the new sums into `manifest.json`.
 """
 
 from __future__ import annotations
@@ -138,17 +138,29 @@ def anvil_path(folder: Path) -> Path:
 def artifact(name: str) -> Artifact:
     """Return the artifact of contract `name`, e.g. "UniswapV2Pair"; "Token" is the lab's own ERC-20.
 
-    Fetches on first use. Raises: LookupError: there is no such contract; EnvironmentFault: see `fetch`.
+    Where packages have several of one name, a folder of the path tells them apart, as in
+    "20220908-weighted-pool-v2/WeightedPoolFactory".
+
+    Fetches on first use. Raises: LookupError: there is no such contract, or more than one;
+    EnvironmentFault: see `fetch`.
     """
     if name in OWN_CONTRACTS:
         return Artifact.from_json(name, (HERE / f"{name}.json").read_bytes())
-    folder = ensure_fetched()
-    paths = {Path(path).stem: path for path in manifest().files if path.endswith(".json")}
-    if name not in paths:
-        raise LookupError(
-            f"the lab has no contract {name!r}; it has {', '.join(sorted([*paths, *OWN_CONTRACTS]))}"
-        )
-    return Artifact.from_json(name, read_verified(folder, paths[name]))
+    path = artifact_path(name)
+    return Artifact.from_json(Path(path).stem, read_verified(ensure_fetched(), path))
+
+
+def artifact_path(name: str) -> str:
+    """Return the path in the manifest of the artifact that `name` means, as in `artifact`."""
+    folder, _, stem = name.rpartition("/")
+    paths = [path for path in manifest().files if path.endswith(".json")]
+    found = [path for path in paths if Path(path).stem == stem and (not folder or folder in path.split("/"))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise LookupError(f"the lab has several contracts {name!r}; add a folder: {', '.join(found)}")
+    known = sorted({*(Path(path).stem for path in paths), *OWN_CONTRACTS})
+    raise LookupError(f"the lab has no contract {name!r}; it has {', '.join(known)}")
 
 
 async def _fetch_into(folder: Path, progress: Progress) -> None:
