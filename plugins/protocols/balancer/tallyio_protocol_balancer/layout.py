@@ -24,13 +24,14 @@ Token, `TOKEN_BYTES` long:
 | 0 | 16 | cash: what the Vault holds, below 2**112 |
 | 16 | 16 | managed: what an asset manager holds, below 2**112 |
 | 32 | 32 | scaling factor now, with the rate |
-| 64 | 32 | scaling factor without the rate |
-| 96 | 32 | address, as a number |
-| 128 | 16 | cached rate; 0: there is no provider |
-| 144 | 16 | the provider's own rate, when the row was read |
-| 160 | 8 | the cached rate is good until this time (seconds) |
-| 168 | 8 | how long an updated rate is good |
-| 176 | 8 | weight, fixed |
+| 64 | 32 | balance with 18 decimals: cash and managed, scaled |
+| 96 | 8 | weight, fixed |
+| 104 | 8 | the cached rate is good until this time (seconds) |
+| 112 | 8 | how long an updated rate is good |
+| 128 | 32 | scaling factor without the rate |
+| 160 | 32 | address, as a number |
+| 192 | 16 | cached rate; 0: there is no provider |
+| 208 | 16 | the provider's own rate, when the row was read |
 
 All little-endian.
 """
@@ -38,6 +39,7 @@ All little-endian.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -59,7 +61,7 @@ KINDS: Final = (WEIGHTED, WEIGHTED_POWERS, STABLE_ROUNDED, STABLE_TRUNCATED)
 STABLE_KINDS: Final = (STABLE_ROUNDED, STABLE_TRUNCATED)
 
 HEAD_BYTES: Final = 192
-TOKEN_BYTES: Final = 192
+TOKEN_BYTES: Final = 256
 MAX_TOKENS: Final = 8
 MAX_STABLE_TOKENS: Final = 5
 NO_OWN_TOKEN: Final = 1 << 30
@@ -83,13 +85,14 @@ INVARIANT: Final = 128
 CASH: Final = 0
 MANAGED: Final = 16
 SCALING: Final = 32
-BASE_SCALING: Final = 64
-ADDRESS: Final = 96
-RATE: Final = 128
-LIVE_RATE: Final = 144
-EXPIRES: Final = 160
-DURATION: Final = 168
-WEIGHT: Final = 176
+SCALED: Final = 64
+WEIGHT: Final = 96
+EXPIRES: Final = 104
+DURATION: Final = 112
+BASE_SCALING: Final = 128
+ADDRESS: Final = 160
+RATE: Final = 192
+LIVE_RATE: Final = 208
 
 UINT112_MAX: Final = (1 << 112) - 1
 UINT128_MAX: Final = (1 << 128) - 1
@@ -99,7 +102,7 @@ MAX_AMP: Final = 5000 * 1000
 MAX_TIME: Final = (1 << 63) - 1
 
 _HEAD: Final = struct.Struct("<10q4q16x")
-_TAIL: Final = struct.Struct("<3q8x")
+_FACTS: Final = struct.Struct("<3q8x")
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,8 +135,12 @@ class TokenState(msgspec.Struct, frozen=True, kw_only=True):
         return ONE * 10 ** (18 - self.decimals)
 
     def scaling(self, time: int) -> int:
-        """Return the scaling factor with the rate at `time`. Raises: Revert."""
+        """Return the scaling factor with the rate at `time`: below 2**189, for rates are uint128."""
         return fixed_mul_down(self.base_scaling, self.rate.at(time)) if self.rate else self.base_scaling
+
+    def scaled(self, time: int) -> int:
+        """Return the balance with 18 decimals: `_upscale`. Raises: Revert."""
+        return fixed_mul_down(self.cash + self.managed, self.scaling(time))
 
 
 class Amp(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,9 +174,7 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
     def balances(self) -> list[int]:
         """Return the scaled balances: `_upscaleArray`. Raises: Revert."""
-        return [
-            fixed_mul_down(token.cash + token.managed, token.scaling(self.time)) for token in self.tokens
-        ]
+        return [token.scaled(self.time) for token in self.tokens]
 
     def invariant(self) -> int:
         """Return the invariant of a stable pool. Raises: Revert."""
@@ -186,33 +191,32 @@ def pack_row(state: PoolState) -> bytes:
         *(state.time, state.time, 0, amp.at(state.time)),
         *(amp.start_value, amp.end_value, amp.start_time, amp.end_time),
     )
-    raw = head + _invariant(state).to_bytes(32, "little")
+    invariant = _or_zero(state.invariant) if state.kind in STABLE_KINDS else 0
+    raw = head + invariant.to_bytes(32, "little")
     return raw.ljust(HEAD_BYTES, b"\0") + b"".join(_token(token, state.time) for token in state.tokens)
-
-
-def _invariant(state: PoolState) -> int:
-    try:
-        return state.invariant() if state.kind in STABLE_KINDS else 0
-    except Revert:
-        return 0
 
 
 def _token(token: TokenState, time: int) -> bytes:
     rate = token.rate or Rate(cached=0, live=0, expires=MAX_TIME, duration=0)
-    try:
-        scaling = token.scaling(time)
-    except Revert:
-        scaling = 0
-    return b"".join([
+    parts = [
         token.cash.to_bytes(16, "little"),
         token.managed.to_bytes(16, "little"),
-        scaling.to_bytes(32, "little"),
+        token.scaling(time).to_bytes(32, "little"),
+        _or_zero(lambda: token.scaled(time)).to_bytes(32, "little"),
+        _FACTS.pack(token.weight, rate.expires, rate.duration),
         token.base_scaling.to_bytes(32, "little"),
         int.from_bytes(token.address).to_bytes(32, "little"),
         rate.cached.to_bytes(16, "little"),
         rate.live.to_bytes(16, "little"),
-        _TAIL.pack(rate.expires, rate.duration, token.weight),
-    ])
+    ]
+    return b"".join(parts).ljust(TOKEN_BYTES, b"\0")
+
+
+def _or_zero(compute: Callable[[], int]) -> int:
+    try:
+        return compute()
+    except Revert:
+        return 0
 
 
 def _check(state: PoolState) -> None:
