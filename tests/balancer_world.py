@@ -80,7 +80,7 @@ def linked_meta_stable_factory(library: Address) -> Artifact:
 
 
 class Pool:
-    """A pool that a factory made. Tokens are in the Vault's order, with the pool's own if it is among them."""
+    """A pool that a factory made. Tokens are in the Vault's order, the pool's own among them."""
 
     def __init__(self, vault: Contract, backend: RevmBackend, address: Address) -> None:
         self.vault, self.backend, self.address = vault, backend, address

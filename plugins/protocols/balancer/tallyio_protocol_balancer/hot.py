@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tallyio.market.abi import ADVANCE_SIGNATURE, CURVE_SIGNATURE, GAS_SIGNATURE, QUOTE_SIGNATURE
+from tallyio.market.abi import CURVE_SIGNATURE, GAS_SIGNATURE, QUOTE_SIGNATURE
 from tallyio.market.abi import QUOTE_EXACT_OUT_SIGNATURE as EXACT_OUT_SIGNATURE
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot

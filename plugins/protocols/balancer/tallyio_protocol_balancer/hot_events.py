@@ -1,4 +1,4 @@
-"""Follow the events of the Vault and of the pool; see `EVENTS` for which they are.
+"""Follow the events of the Vault and of the pool; `abi.EVENTS` says which they are, in the order of their numbers.
 
 Sources: `IVault` for Swap, PoolBalanceChanged and PoolBalanceManaged; `BasePool`, `StablePoolAmplification`
 and the pools' rate caches for the rest. The Vault's topic 1 is the pool's id, and chose the row.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from tallyio.market.abi import APPLY_LOG_SIGNATURE, LOG_APPLIED, LOG_IGNORED, LOG_RELOAD
+from tallyio.market.abi import APPLY_LOG_SIGNATURE, LOG_APPLIED, LOG_RELOAD
 from tallyio.native.atomics import load, load_be256, store
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, i64, load256, lo64, negate, store128, u128, u256
-from tallyio_protocol_balancer.hot_fixed import ONE, ZERO
+from tallyio.native.u256 import const, i64, lo64, load256, negate, store128, u128, u256
+from tallyio_protocol_balancer.hot_fixed import ZERO
 from tallyio_protocol_balancer.hot_state import change_balance, ramp_amp, set_scaling, settle
 from tallyio_protocol_balancer.layout import (
     ADDRESS,
@@ -24,33 +24,14 @@ from tallyio_protocol_balancer.layout import (
     EXPIRES,
     FEE,
     HEAD_BYTES,
-    KIND,
     MAX_AMP,
     MAX_FEE,
     NO_OWN_TOKEN,
     OWN_TOKEN,
     RATE,
-    STABLE_ROUNDED,
     TOKEN_BYTES,
     UINT128_MAX,
 )
-
-EVENTS: Final = (
-    "Swap(bytes32,address,address,uint256,uint256)",
-    "PoolBalanceChanged(bytes32,address,address[],int256[],uint256[])",
-    "PoolBalanceManaged(bytes32,address,address,int256,int256)",
-    "SwapFeePercentageChanged(uint256)",
-    "AmpUpdateStarted(uint256,uint256,uint256,uint256)",
-    "AmpUpdateStopped(uint256)",
-    "TokenRateCacheUpdated(uint256,uint256)",
-    "TokenRateCacheUpdated(address,uint256)",
-    "PriceRateCacheUpdated(address,uint256)",
-    "PausedStateChanged(bool)",
-    "TokenRateProviderSet(uint256,address,uint256)",
-    "TokenRateProviderSet(address,address,uint256)",
-    "PriceRateProviderSet(address,address,uint256)",
-)
-"""In the order of `apply_log`'s event numbers. The last four are rare, and ask for a reload."""
 
 _SWAP: Final = 0
 _BALANCE_CHANGED: Final = 1
@@ -191,7 +172,12 @@ def _fee_changed(row: int, fee: int) -> int:
 def _amp_started(row: int, data: int) -> int:
     first, last = load_be256(data), load_be256(data + _WORD)
     start, end = load_be256(data + 2 * _WORD), load_be256(data + 3 * _WORD)
-    if max(first, last) > _MAX_AMP or min(first, last) == ZERO or max(start, end) > _MAX_SECONDS or start >= end:
+    if (
+        max(first, last) > _MAX_AMP
+        or min(first, last) == ZERO
+        or max(start, end) > _MAX_SECONDS
+        or start >= end
+    ):
         return LOG_RELOAD
     store(row + AMP_START, 0, i64(lo64(first)))
     store(row + AMP_END, 0, i64(lo64(last)))

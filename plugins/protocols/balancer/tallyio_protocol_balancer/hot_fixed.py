@@ -42,7 +42,6 @@ def times_wide(n: int, multiplier: int, shift: int) -> int:
     return u256((u512(n) * u512(multiplier)) >> shift)
 
 
-
 _MULTIPLIER_INT, _SHIFT = reciprocal(5**18, _BITS - 18)
 _MULTIPLIER: Final = const(_MULTIPLIER_INT)
 

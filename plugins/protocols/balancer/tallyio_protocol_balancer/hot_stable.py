@@ -144,8 +144,8 @@ def _token_balance(row: int, changed: int, balance: int, index: int) -> int:
 
 @hot("u256(u256, u256, u256, u256, u256)")
 def _solve(invariant: int, ann: int, product: int, others: int, own: int) -> int:
-    if invariant == ZERO or product == ZERO or not fits(invariant, invariant) or not fits(ann, product):
-        return ZERO
+    if product == ZERO or not fits(invariant, invariant) or not fits(ann, product):
+        return ZERO  # also for an invariant of 0: the product was divided by it
     square = invariant * invariant
     c = div_up(square, ann * product)
     if not fits(c, _PRECISION) or not fits(c * _PRECISION, own):
@@ -192,8 +192,9 @@ def stable_curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, flo
     """Return scaled output and slope at a scaled input after the fee, in float64.
 
     The pool solves y**2 + (b - D) y = c for the balance y of the token bought. An input a makes that
-    (b + a - D) and c x / (x + a), with x the balance of the token sold. With y = y0 - d, and y0 solving the
-    first, d is the smaller root of d**2 - (2 y0 + b + a - D) d + a (y0 + c / (x + a)) = 0: nothing large cancels.
+    (b + a - D) and c x / (x + a), with x the balance of the token sold. With y = y0 - d, and y0 solving
+    the first, d is the smaller root of d**2 - (2 y0 + b + a - D) d + a (y0 + c / (x + a)) = 0, in which
+    nothing large cancels.
     """
     invariant = to_f64(load256(row + INVARIANT))
     if invariant == 0.0:

@@ -75,7 +75,7 @@ def weighted_curve(row: int, sold: int, bought: int, amount_in: float) -> tuple[
     power = math.exp(-logarithm)
     slope = balance_out / (balance_in + amount_in) * exponent * power
     left = -math.expm1(-logarithm)
-    is_whole = exponent == 1.0 or exponent == 2.0 or exponent == 4.0  # noqa: PLR1714 - a set is an object
+    is_whole = exponent == 1.0 or exponent == 2.0 or exponent == 4.0  # noqa: PLR1714, PLR2004 - no set in compiled code
     if not is_whole or load(row + KIND, 0) != WEIGHTED_POWERS:
         left = left - power * _MARGIN - _UNIT
     return max(0.0, balance_out * left), slope

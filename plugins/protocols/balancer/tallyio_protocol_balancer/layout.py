@@ -160,13 +160,16 @@ class Amp(msgspec.Struct, frozen=True, kw_only=True):
         return self.start_value + (part if rise > 0 else -part)
 
 
+NO_AMP: Final = Amp(start_value=0, end_value=0)
+
+
 class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     """All that a pool's quotes depend on, as of one block. `time` is that block's, in seconds."""
 
     kind: int
     tokens: tuple[TokenState, ...]
     fee: int
-    amp: Amp = Amp(start_value=0, end_value=0)
+    amp: Amp = NO_AMP
     own_token: int = NO_OWN_TOKEN
     paused_until: int = 0
     time: int = 0
