@@ -6,7 +6,6 @@ Balances are put straight into the Vault's storage, so that a test may ask for a
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -200,13 +199,6 @@ class World:
         self.backend.transact(self._factories[variant].call("create", "pool", "P", *arguments))
         (created,) = (log for log in self.backend.logs if _bytes(log.topics[0]) == _POOL_CREATED)
         return Pool(self.vault, self.backend, Address(_bytes(created.topics[1])[-20:]))
-
-
-def weights_of(draw: random.Random, count: int) -> list[int]:
-    """Return `count` weights of 1 % to 99 % whose sum is one."""
-    cuts = sorted(draw.sample(range(1, 100), count - 1))
-    percent = [high - low for low, high in zip([0, *cuts], [*cuts, 100], strict=True)]
-    return [share * 10**16 for share in percent]
 
 
 def _hash(key: bytes, slot: int) -> int:

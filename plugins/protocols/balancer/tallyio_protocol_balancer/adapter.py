@@ -94,8 +94,8 @@ def _approve(token: Address, vault: Address, amount: int) -> Call:
 def _swap_data(
     pool_id: bytes, assets: tuple[Address, Address], amounts: tuple[int, int], account: Address
 ) -> bytes:
-    # swap(SingleSwap, FundManagement, uint256 limit, uint256 deadline). SingleSwap ends with bytes, so its word
-    # in the head is its place; FundManagement stands in the head: sender, from internal, recipient, to internal.
+    # swap(SingleSwap, FundManagement, uint256 limit, uint256 deadline). SingleSwap ends with bytes, so its
+    # word in the head is its place; FundManagement stands in the head, with no use of internal balances.
     funds = address_word(account) + word(0) + address_word(account) + word(0)
     head = word(7 * WORD) + funds + word(amounts[1]) + word(_FOREVER)
     single = (

@@ -1,4 +1,4 @@
-"""Follow the events of the Vault and of the pool; `abi.EVENTS` says which they are, in the order of their numbers.
+"""Follow the events of the Vault and of the pool: those of `abi.EVENTS`, by their position there.
 
 Sources: `IVault` for Swap, PoolBalanceChanged and PoolBalanceManaged; `BasePool`, `StablePoolAmplification`
 and the pools' rate caches for the rest. The Vault's topic 1 is the pool's id, and chose the row.
@@ -71,7 +71,7 @@ def apply_log(row: int, event: int, topics: int, data: int, data_bytes: int) -> 
         status = _amp_stopped(row, load_be256(data))
     elif event == _RATE_BY_INDEX and words == 1:
         status = _rate_updated(row, _registered(row, load_be256(topics)), load_be256(data))
-    elif (event == _RATE_BY_TOKEN or event == _PRICE_RATE_BY_TOKEN) and words == 1:  # noqa: PLR1714 - no set
+    elif event in (_RATE_BY_TOKEN, _PRICE_RATE_BY_TOKEN) and words == 1:
         status = _rate_updated(row, _token_of(row, load_be256(topics)), load_be256(data))
     if status == LOG_APPLIED:
         settle(row)
@@ -106,7 +106,7 @@ def _swap(row: int, topics: int, data: int) -> int:
     # the Vault holds of it does not matter to the other tokens.
     sold, bought = _token_of(row, load_be256(topics + _WORD)), _token_of(row, load_be256(topics + 2 * _WORD))
     has_own = load(row + OWN_TOKEN, 0) != NO_OWN_TOKEN
-    if sold == bought or ((sold == _NOWHERE or bought == _NOWHERE) and not has_own):
+    if sold == bought or (_NOWHERE in (sold, bought) and not has_own):
         return LOG_RELOAD
     status = LOG_APPLIED
     if sold != _NOWHERE:
@@ -132,7 +132,7 @@ def _balance_changed(row: int, data: int, words: int) -> int:
     own = load(row + OWN_TOKEN, 0)
     count = load(row + COUNT, 0) + (0 if own == NO_OWN_TOKEN else 1)
     deltas, fees = _array(data, words, 1, count), _array(data, words, 2, count)
-    if deltas == _NOWHERE or fees == _NOWHERE:
+    if _NOWHERE in (deltas, fees):
         return LOG_RELOAD
     for k in range(count):
         token = _registered(row, u256(k))

@@ -123,8 +123,8 @@ def _power(x: int, y: int) -> int:
 
 @hot("u256(u256)")
 def _exp(x: int) -> int:
-    # e**x for x below 35.4, fixed. `_scaled` divides by 10**20 what is then at most e**35.4 * 10**20 < 2**118: the
-    # product before is below 2**184, and shifted by 20 below 2**164.
+    # e**x for x below 35.4, fixed. `_scaled` divides by 10**20 what is then at most e**35.4 * 10**20, below
+    # 2**118: the product before is below 2**184, and shifted by 20 below 2**164.
     x = x * _HUNDRED
     product = _ONE_20
     if x >= _X32:
@@ -207,7 +207,8 @@ def _ln(a: int) -> int:
 @hot("u256(u256)")
 def _ln_36(x: int) -> int:
     # The magnitude of the logarithm of a fixed number between 0.9 and 1.1, with 36 decimals. The distance
-    # from one is below 10**35 with 36 decimals, times 10**36 below 2**236; z is below 0.053 * 10**36 < 2**116.
+    # from one is below 10**35 with 36 decimals, times 10**36 below 2**236; z is below 0.053 * 10**36, below
+    # 2**116, and all that `_scaled_36` multiplies too: products below 2**232, shifted below 2**196.
     distance = (x - ONE if x >= ONE else ONE - x) * ONE
     z = divmod256(distance * _ONE_36, x * ONE + _ONE_36)[0]
     square = _scaled_36(z, z)
