@@ -131,8 +131,11 @@ def curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
         out, slope = stable_curve(row, i, j, amount_in * enter)
     else:
         out, slope = weighted_curve(row, sold, bought, amount_in * enter)
-    if leave == 0.0 or out / leave > to_f64(u256(load128(bought + CASH))):
+    cash = to_f64(u256(load128(bought + CASH)))
+    if leave == 0.0:
         return 0.0, 0.0
+    if out / leave >= cash:
+        return cash, 0.0
     return out / leave, slope * enter / leave
 
 

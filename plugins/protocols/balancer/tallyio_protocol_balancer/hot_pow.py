@@ -92,6 +92,12 @@ _N11, _T11 = _constant(11 * 5**20, _SERIES_BITS)
 _N12, _T12 = _constant(12 * 5**20, _SERIES_BITS)
 
 
+@hot("boolean(u256, boolean)")
+def is_multiplied(y: int, has_powers: bool) -> bool:  # noqa: FBT001 - a row's fact, not a choice
+    """Return whether the pool multiplies for this exponent, without a margin."""
+    return has_powers and (y == ONE or y == _TWO or y == _FOUR)  # noqa: PLR1714 - a set is an object
+
+
 @hot("u256(u256, u256, boolean)")
 def pow_up(x: int, y: int, has_powers: bool) -> int:  # noqa: FBT001 - a row's fact, not a choice
     """Return x**y with an error on the high side; 0 outside of the domain."""

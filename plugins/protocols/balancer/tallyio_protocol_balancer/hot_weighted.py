@@ -23,13 +23,18 @@ from tallyio_protocol_balancer.hot_fixed import (
     fixed_mul_down,
     fixed_mul_up,
 )
-from tallyio_protocol_balancer.hot_pow import pow_up
-from tallyio_protocol_balancer.layout import KIND, SCALED, WEIGHT, WEIGHTED_POWERS
+from tallyio_protocol_balancer.hot_pow import is_multiplied, pow_up
+from tallyio_protocol_balancer.layout import KIND, SCALED, SCALING, WEIGHT, WEIGHTED_POWERS
 
 _MAX_RATIO: Final = const(reference_weighted.MAX_RATIO)
 _MAX_RATIO_F64: Final = reference_weighted.MAX_RATIO / 1e18
 _MARGIN: Final = 1e-14
 _UNIT: Final = 1e-18
+
+
+@hot("u256(int64, int64)")
+def _exponent(sold: int, bought: int) -> int:
+    return fixed_div_down(u256(load(sold + WEIGHT, 0)), u256(load(bought + WEIGHT, 0)))
 
 
 @hot("u256(int64, int64, int64, u256)")
@@ -43,8 +48,7 @@ def weighted_out(row: int, sold: int, bought: int, amount_in: int) -> int:
     if amount_in > fixed_mul_down(balance_in, _MAX_RATIO):
         return ZERO
     base = fixed_div_up(balance_in, balance_in + amount_in)
-    exponent = fixed_div_down(u256(load(sold + WEIGHT, 0)), u256(load(bought + WEIGHT, 0)))
-    power = pow_up(base, exponent, load(row + KIND, 0) == WEIGHTED_POWERS)
+    power = pow_up(base, _exponent(sold, bought), load(row + KIND, 0) == WEIGHTED_POWERS)
     if power == ZERO or power >= ONE:
         return ZERO
     return fixed_mul_down(balance_out, ONE - power)
@@ -68,14 +72,15 @@ def weighted_in(row: int, sold: int, bought: int, amount_out: int) -> int:
 def weighted_curve(row: int, sold: int, bought: int, amount_in: float) -> tuple[float, float]:
     """Return scaled output and slope at a scaled input after the fee, in float64."""
     balance_in, balance_out = to_f64(load256(sold + SCALED)), to_f64(load256(bought + SCALED))
-    if balance_in == 0.0 or amount_in > balance_in * _MAX_RATIO_F64:
+    # The pool rounds the fee up to a unit of the token, which a few units more than the limit may owe to.
+    unit = to_f64(load256(sold + SCALING)) * _UNIT
+    if balance_in == 0.0 or amount_in - unit > balance_in * _MAX_RATIO_F64:
         return 0.0, 0.0
     exponent = float(load(sold + WEIGHT, 0)) / float(load(bought + WEIGHT, 0))
     logarithm = exponent * math.log1p(amount_in / balance_in)
     power = math.exp(-logarithm)
     slope = balance_out / (balance_in + amount_in) * exponent * power
     left = -math.expm1(-logarithm)
-    is_whole = exponent == 1.0 or exponent == 2.0 or exponent == 4.0  # noqa: PLR1714, PLR2004 - no set in compiled code
-    if not is_whole or load(row + KIND, 0) != WEIGHTED_POWERS:
+    if not is_multiplied(_exponent(sold, bought), load(row + KIND, 0) == WEIGHTED_POWERS):
         left = left - power * _MARGIN - _UNIT
     return max(0.0, balance_out * left), slope
