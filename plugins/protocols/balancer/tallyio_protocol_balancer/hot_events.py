@@ -26,6 +26,7 @@ from tallyio_protocol_balancer.layout import (
     HEAD_BYTES,
     MAX_AMP,
     MAX_FEE,
+    NEVER,
     NO_OWN_TOKEN,
     OWN_TOKEN,
     RATE,
@@ -176,7 +177,7 @@ def _amp_started(row: int, data: int) -> int:
         max(first, last) > _MAX_AMP
         or min(first, last) == ZERO
         or max(start, end) > _MAX_SECONDS
-        or start >= end
+        or start > end
     ):
         return LOG_RELOAD
     store(row + AMP_START, 0, i64(lo64(first)))
@@ -201,6 +202,6 @@ def _rate_updated(row: int, token: int, rate: int) -> int:
     if token == _NOWHERE or rate > _UINT128_MAX or rate == ZERO:
         return LOG_RELOAD
     store128(token + RATE, u128(rate))
-    store(token + EXPIRES, 0, load(row + CLOCK, 0) + load(token + DURATION, 0))
+    store(token + EXPIRES, 0, min(NEVER, load(row + CLOCK, 0) + load(token + DURATION, 0)))
     set_scaling(token, rate)
     return LOG_APPLIED

@@ -99,7 +99,8 @@ UINT128_MAX: Final = (1 << 128) - 1
 MAX_FEE: Final = 10**17
 MIN_WEIGHT: Final = 10**16
 MAX_AMP: Final = 5000 * 1000
-MAX_TIME: Final = (1 << 63) - 1
+NEVER: Final = 1 << 62
+"""A time that does not come, and how long a rate is good that no swap waits for."""
 
 _HEAD: Final = struct.Struct("<10q4q16x")
 _FACTS: Final = struct.Struct("<3q8x")
@@ -200,7 +201,7 @@ def pack_row(state: PoolState) -> bytes:
 
 
 def _token(token: TokenState, time: int) -> bytes:
-    rate = token.rate or Rate(cached=0, live=0, expires=MAX_TIME, duration=0)
+    rate = token.rate or Rate(cached=0, live=0, expires=NEVER, duration=0)
     parts = [
         token.cash.to_bytes(16, "little"),
         token.managed.to_bytes(16, "little"),

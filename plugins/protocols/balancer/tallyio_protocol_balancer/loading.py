@@ -17,12 +17,14 @@ from tallyio.model.market import PoolSpec
 from tallyio.model.units import ADDRESS_BYTES, Address, checksum
 from tallyio.model.words import WORD, address_word, unsigned
 from tallyio_protocol_balancer import abi
-from tallyio_protocol_balancer.layout import NO_AMP, Amp, PoolState, Rate, TokenState, pack_row
+from tallyio_protocol_balancer.layout import NEVER, NO_AMP, Amp, PoolState, Rate, TokenState, pack_row
 
 _POOL_ASKED: Final = (abi.GET_FEE, abi.GET_PAUSED, abi.GET_AMP)
 _AMP_AT: Final = 2
 _PER_TOKEN: Final = 4
 _NO_PROVIDER: Final = 0
+_COMPOSABLE_WORDS: Final = 4
+"""Of a rate cache: rate, old rate, duration, expiry. Those before have no old rate."""
 
 
 async def load_rows(chain: ChainReader, pools: Sequence[PoolSpec], *, block: Head) -> list[bytes]:
@@ -74,7 +76,7 @@ def _token(pool: PoolSpec, k: int, answers: Sequence[bytes | None]) -> TokenStat
     info = abi.checked(answers[0], 4, _address(facts["vault"]))
     rate = None
     if facts.get(f"provider{k}", _NO_PROVIDER) != _NO_PROVIDER:
-        rate = _rate(pool, answers[1] or answers[2], answers[3])
+        rate = _rate(pool, *answers[1:4])
     return TokenState(
         address=pool.tokens[k],
         cash=unsigned(info, 0),
@@ -85,16 +87,19 @@ def _token(pool: PoolSpec, k: int, answers: Sequence[bytes | None]) -> TokenStat
     )
 
 
-def _rate(pool: PoolSpec, cache: bytes | None, live: bytes | None) -> Rate:
-    # rate, (old rate since the composable pools,) duration, expiry. A provider that does not answer makes
-    # the next swap revert once the cache has expired: a rate of 0 does so too.
-    words = abi.checked(cache, 3, pool.address)
-    last = len(words) // WORD - 1
+def _rate(pool: PoolSpec, by_token: bytes | None, of_meta: bytes | None, live: bytes | None) -> Rate:
+    # A provider that does not answer makes the next swap revert once the cache has expired: 0 does so too.
+    words = abi.checked(by_token or of_meta, 3, pool.address)
+    cached, last = unsigned(words, 0), len(words) // WORD - 1
+    if by_token and last < _COMPOSABLE_WORDS - 1:
+        # StablePhantomPool reads its scaling factors before it looks whether a rate has expired, so a swap
+        # pays by the cached rate, and the next one by the one that it caches.
+        return Rate(cached=cached, live=cached, expires=NEVER, duration=NEVER)
     return Rate(
-        cached=unsigned(words, 0),
+        cached=cached,
+        live=unsigned(live, 0) if live else 0,
         duration=unsigned(words, last - 1),
         expires=unsigned(words, last),
-        live=unsigned(live, 0) if live else 0,
     )
 
 
