@@ -149,7 +149,10 @@ def test_buying_what_an_input_pays_takes_no_more_than_it_but_for_the_margin(
     paid = hot.quote(address, 0, 1, amount)
     taken = hot.quote_exact_out(address, 0, 1, paid)
     slack = 10**24 // 10**13 * max(100 // first, 1) * 2 + amount // 10**8
-    assert paid == 0 or abs(taken - amount) <= slack
+    if paid > 3 * 10**22:
+        assert taken == 0  # more than 30 % of the balance may come out, but not be asked for
+    else:
+        assert paid == 0 or abs(taken - amount) <= slack
 
 
 def test_a_larger_input_never_pays_less(row: Row) -> None:
@@ -367,5 +370,5 @@ def test_the_adapter_has_every_event_that_is_followed_in_order() -> None:
     ],
 )
 def test_an_impossible_row_is_refused(state: PoolState) -> None:
-    with pytest.raises(ValueError, match="must be|too few or too many"):
+    with pytest.raises(ValueError, match=r"must be|too few or too many"):
         pack_row(state)
