@@ -58,7 +58,7 @@ def _quote_all_reference(cases: Sequence[Case]) -> int:
 
 def _cases(kind: int, draw: random.Random) -> list[Case]:
     # Weights that are no multiples of each other, or coins of about the same worth; 18 and 6 decimals.
-    cases = []
+    cases: list[Case] = []
     for _ in range(POOLS):
         weights = (5 * 10**17, 3 * 10**17, 2 * 10**17) if kind == WEIGHTED_POWERS else (0, 0, 0)
         decimals = (18, 6, 18)

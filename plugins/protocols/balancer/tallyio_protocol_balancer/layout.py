@@ -133,7 +133,8 @@ class TokenState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def base_scaling(self) -> int:
         """What brings an amount to 18 decimals, fixed."""
-        return ONE * 10 ** (18 - self.decimals)
+        scaling: int = ONE * 10 ** (18 - self.decimals)
+        return scaling
 
     def scaling(self, time: int) -> int:
         """Return the scaling factor with the rate at `time`: below 2**189, for rates are uint128."""

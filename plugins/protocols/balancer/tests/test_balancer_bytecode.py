@@ -126,7 +126,7 @@ def test_quotes_equal_the_vaults_own_query(
     world: World, tokens: dict[Address, int], row: Region, variant: str
 ) -> None:
     """`Vault.queryBatchSwap` of the real pool, in both directions: compiled and reference, to the unit."""
-    draw, seen = random.Random(variant), Counter[str]()
+    draw, seen = random.Random(variant), Counter[tuple[str, str]]()
     for _ in range(POOLS):
         pool, facts = make_pool(draw, world, tokens, variant)
         decimals = [token.decimals for token in facts.tokens]

@@ -267,8 +267,8 @@ async def test_rows_follow_swaps_joins_and_exits(world: World, chain: Chain) -> 
                 world.backend.transact(token(address).call("approve", world.vault.address, 10**30))
             units = [unit_of(world, each) for each in pool.tokens]
             join(world, pool, encode(["uint256", "uint256[]", "uint256"], [1, units, 0]))
-        for block in range(number + 1, world.backend.number + 1):
-            assert LOG_RELOAD not in set().union(*rows.follow(chain.block(block)))
+        for each in range(number + 1, world.backend.number + 1):
+            assert LOG_RELOAD not in set().union(*rows.follow(chain.block(each)))
     assert await rows.equal_a_fresh_load()
 
 
@@ -281,7 +281,8 @@ def exit_data(pool: Pool) -> bytes:
 
 def unit_of(world: World, address: Address) -> int:
     """Return what a whole token is."""
-    return 10 ** int.from_bytes(world.backend.call(token(address).call("decimals")))
+    unit: int = 10 ** int.from_bytes(world.backend.call(token(address).call("decimals")))
+    return unit
 
 
 def balance(world: World, address: Address) -> int:
