@@ -205,15 +205,6 @@ def test_the_npm_client_of_the_extra_is_used_where_there_is_none(monkeypatch: py
     assert all(Path(word).is_file() for word in fetch.npm_command())
 
 
-def test_artifacts_of_one_name_are_told_apart_by_a_folder() -> None:
-    with pytest.raises(LookupError, match="several contracts 'WeightedPoolFactory'; add a folder: @"):
-        fetch.artifact_path("WeightedPoolFactory")
-    path = fetch.artifact_path("20220908-weighted-pool-v2/WeightedPoolFactory")
-    assert path.endswith("tasks/20220908-weighted-pool-v2/artifact/WeightedPoolFactory.json")
-    with pytest.raises(LookupError, match="has no contract 'nowhere/Vault'; it has .*Vault"):
-        fetch.artifact_path("nowhere/Vault")
-
-
 def test_the_lock_holds_integrity_and_no_address() -> None:
     text = (HERE / "package-lock.json").read_text()
     packages = msgspec.json.decode(text)["packages"]
