@@ -155,19 +155,38 @@ def anvil_path(folder: Path) -> Path:
 def artifact(name: str) -> Artifact:
     """Return the artifact of contract `name`, e.g. "UniswapV2Pair"; "Token" is the lab's own ERC-20.
 
-    Fetches on first use. Raises: LookupError: there is no such contract; EnvironmentFault: see `fetch`.
+    Where packages have several of one name, a folder of the path tells them apart, as in
+    "20220908-weighted-pool-v2/WeightedPoolFactory".
+
+    Fetches on first use. Raises: LookupError: there is no such contract, or more than one;
+    EnvironmentFault: see `fetch`.
     """
     if name in OWN_CONTRACTS:
         return Artifact.from_json(name, (HERE / f"{name}.json").read_bytes())
-    for shelf in (LAB, CONTRACTS):
-        if path := _artifacts(shelf).get(name):
-            return Artifact.from_json(name, read_verified(ensure_fetched(shelf), path, shelf))
-    known = sorted([*_artifacts(LAB), *_artifacts(CONTRACTS), *OWN_CONTRACTS])
+    shelf, path = artifact_path(name)
+    return Artifact.from_json(Path(path).stem, read_verified(ensure_fetched(shelf), path, shelf))
+
+
+def artifact_path(name: str) -> tuple[Shelf, str]:
+    """Return the shelf of the artifact that `name` means, as in `artifact`, and its path there."""
+    folder, _, stem = name.rpartition("/")
+    paths = [(shelf, path) for shelf in (LAB, CONTRACTS) for path in _artifacts(shelf)]
+    found = [
+        (shelf, path)
+        for shelf, path in paths
+        if Path(path).stem == stem and (not folder or folder in path.split("/"))
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(path for _, path in found)
+        raise LookupError(f"the lab has several contracts {name!r}; add a folder: {several}")
+    known = sorted({*(Path(path).stem for _, path in paths), *OWN_CONTRACTS})
     raise LookupError(f"the lab has no contract {name!r}; it has {', '.join(known)}")
 
 
-def _artifacts(shelf: Shelf) -> dict[str, str]:
-    return {Path(path).stem: path for path in manifest(shelf).files if path.endswith(".json")}
+def _artifacts(shelf: Shelf) -> list[str]:
+    return [path for path in manifest(shelf).files if path.endswith(".json")]
 
 
 async def _fetch_into(folder: Path, progress: Progress, shelf: Shelf) -> None:

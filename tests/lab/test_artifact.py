@@ -7,7 +7,7 @@ import pytest
 from vyper.compiler import compile_code
 
 from tallyio.lab import Artifact
-from tallyio.lab.fetch import HERE, artifact
+from tallyio.lab.fetch import HERE, artifact, artifact_path
 from tallyio.model.hashing import selector
 from tallyio.model.units import Address
 
@@ -62,3 +62,12 @@ def test_the_committed_token_is_what_its_source_compiles_to() -> None:
     compiled = compile_code(source, output_formats=["abi", "bytecode"])
     committed = msgspec.json.decode((HERE / "Token.json").read_bytes())
     assert committed == {"abi": compiled["abi"], "bytecode": compiled["bytecode"]}
+
+
+def test_artifacts_of_one_name_are_told_apart_by_a_folder() -> None:
+    with pytest.raises(LookupError, match="several contracts 'WeightedPoolFactory'; add a folder: @"):
+        artifact_path("WeightedPoolFactory")
+    _, path = artifact_path("20220908-weighted-pool-v2/WeightedPoolFactory")
+    assert path.endswith("tasks/20220908-weighted-pool-v2/artifact/WeightedPoolFactory.json")
+    with pytest.raises(LookupError, match=r"has no contract 'nowhere/Vault'; it has .*Vault"):
+        artifact_path("nowhere/Vault")

@@ -1,0 +1,1 @@
+"""Weighted and stable pools of Balancer V2, behind its Vault."""

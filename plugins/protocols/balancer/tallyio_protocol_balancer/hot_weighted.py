@@ -1,0 +1,86 @@
+"""Swaps of weighted pools in compiled code; `reference_weighted` is the specification.
+
+Balances have 18 decimals: raw ones are below 2**112 and a scaling factor without rate is at most
+10**36, so they are below 2**172. 0 stands for a revert; no swap that succeeds takes or pays a scaled 0
+and is of use.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from tallyio.native.atomics import load
+from tallyio.native.jit import hot
+from tallyio.native.u256 import const, load256, to_f64, u256
+from tallyio_protocol_balancer import reference_weighted
+from tallyio_protocol_balancer.hot_fixed import (
+    ONE,
+    ZERO,
+    fits,
+    fixed_div_down,
+    fixed_div_up,
+    fixed_mul_down,
+    fixed_mul_up,
+)
+from tallyio_protocol_balancer.hot_pow import is_multiplied, pow_up
+from tallyio_protocol_balancer.layout import KIND, SCALED, SCALING, WEIGHT, WEIGHTED_POWERS
+
+_MAX_RATIO: Final = const(reference_weighted.MAX_RATIO)
+_MAX_RATIO_F64: Final = reference_weighted.MAX_RATIO / 1e18
+_MARGIN: Final = 1e-14
+_UNIT: Final = 1e-18
+
+
+@hot("u256(int64, int64)")
+def _exponent(sold: int, bought: int) -> int:
+    return fixed_div_down(u256(load(sold + WEIGHT, 0)), u256(load(bought + WEIGHT, 0)))
+
+
+@hot("u256(int64, int64, int64, u256)")
+def weighted_out(row: int, sold: int, bought: int, amount_in: int) -> int:
+    """Return the scaled output of a scaled input below 2**172; 0 where the pool reverts.
+
+    `sold` and `bought` are addresses of token records.
+    """
+    balance_in, balance_out = load256(sold + SCALED), load256(bought + SCALED)
+    # 2**172 * 10**18 < 2**232 for every product below; the power is at most one, and what it leaves.
+    if amount_in > fixed_mul_down(balance_in, _MAX_RATIO):
+        return ZERO
+    base = fixed_div_up(balance_in, balance_in + amount_in)
+    power = pow_up(base, _exponent(sold, bought), load(row + KIND, 0) == WEIGHTED_POWERS)
+    if power == ZERO or power >= ONE:
+        return ZERO
+    return fixed_mul_down(balance_out, ONE - power)
+
+
+@hot("u256(int64, int64, int64, u256)")
+def weighted_in(row: int, sold: int, bought: int, amount_out: int) -> int:
+    """Return the scaled input for a scaled output below 2**232; 0 where the pool reverts."""
+    balance_in, balance_out = load256(sold + SCALED), load256(bought + SCALED)
+    if amount_out > fixed_mul_down(balance_out, _MAX_RATIO):
+        return ZERO
+    base = fixed_div_up(balance_out, balance_out - amount_out)
+    exponent = fixed_div_up(u256(load(bought + WEIGHT, 0)), u256(load(sold + WEIGHT, 0)))
+    power = pow_up(base, exponent, load(row + KIND, 0) == WEIGHTED_POWERS)
+    if power < ONE or not fits(balance_in, power - ONE):
+        return ZERO
+    return fixed_mul_up(balance_in, power - ONE)
+
+
+@hot("UniTuple(float64, 2)(int64, int64, int64, float64)")
+def weighted_curve(row: int, sold: int, bought: int, amount_in: float) -> tuple[float, float]:
+    """Return scaled output and slope at a scaled input after the fee, in float64."""
+    balance_in, balance_out = to_f64(load256(sold + SCALED)), to_f64(load256(bought + SCALED))
+    # The pool rounds the fee up to a unit of the token, which a few units more than the limit may owe to.
+    unit = to_f64(load256(sold + SCALING)) * _UNIT
+    if balance_in == 0.0 or amount_in - unit > balance_in * _MAX_RATIO_F64:
+        return 0.0, 0.0
+    exponent = float(load(sold + WEIGHT, 0)) / float(load(bought + WEIGHT, 0))
+    logarithm = exponent * math.log1p(amount_in / balance_in)
+    power = math.exp(-logarithm)
+    slope = balance_out / (balance_in + amount_in) * exponent * power
+    left = -math.expm1(-logarithm)
+    if not is_multiplied(_exponent(sold, bought), load(row + KIND, 0) == WEIGHTED_POWERS):
+        left = left - power * _MARGIN - _UNIT
+    return max(0.0, balance_out * left), slope
