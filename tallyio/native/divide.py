@@ -92,6 +92,7 @@ def _guess(high: int, low: int, divisor: int) -> int:
 
 @hot("Tuple(uint64, u128)(u128, uint64, u128)", inline=True)
 def step2(rest: int, digit: int, divisor: int) -> tuple[int, int]:
+    """Return a quotient digit and the new remainder, with rest < divisor and its highest bit set."""
     # rest < divisor < 2**128, so rest:digit < 2**192 and divisor * guess < 2**192: both fit u256.
     top = lo64(divisor >> 64)
     guess = _guess(lo64(rest >> 64), lo64(rest), top)
@@ -108,6 +109,7 @@ def step2(rest: int, digit: int, divisor: int) -> tuple[int, int]:
 
 @hot("Tuple(uint64, u256)(u256, uint64, u256)", inline=True)
 def step3(rest: int, digit: int, divisor: int) -> tuple[int, int]:
+    """Do what `step2` does for a divisor of three limbs."""
     # rest < divisor < 2**192, so rest:digit and divisor * guess are < 2**256: both fit u256.
     guess = _guess(limb(rest, 2), limb(rest, 1), limb(divisor, 2))
     whole = (rest << 64) | u256(digit)
@@ -123,6 +125,7 @@ def step3(rest: int, digit: int, divisor: int) -> tuple[int, int]:
 
 @hot("Tuple(uint64, u256)(u256, uint64, u256)", inline=True)
 def step4(rest: int, digit: int, divisor: int) -> tuple[int, int]:
+    """Do what `step2` does for a divisor of four limbs."""
     # rest < divisor < 2**256, so rest:digit and divisor * guess are < 2**320: both fit u320.
     guess = _guess(limb(rest, 3), limb(rest, 2), limb(divisor, 3))
     whole = (u320(rest) << 64) | u320(digit)

@@ -92,24 +92,20 @@ def _output_within(price: int, liquidity: int, amount: int, fee_pips: int, i: in
 def input_within(price: int, liquidity: int, amount: int, fee_pips: int, i: int) -> int:
     """Return the input of token `i`, fee included, for an output that reaches no stop."""
     if _is_common(price, amount):
-        if i == 0:
-            if amount >> 32 < liquidity:
-                fall = _rounded_up(*quotient128_short(amount << 96, u128(liquidity)))
-                # liquidity * fall < (amount << 96) + liquidity < 2**193; fall < price < 2**128.
-                taken, divisor = u320(liquidity * fall) << 96, price * (price - fall)
-                if u256(taken >> 128) < divisor:
-                    return with_fee(_rounded_up(*quotient128(taken, divisor)), fee_pips)
-        else:
-            # The price rises by ceil(depth * price / (depth - product)) - price, which is, rounded up,
-            # product * price / (depth - product). It is < 2**160, so times liquidity it is < 2**288.
-            product = amount * price
-            rest = (liquidity << 96) - product
-            if product >> 192 == ZERO and (u320(product) * u320(price)) >> 128 < u320(rest):
-                rise = _rounded_up(*quotient128(u320(product) * u320(price), rest))
-                moved = liquidity * rise
-                taken_up = _rounded_up(u128(moved >> 96), moved << 160 == ZERO)
-                if moved >> 224 == ZERO:
-                    return with_fee(taken_up, fee_pips)
+        if i == 0 and amount >> 32 < liquidity:
+            fall = _rounded_up(*quotient128_short(amount << 96, u128(liquidity)))
+            # The product is below (amount << 96) + liquidity < 2**193, and the fall below the price.
+            taken, divisor = u320(liquidity * fall) << 96, price * (price - fall)
+            if u256(taken >> 128) < divisor:
+                return with_fee(_rounded_up(*quotient128(taken, divisor)), fee_pips)
+        # The price rises by ceil(depth * price / (depth - product)) - price, which is, rounded up,
+        # product * price / (depth - product). Where that is below 2**128 it fits times liquidity.
+        product = amount * price
+        if i == 1 and product >> 192 == ZERO:
+            rest, dividend = (liquidity << 96) - product, u320(product) * u320(price)
+            if u256(dividend >> 128) < rest:
+                moved = liquidity * _rounded_up(*quotient128(dividend, rest))
+                return with_fee(_rounded_up(u128(moved >> 96), moved << 160 == ZERO), fee_pips)
     return _input_within(price, liquidity, amount, fee_pips, i)
 
 

@@ -13,7 +13,7 @@ Layer: market.
 | 448 | 8 | number of initialised ticks |
 | 456 | 8 | how many have room |
 | 464 | 8 | how many stops of a direction have room, a multiple of 8 |
-| 472 | 8 | marked words: every so manieth end of a bitmap word is a stop of the row |
+| 472 | 8 | marked words: every how many-th end of a bitmap word is a stop of the row |
 | 480 | 8 | gas of a swap that crosses nothing |
 | 488 | 8 | gas of crossing an initialised tick |
 | 496 | 8 | gas of entering a further bitmap word |
@@ -55,12 +55,13 @@ of each, and these are what is searched.
 
 *Memory.* The contract stops at every initialised tick and at every end of a 256-tick bitmap word, and
 rounds there. Over all ticks a spacing of 60 has 116 words and a spacing of 1 has 6,932, mostly far from
-any trade. So only every `marked_words(spacing)`-th end is a stop of the row, a power of two that keeps
-them below 1,024 a direction: all of them from a spacing of 7 on, every eighth at a spacing of 1. Sums
-always include every end; a quote that ends between two stops of the row goes through at most seven. Ends
-without liquidity around them are left out. A stop takes 128 + 16 bytes in each direction, a tick 40: 328 bytes
-for each initialised tick and 288 for each marked end between ticks; 106 KiB for the 302 ticks of the
-benchmark's pool, 250 KiB for a spacing of 1 with liquidity over all ticks.
+any trade. So of the ends of words only every `marked_words(spacing)`-th is a stop of the row, a power of
+two that keeps them below 1,024 a direction: every one from a spacing of 7 on, every eighth at a spacing
+of 1; and none where there is no liquidity. Sums always include every end, and a quote that ends between
+two stops of the row goes through at most seven. A stop takes 128 + 16 bytes in each direction and a tick
+40: 328 bytes for an initialised tick, 288 for a marked end between ticks. That is 104 KiB for the
+benchmark's pool (175 ticks over the whole range, spacing 60, a quarter to spare), and 250 KiB for a
+spacing of 1 with liquidity over all ticks.
 
 All little-endian; what is unused is zero, so equal states have equal rows, apart from the room.
 """

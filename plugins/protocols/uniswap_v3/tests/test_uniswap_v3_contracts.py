@@ -150,11 +150,11 @@ class Rows:
         """Apply the logs of these pools that the adapter names, in order."""
         places = {pool.address: k for k, pool in enumerate(self.pools)}
         for log in (log for block in blocks for log in block.logs):
-            if log.address in places and log.topics[0] in self.adapter.topics:
-                if self._apply(places[log.address], log) != LOG_APPLIED:
-                    self.reloads += 1
-                    self.set(await self.adapter.load(world, self.pools, block=world.latest))
-                    return
+            is_ours = log.address in places and log.topics[0] in self.adapter.topics
+            if is_ours and self._apply(places[log.address], log) != LOG_APPLIED:
+                self.reloads += 1
+                self.set(await self.adapter.load(world, self.pools, block=world.latest))
+                return
 
     def _apply(self, k: int, log: Log) -> int:
         raw = log.data + b"".join(log.topics[1:])
