@@ -16,7 +16,7 @@ _ONE: Final = const(1)
 _MAXIMUM: Final = const(2**256 - 1)
 
 
-@hot("UniTuple(u256, 2)(u256, u256)")
+@hot("UniTuple(u256, 2)(u256, u256)", inline=True)
 def mul_wide(a: int, b: int) -> tuple[int, int]:
     """Return the whole product of a and b as (high, low): high * 2**256 + low."""
     product = u512(a) * u512(b)

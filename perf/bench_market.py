@@ -1,0 +1,182 @@
+"""Kernels of the market, each beside its goal, plain Python and its peers, measured in turns.
+
+    python perf/bench_market.py [--rounds N] [--only NAME ...] [--no-peers] [--json]
+
+Every round runs every kernel and every peer once, and before each a chain of multiplications that says
+how fast the core is at that moment. "calibrated" is the time on a core of 4.5 GHz by that chain; goals are
+for it. A ratio is ours over the other's time in the same round. Rows are in `perf/market`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import perf.market
+from tallyio.bench.calibrate import chain_timer
+from tallyio.bench.records import Spread
+from tallyio.bench.rounds import Series, Timer, measure_in_turns
+from tallyio.native.jit import use_cache
+
+HERE: Final = Path(__file__).resolve().parent
+# Compiled code is cached by source: without this an edit in a helper module would go unmeasured.
+use_cache([*HERE.glob("market/*.py"), *HERE.parent.glob("plugins/protocols/*/*/*.py")])
+
+from perf.market.row import ROWS, Case, Row  # noqa: E402 - see above
+from perf.peers.session import Peers  # noqa: E402 - see above
+
+REFERENCE: Final = "python"
+HEAD: Final = f"{'kernel':<24}{'goal':>7}{'measured':>11}{'calibrated':>12}{'median':>10}  nine of ten rounds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A row, ready or measured."""
+
+    row: Row
+    case: Case
+    series: dict[str, Series]
+    """Ours under "", the reference and the peers by their names."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether every goal was met: "met", "missed: ...", "shown" (there is none)."""
+        missed = [
+            name
+            for name, most in self.row.goal_ratios.items()
+            if name in self.ratios and self.ratios[name].median > most
+        ]
+        if self.row.goal_ns is not None and self.series[""].timing.calibrated_minimum > self.row.goal_ns:
+            missed.insert(0, "goal")
+        if missed:
+            return f"missed: {', '.join(missed)}"
+        judged = self.row.goal_ns is not None or any(name in self.ratios for name in self.row.goal_ratios)
+        return "met" if judged else "shown"
+
+    @property
+    def ratios(self) -> dict[str, Spread]:
+        """Ours over each other's time."""
+        ours = self.series[""]
+        return {name: ours.ratio_to(other) for name, other in self.series.items() if name}
+
+    def records(self) -> Iterator[dict[str, object]]:
+        """Return figures for machines: one beside each of what the row was measured beside."""
+        timing = self.series[""].timing
+        for name in list(self.ratios) or [""]:
+            ratio = self.ratios.get(name)
+            yield {
+                "name": f"market.{self.row.name}",
+                "value": timing.calibrated_minimum,
+                "unit": "ns",
+                "reference": name or None,
+                "reference_value": self.series[name].timing.calibrated_minimum if name else None,
+                "goal_ns": self.row.goal_ns,
+                "goal_ratio": self.row.goal_ratios.get(name),
+                "measured_ns": timing.minimum,
+                "calibrated_median": timing.calibrated_median,
+                "low": timing.calibrated_spread.low,
+                "high": timing.calibrated_spread.high,
+                "ratio_median": ratio.median if ratio else None,
+                "ratio_low": ratio.low if ratio else None,
+                "ratio_high": ratio.high if ratio else None,
+                "verdict": self.verdict,
+                "absent": dict(self.case.absent),
+                "bytes_each": self.case.bytes_each,
+                "rounds": len(self.series[""].ns),
+            }
+
+    def lines(self) -> Iterator[str]:
+        """Return the row for people."""
+        timing, goal = self.series[""].timing, self.row.goal_ns
+        spread = timing.calibrated_spread
+        yield (
+            f"{self.row.name:<24}{f'{goal:g}' if goal is not None else '':>7}{timing.minimum:>11.2f}"
+            f"{timing.calibrated_minimum:>12.2f}{timing.calibrated_median:>10.2f}"
+            f"  {spread.low:.2f} .. {spread.high:.2f}   {self.verdict}"
+        )
+        for name, ratio in self.ratios.items():
+            most = self.row.goal_ratios.get(name)
+            wanted = f", goal {1 / most:g}" if most else ""
+            other = self.series[name].timing.minimum
+            yield (
+                f"    {1 / ratio.median:>10.1f} times as fast as {name}{wanted}"
+                f"  [{1 / ratio.high:.1f} .. {1 / ratio.low:.1f}], which took {other:.0f} ns"
+            )
+        for name, reason in self.case.absent.items():
+            yield f"    without {name}: {reason}"
+        if self.case.bytes_each:
+            yield f"    {self.case.bytes_each:,} bytes each"
+
+
+def declared(only: list[str]) -> list[Row]:
+    """Return the rows of every module of `perf.market` whose names start with one of `only`, or all."""
+    for module in pkgutil.iter_modules(perf.market.__path__):
+        importlib.import_module(f"perf.market.{module.name}")
+    return [row for row in ROWS if not only or row.name.startswith(tuple(only))]
+
+
+def prepare(rows: list[Row], peers: Peers) -> list[tuple[Row, Case]]:
+    """Make every case, saying which: the first time much is compiled."""
+    made = []
+    for number, row in enumerate(rows, 1):
+        print(f"\rpreparing {number} of {len(rows)}: {row.name:<40}", end="", file=sys.stderr)
+        made.append((row, row.make(peers)))
+    return made
+
+
+def sides(case: Case) -> dict[str, Timer]:
+    """Return what is timed for a row."""
+    beside = {REFERENCE: case.reference} if case.reference else {}
+    return {"": case.ours, **beside, **case.peers}
+
+
+def measure(cases: list[tuple[Row, Case]], rounds: int) -> list[Result]:
+    """Measure all rows in every round."""
+    timers = {(row.name, side): timer for row, case in cases for side, timer in sides(case).items()}
+    names = {f"{name}\0{side}": timer for (name, side), timer in timers.items()}
+
+    def progress(done: int) -> None:
+        print(f"\rround {done} of {rounds}{'':<40}", end="", file=sys.stderr)
+
+    series = measure_in_turns(names, chain_timer(), rounds=rounds, progress=progress)
+    print(f"\r{'':60}\r", end="", file=sys.stderr)
+    return [
+        Result(row=row, case=case, series={side: series[f"{row.name}\0{side}"] for side in sides(case)})
+        for row, case in cases
+    ]
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="rows by the start of a name")
+    parser.add_argument("--no-peers", action="store_true", help="do not install or start degenbot")
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON list")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = arguments()
+    with Peers(wanted=not asked.no_peers) as peers:
+        results = measure(prepare(declared(asked.only), peers), asked.rounds)
+    if asked.json:
+        print(json.dumps([record for result in results for record in result.records()], indent=1))
+        return
+    print(HEAD)
+    for result in results:
+        print("\n".join(result.lines()))
+
+
+if __name__ == "__main__":
+    main()

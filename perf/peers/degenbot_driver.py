@@ -1,0 +1,150 @@
+"""Quotes of degenbot's Rust core on request, in a process of its own: run by `session.py`, not by hand.
+
+Runs under the interpreter of degenbot's environment, and imports nothing of ours. Every line of standard
+input is one request, a JSON list of a method's name and its arguments; every line of output is its
+answer. A method that ends in `_ns` returns the nanoseconds of one operation, over all that were prepared.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from degenbot import _ffi  # type: ignore[import-not-found]  # of another environment
+
+FEE = (997, 1000)
+SYNC = "0x1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1"
+FACTORY, TOKEN0, TOKEN1 = 3, 1, 2
+PASSES = 3
+
+
+def address(number: int) -> str:
+    """Return the checksummed address with this number."""
+    return str(_ffi.to_checksum_address(f"0x{number:040x}"))
+
+
+class Driver:
+    """Pools and amounts that were prepared, and the functions that are measured on them."""
+
+    def __init__(self) -> None:
+        self.bot = _ffi.Bot(1)
+        self.engine = _ffi.ArbitrageEngine(self.bot)
+        self.free = 1_000
+        self.block = 1
+        self.quotes: dict[str, list[tuple[int, bool, int]]] = {}
+        self.pairs: list[tuple[int, list[int]]] = []
+        self.logs: list[tuple[str, str]] = []
+
+    def version(self) -> str:
+        """Say who answers."""
+        from importlib.metadata import version  # noqa: PLC0415 - once
+
+        return version("degenbot")
+
+    def v2(self, name: str, reserves: list[list[int]], sides: list[int], amounts: list[int]) -> list[int]:
+        """Prepare a quote per pool, under a name; return the answers."""
+        pools = [self._pair(each)[1] for each in reserves]
+        self.quotes[name] = [
+            (pool, side == 0, amount) for pool, side, amount in zip(pools, sides, amounts, strict=True)
+        ]
+        return self._answers(name)
+
+    def v3(self, name: str, pool: dict[str, Any], sides: list[int], amounts: list[int]) -> list[int]:
+        """Prepare quotes on one pool with all of its ticks; return the answers."""
+        ticks = {int(tick): (gross, net, 0) for tick, gross, net in pool["ticks"]}
+        number = self.bot.register_v3_pool(
+            self._address(),
+            address(TOKEN0),
+            address(TOKEN1),
+            pool["fee_pips"],
+            pool["tick_spacing"],
+            address(FACTORY),
+            pool["sqrt_price_x96"],
+            pool["liquidity"],
+            pool["tick"],
+            tick_data=ticks,
+            coverage="tracked",
+        )
+        self.quotes[name] = [(number, side == 0, amount) for side, amount in zip(sides, amounts, strict=True)]
+        return self._answers(name)
+
+    def quotes_ns(self, name: str) -> float:
+        """Make every quote under this name once."""
+        quotes, quote = self.quotes[name], self.bot.calculate_tokens_out
+        start = time.perf_counter_ns()
+        for pool, zero_for_one, amount in quotes:
+            quote(pool, zero_for_one, amount)
+        return (time.perf_counter_ns() - start) / len(quotes)
+
+    def optimum(self, reserves: list[list[list[int]]]) -> list[list[int]]:
+        """Prepare two-pool paths that start with token 0; return input and profit of each, or nothing."""
+        for first, second in reserves:
+            (_, pool), (_, other) = self._pair(first), self._pair(second)
+            path, _ = self.engine.register_path([(pool, True), (other, False)])
+            self.pairs.append((path, [pool, *first]))
+        self.engine.solve_all_paths(self.block)
+        flat = self.engine.latest_results()[0]
+        found = {result[0]: [int(result[1]), int(result[2])] for result in flat}
+        return [found.get(path, []) for path, _ in self.pairs]
+
+    def optimum_ns(self) -> float:
+        """Solve every prepared path after its first pool changed: unchanged ones come from a memory."""
+        self.block += 1
+        for _, (pool, reserve0, reserve1) in self.pairs:
+            self.bot.update_v2_pool(pool, reserve0 + self.block, reserve1, self.block)
+        start = time.perf_counter_ns()
+        self.engine.solve_all_paths(self.block)
+        return (time.perf_counter_ns() - start) / len(self.pairs)
+
+    def syncs(self, reserves: list[list[int]]) -> list[list[int]]:
+        """Prepare a pair and a Sync for each of these, and apply them; return the reserves after that."""
+        pools = []
+        for each in reserves:
+            place, pool = self._pair([1, 1])
+            pools.append(pool)
+            self.logs.append((place, "0x" + "".join(f"{reserve:064x}" for reserve in each)))
+        self.syncs_ns()
+        views = [self.bot.get_pool(pool).reserve_pair() for pool in pools]
+        return [[int(view.reserve0), int(view.reserve1)] for view in views]
+
+    def syncs_ns(self) -> float:
+        """Dispatch every prepared log once."""
+        self.block += 1
+        dispatch, topics, start = self.bot.dispatch_log, [SYNC], time.perf_counter_ns()
+        for place, data in self.logs:
+            dispatch(place, topics, data, self.block)
+        return (time.perf_counter_ns() - start) / len(self.logs)
+
+    def _address(self) -> str:
+        self.free += 1
+        return address(self.free)
+
+    def _pair(self, reserves: list[int]) -> tuple[str, int]:
+        place = self._address()
+        tokens = address(TOKEN0), address(TOKEN1)
+        number = self.bot.register_v2_pool(place, *tokens, *reserves, *FEE, *FEE, address(FACTORY))
+        return place, number
+
+    def _answers(self, name: str) -> list[int]:
+        return [int(self.bot.calculate_tokens_out(*quote)) for quote in self.quotes[name]]
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    driver, answers = Driver(), sys.stdout
+    sys.stdout = sys.stderr  # what the library prints is no answer
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        method = getattr(driver, name)
+        # As on our side, the first pass only fetches what others drove out of the caches.
+        answer = (
+            min(method(*arguments) for _ in range(PASSES)) if name.endswith("_ns") else method(*arguments)
+        )
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
