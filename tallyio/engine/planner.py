@@ -17,7 +17,7 @@ from tallyio.model.errors import UnsafeRefused
 from tallyio.model.execution import Call, Leg, Opportunity, Plan
 from tallyio.model.hashing import selector
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import Address, Wei, checksum
+from tallyio.model.units import ZERO_ADDRESS, Address, Wei, checksum
 from tallyio.model.words import WORD, address_at, unsigned
 
 NO_TIP = Wei(0)
@@ -75,7 +75,8 @@ def plan(  # noqa: PLR0913 - one plan has this many facts
         min_profit=opportunity.profit,
         tip_wei=tip_wei,
         deadline_block=deadline_block,
-        sweep=tuple(dict.fromkeys(middle)),
+        # What is left of native currency goes to the owner in any case.
+        sweep=tuple(token for token in dict.fromkeys(middle) if token != ZERO_ADDRESS),
     )
     return Plan(
         call=Call(to=executor, data=data, value_wei=tip_wei),
@@ -98,6 +99,8 @@ def _middle_tokens(opportunity: Opportunity, pools: Sequence[PoolSpec]) -> list[
     bought = [pools[leg.pool].tokens[leg.token_out] for leg in legs]
     if bought != [*sold[1:], opportunity.token] or sold[0] != opportunity.token:
         raise _refused(opportunity, "has tokens that do not join into a cycle")
+    if opportunity.token == ZERO_ADDRESS:
+        raise _refused(opportunity, "gains native currency, and the executor measures tokens")
     if len({leg.pool for leg in legs}) < len(legs):
         raise _refused(opportunity, "uses a pool twice, and pools refuse that while they wait for payment")
     first = pools[legs[0].pool]

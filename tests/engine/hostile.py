@@ -25,6 +25,21 @@ def __default__():
         raw_call(line.to, line.data)
 """
 
+ASKER = """
+# pragma evm-version cancun
+# Calls back as a manager of Uniswap V4 does, and wants an answer that decodes.
+answered: public(bool)
+
+interface Caller:
+    def unlockCallback(data: Bytes[2048]) -> Bytes[2048]: nonpayable
+
+@external
+def unlock(data: Bytes[2048]) -> Bytes[2048]:
+    answer: Bytes[2048] = extcall Caller(msg.sender).unlockCallback(data)
+    self.answered = len(answer) == 0
+    return answer
+"""
+
 COIN = """
 # pragma evm-version cancun
 balanceOf: public(HashMap[address, uint256])
@@ -46,6 +61,12 @@ def transfer(to: address, amount: uint256){returns}:
 def puppet() -> bytes:
     """Return the creation code of a contract that calls back as it is told."""
     return _compile(PUPPET)
+
+
+@cache
+def asker() -> bytes:
+    """Return the creation code of a contract that wants an answer to its callback."""
+    return _compile(ASKER)
 
 
 @cache

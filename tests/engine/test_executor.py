@@ -36,6 +36,8 @@ from tests.engine.practice import CYCLES, FOREVER, OWNER, STRANGER, Cycle, Pract
 
 V2_CALLBACKS = ("uniswapV2Call", "pancakeCall", "joeCall")
 V3_CALLBACKS = ("uniswapV3SwapCallback", "pancakeV3SwapCallback", "algebraSwapCallback")
+V4_CALLBACKS = ("unlockCallback",)
+CALLBACKS = V2_CALLBACKS + V3_CALLBACKS + V4_CALLBACKS
 
 
 @pytest.fixture
@@ -70,11 +72,14 @@ def run(  # noqa: PLR0913 - the contract's own arguments
 
 def callback(name: str, payload: bytes) -> bytes:
     """Return the call data by which a pool calls back."""
+    values: tuple[object, ...]
     if name in V2_CALLBACKS:
-        types, values = ("address", "uint256", "uint256", "bytes"), (ZERO_ADDRESS, 1, 0, payload)
+        types, values = "address,uint256,uint256,bytes", (ZERO_ADDRESS, 1, 0, payload)
+    elif name in V3_CALLBACKS:
+        types, values = "int256,int256,bytes", (1, -1, payload)
     else:
-        types, values = ("int256", "int256", "bytes"), (1, -1, payload)  # type: ignore[assignment]
-    return selector(f"{name}({','.join(types)})") + encode(types, values)
+        types, values = "bytes", (payload,)
+    return selector(f"{name}({types})") + encode(types.split(","), values)
 
 
 def assert_nothing_left(practice: Practice) -> None:
@@ -321,7 +326,7 @@ def test_only_the_owner_may_run(practice: Practice) -> None:
             practice.transact(run(practice), sender)
 
 
-@pytest.mark.parametrize("name", V2_CALLBACKS + V3_CALLBACKS)
+@pytest.mark.parametrize("name", CALLBACKS)
 def test_a_strangers_callback_is_refused(practice: Practice, name: str) -> None:
     theft = encode_calls((practice.transfer("WETH", STRANGER, 1),))
     practice.transact(practice.transfer("WETH", practice.executor, 1))
@@ -330,7 +335,7 @@ def test_a_strangers_callback_is_refused(practice: Practice, name: str) -> None:
             practice.transact(Call(to=practice.executor, data=callback(name, payload)), STRANGER)
 
 
-@pytest.mark.parametrize("name", V2_CALLBACKS + V3_CALLBACKS)
+@pytest.mark.parametrize("name", CALLBACKS)
 def test_a_promised_callback_is_answered_under_every_name(practice: Practice, name: str) -> None:
     packer = CallPacker()
     practice.transact(practice.transfer("WETH", practice.executor, 5))
@@ -342,6 +347,36 @@ def test_a_promised_callback_is_answered_under_every_name(practice: Practice, na
         practice.transact(run(practice, call, packer=packer), OWNER)
     practice.transact(run(practice, call, packer=packer, gained="DAI"), OWNER)
     assert practice.balance("WETH", STRANGER) == 5
+
+
+def test_an_unlock_is_answered_with_bytes_and_a_strangers_money_is_not_taken(practice: Practice) -> None:
+    """The manager of Uniswap V4 decodes the answer, even an empty one."""
+    packer = CallPacker()
+    payload = packer.pack((practice.transfer("WETH", OWNER, 0),))
+    asker = practice.backend.deploy(hostile.asker())
+    unlock = selector("unlock(bytes)") + encode(["bytes"], [payload])
+    practice.transact(run(practice, Call(to=asker, data=unlock), packer=packer), OWNER)
+    assert practice.backend.call(Call(to=asker, data=selector("answered()"))) == (1).to_bytes(32)
+    for data in (b"", b"1234"):
+        with pytest.raises(Reverted, match=b"stranger".hex()):
+            practice.transact(Call(to=practice.executor, data=data, value_wei=Wei(5)))
+
+
+def test_native_currency_that_comes_during_a_run_goes_to_the_owner(practice: Practice) -> None:
+    evm = practice.backend.evm
+    weth = practice.token("WETH")
+    practice.transact(practice.transfer("WETH", practice.executor, 7))
+    withdraw = selector("withdraw(uint256)") + (7).to_bytes(32)
+    before = evm.get_balance(hex_text(OWNER))
+    practice.transact(run(practice, Call(to=weth, data=withdraw), gained="DAI"), OWNER)
+    assert evm.get_balance(hex_text(OWNER)) == before + 7
+    assert_nothing_left(practice)
+
+
+def test_a_call_of_no_function_reverts_even_during_a_run(practice: Practice) -> None:
+    theft = Theft(practice)
+    pool = puppet(practice, (practice.executor, b"1234"))
+    assert_refused(practice, theft, Call(to=pool, data=theft.promised), b"function")
 
 
 def puppet(practice: Practice, *script: tuple[Address, bytes]) -> Address:

@@ -14,7 +14,7 @@ from tallyio.model.errors import UnsafeRefused
 from tallyio.model.execution import Call, Leg, Opportunity
 from tallyio.model.hashing import selector
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import Address, Hash, Wei
+from tallyio.model.units import ZERO_ADDRESS, Address, Hash, Wei
 
 A, B, C = (Address(bytes([letter]) * 20) for letter in b"abc")
 EXECUTOR, SENDER = (Address(bytes([digit]) * 20) for digit in (1, 2))
@@ -109,6 +109,17 @@ def test_a_plan_says_what_it_promises() -> None:
 
 def test_the_middle_tokens_are_swept() -> None:
     assert make().call.data[-96:] == b"".join(((2).to_bytes(32), B.rjust(32, b"\0"), C.rjust(32, b"\0")))
+
+
+def test_native_currency_in_the_middle_needs_no_sweep() -> None:
+    native = [pool(0, A, ZERO_ADDRESS), pool(1, ZERO_ADDRESS, C), POOLS[2]]
+    assert make(pools=native).call.data[-64:] == (1).to_bytes(32) + C.rjust(32, b"\0")
+
+
+def test_a_cycle_that_gains_native_currency_is_refused() -> None:
+    native = [pool(0, ZERO_ADDRESS, B), POOLS[1], pool(2, C, ZERO_ADDRESS)]
+    with pytest.raises(UnsafeRefused, match="gains native currency"):
+        make(changed(token=ZERO_ADDRESS), pools=native)
 
 
 def test_every_leg_pays_the_executor() -> None:

@@ -18,10 +18,11 @@
 """
 from ethereum.ercs import IERC20
 
-# Most calls in one list; a cycle of four pools needs nine.
-MAX_CALLS: constant(uint256) = 12
-# Most bytes in one list, nested lists included; a cycle of four pools needs under 2,000.
-MAX_BYTES: constant(uint256) = 3_072
+# Most calls in one list; a cycle of four pools needs up to sixteen, if V4 pools alternate with ones that want
+# an allowance for their payment.
+MAX_CALLS: constant(uint256) = 16
+# Most bytes in one list, nested lists included; pools of two V4 managers in turn need under 3,900.
+MAX_BYTES: constant(uint256) = 4_096
 MAX_SWEEP: constant(uint256) = 8
 
 SIZE_MASK: constant(uint256) = 2**32 - 1
@@ -32,6 +33,8 @@ OWNER: public(immutable(address))
 # Who may call back right now (nobody, most of the time), and with what.
 callee: transient(address)
 promise: transient(uint256)
+# Whether native currency may come in.
+running: transient(bool)
 
 event Profit:
     token: indexed(address)
@@ -64,7 +67,9 @@ def run(
     assert msg.sender == OWNER, "executor: owner"
     assert block.number <= deadline_block, "executor: deadline"
     before: uint256 = staticcall IERC20(token).balanceOf(self)
+    self.running = True
     self._execute(calls)
+    self.running = False
     after: uint256 = staticcall IERC20(token).balanceOf(self)
     assert after >= before + min_profit, "executor: profit"
     log Profit(token=token, amount=after - before)
@@ -112,7 +117,15 @@ def _callback(calls: Bytes[MAX_BYTES]):
     self._execute(calls)
 
 
-# One body under the names by which Uniswap V2, V3 and their kin call back.
+@external
+@payable
+def __default__():
+    # Native currency comes without a call: from a pool that pays in it, or unwrapped.
+    assert self.running, "executor: stranger"
+    assert len(msg.data) == 0, "executor: function"
+
+
+# One body under the names by which Uniswap V2, V3, V4 and their kin call back.
 
 @external
 def uniswapV2Call(sender: address, amount0: uint256, amount1: uint256, data: Bytes[MAX_BYTES]):
@@ -142,3 +155,9 @@ def pancakeV3SwapCallback(amount0: int256, amount1: int256, data: Bytes[MAX_BYTE
 @external
 def algebraSwapCallback(amount0: int256, amount1: int256, data: Bytes[MAX_BYTES]):
     self._callback(data)
+
+
+@external
+def unlockCallback(data: Bytes[MAX_BYTES]) -> Bytes[32]:
+    self._callback(data)
+    return b""

@@ -17,9 +17,9 @@ RUN_SELECTOR: Final = selector("run(bytes,address,uint256,uint256,uint256,addres
 OWNER_SELECTOR: Final = selector("OWNER()")
 """Returns whom the executor obeys."""
 
-MAX_CALLS: Final = 12
+MAX_CALLS: Final = 16
 """Most calls in one list."""
-MAX_BYTES: Final = 3_072
+MAX_BYTES: Final = 4_096
 """Most bytes in one packed list, the lists nested in it included."""
 MAX_SWEEP: Final = 8
 
