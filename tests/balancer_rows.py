@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from tallyio_protocol_balancer import hot
 from tallyio_protocol_balancer.adapter import Balancer
-from tallyio_protocol_balancer.layout import HEAD_BYTES, TOKEN_BYTES
+from tallyio_protocol_balancer.layout import (
+    AMP,
+    AMP_START,
+    CLOCK,
+    HEAD_BYTES,
+    INVARIANT,
+    LIVE_RATE,
+    TOKEN_BYTES,
+)
 
 from tallyio.lab.revm import RevmBackend
 from tallyio.lab.steps import BLOCK_SECONDS
@@ -94,7 +102,6 @@ class Rows:
 
 def _timeless(row: bytes) -> bytes:
     """Return a row without when it was read and what the providers said then, and how the ramp came about."""
-    tokens = [
-        row[k : k + 208] + row[k + 224 : k + TOKEN_BYTES] for k in range(HEAD_BYTES, len(row), TOKEN_BYTES)
-    ]
-    return row[:48] + row[72:80] + row[128:HEAD_BYTES] + b"".join(tokens)
+    tokens = [row[k : k + TOKEN_BYTES] for k in range(HEAD_BYTES, len(row), TOKEN_BYTES)]
+    tokens = [token[:LIVE_RATE] + token[LIVE_RATE + 16 :] for token in tokens]
+    return row[:CLOCK] + row[AMP:AMP_START] + row[INVARIANT:HEAD_BYTES] + b"".join(tokens)
