@@ -3,10 +3,8 @@
 `quote` and `quote_exact_out` equal `reference.quote` and `reference.quote_exact_out` to the unit. `i` and
 `j` are positions among the tokens without the pool's own; a direction that is none quotes 0.
 
-A weighted pool's own powers are not quite monotonic: a larger input can pay a little less, at most
-some 1e-18 of the balance that pays. The README says how little.
-
-`curve` is smooth where the contract rounds: see `CURVE_UNITS` for by how much they differ at most.
+The output grows with the input up to the largest that the pool and the Vault take; beyond, the quote is
+0. `curve` is smooth where the contract rounds: README.md states by how much they differ at most.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from eth_abi.abi import encode
 from tallyio_protocol_balancer import hot
 from tallyio_protocol_balancer.adapter import Balancer
 from tallyio_protocol_balancer.layout import (
-    HEAD_BYTES,
     STABLE_ROUNDED,
     STABLE_TRUNCATED,
     WEIGHTED,
@@ -28,91 +27,11 @@ from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import ZERO_ADDRESS, Address, checksum, hex_text
-from tallyio.native.memory import Region
-from tallyio.testing import RevmChain
+from tests.balancer_rows import Chain, Rows
 from tests.balancer_world import DAY, GIVEN_IN, GIVEN_OUT, Pool, World
 
 EVEN = [5 * 10**17, 5 * 10**17]
 RATE = 12 * 10**17
-
-
-class Chain(RevmChain):
-    """A chain with the real Balancer on it instead of the lab's exchanges."""
-
-    def __init__(self, world: World) -> None:
-        """Stand on the EVM of `world`."""
-        self.balancer = world
-        self.asked_at = []
-
-    @property
-    def backend(self) -> Any:
-        """The EVM."""
-        return self.balancer.backend
-
-    @property
-    def chain_id(self) -> int:
-        """The lab's."""
-        return 31337
-
-
-class Rows:
-    """Rows in native memory that follow blocks as the market lets them."""
-
-    def __init__(
-        self, chain: Chain, adapter: Balancer, pools: Sequence[PoolSpec], rows: Sequence[bytes]
-    ) -> None:
-        self.chain, self.adapter, self.pools = chain, adapter, list(pools)
-        self.sizes = [len(row) for row in rows]
-        self.memory = Region(sum(self.sizes) + 8192)
-        self.log = self.memory.address + sum(self.sizes)
-        self.addresses = [self.memory.address + sum(self.sizes[:k]) for k in range(len(rows))]
-        self.memory.view("u1", sum(self.sizes))[:] = bytearray(b"".join(rows))
-        for k in range(len(rows)):
-            self.advance(k, chain.latest.timestamp + BLOCK_SECONDS)
-
-    def raw(self, k: int) -> bytes:
-        """Return the row of pool `k`."""
-        return self.memory.view("u1", self.sizes[k], self.addresses[k] - self.memory.address).tobytes()
-
-    def advance(self, k: int, timestamp: int) -> int:
-        """Bring the row of pool `k` to a time, if it ages."""
-        return hot.advance(self.addresses[k], timestamp) if self.pools[k].ages else LOG_IGNORED
-
-    def follow(self, block: Block) -> list[set[int]]:
-        """Apply a block: its time, its logs, and the time of the next. Return the statuses per pool."""
-        seen: list[set[int]] = []
-        for k, pool in enumerate(self.pools):
-            statuses = {self.advance(k, block.head.timestamp)}
-            for log in block.logs:
-                if log.topics[0] in self.adapter.topics and any(
-                    log.address == source.address and source.topic1 in {b"", *log.topics[1:2]}
-                    for source in pool.sources
-                ):
-                    statuses.add(self._apply(k, log.topics, log.data))
-            statuses.add(self.advance(k, block.head.timestamp + BLOCK_SECONDS))
-            seen.append(statuses)
-        return seen
-
-    def _apply(self, k: int, topics: Sequence[bytes], data: bytes) -> int:
-        raw = b"".join(topics[1:]) + data
-        self.memory.view("u1", len(raw), self.log - self.memory.address)[:] = bytearray(raw)
-        event = self.adapter.topics.index(topics[0])
-        start = self.log + 32 * (len(topics) - 1)
-        return hot.apply_log(self.addresses[k], event, self.log, start, len(data))
-
-    async def equal_a_fresh_load(self) -> bool:
-        """Whether each row is what a load of the latest block gives, brought to the next block."""
-        fresh = await self.adapter.load(self.chain, self.pools, block=self.chain.latest)
-        other = Rows(self.chain, self.adapter, self.pools, fresh)
-        same = all(_timeless(self.raw(k)) == _timeless(other.raw(k)) for k in range(len(self.pools)))
-        other.memory.close()
-        return same
-
-
-def _timeless(row: bytes) -> bytes:
-    """Return a row without when it was read and what the providers said then, and how the ramp came about."""
-    tokens = [row[k : k + 208] + row[k + 224 : k + 256] for k in range(HEAD_BYTES, len(row), 256)]
-    return row[:48] + row[72:80] + row[128:HEAD_BYTES] + b"".join(tokens)
 
 
 @pytest.fixture
