@@ -119,7 +119,8 @@ def declared(only: list[str]) -> list[Row]:
     """Return the rows of every module of `perf.market` whose names start with one of `only`, or all."""
     for module in pkgutil.iter_modules(perf.market.__path__):
         importlib.import_module(f"perf.market.{module.name}")
-    return [row for row in ROWS if not only or row.name.startswith(tuple(only))]
+    chosen = [row for row in ROWS if not only or row.name.startswith(tuple(only))]
+    return sorted(chosen, key=lambda row: row.name)
 
 
 def prepare(rows: list[Row], peers: Peers) -> list[tuple[Row, Case]]:

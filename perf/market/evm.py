@@ -80,7 +80,7 @@ async def _first_pool(chain: RevmChain) -> tuple[PoolSpec, bytes]:
 def beside_the_quoter(_: Peers) -> Case:
     """An exact quote on a pool of the lab, beside QuoterV2's bytecode for the same amounts."""
     chain, draw = _chain(), random.Random(9)
-    amounts = [draw.getrandbits(draw.randrange(20, 50)) + 1 for _ in range(COUNT)]
+    amounts = [draw.getrandbits(draw.randrange(8, 36)) + 1 for _ in range(COUNT)]
     if isinstance(chain, str):
         raise SystemExit(f"the lab's world cannot be built: {chain}")
     pool, raw = trio.run(partial(_first_pool, chain))

@@ -34,7 +34,7 @@ class Driver:
         self.free = 1_000
         self.block = 1
         self.quotes: dict[str, list[tuple[int, bool, int]]] = {}
-        self.pairs: list[tuple[int, list[int]]] = []
+        self.pairs: list[tuple[int, str, list[int]]] = []
         self.logs: list[tuple[str, str]] = []
 
     def version(self) -> str:
@@ -81,19 +81,19 @@ class Driver:
     def optimum(self, reserves: list[list[list[int]]]) -> list[list[int]]:
         """Prepare two-pool paths that start with token 0; return input and profit of each, or nothing."""
         for first, second in reserves:
-            (_, pool), (_, other) = self._pair(first), self._pair(second)
+            (place, pool), (_, other) = self._pair(first), self._pair(second)
             path, _ = self.engine.register_path([(pool, True), (other, False)])
-            self.pairs.append((path, [pool, *first]))
+            self.pairs.append((path, place, first))
         self.engine.solve_all_paths(self.block)
         flat = self.engine.latest_results()[0]
         found = {result[0]: [int(result[1]), int(result[2])] for result in flat}
-        return [found.get(path, []) for path, _ in self.pairs]
+        return [found.get(path, []) for path, _, _ in self.pairs]
 
     def optimum_ns(self) -> float:
         """Solve every prepared path after its first pool changed: unchanged ones come from a memory."""
         self.block += 1
-        for _, (pool, reserve0, reserve1) in self.pairs:
-            self.bot.update_v2_pool(pool, reserve0 + self.block, reserve1, self.block)
+        for _, place, (reserve0, reserve1) in self.pairs:
+            self.bot.update_v2_pool(place, reserve0 + self.block, reserve1, self.block)
         start = time.perf_counter_ns()
         self.engine.solve_all_paths(self.block)
         return (time.perf_counter_ns() - start) / len(self.pairs)
