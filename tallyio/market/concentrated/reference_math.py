@@ -137,17 +137,17 @@ def compute_swap_step(
     """
     zero_for_one = sqrt_current_x96 >= sqrt_target_x96
     span = (sqrt_current_x96, sqrt_target_x96, liquidity)
+    reached = sqrt_target_x96
     if amount_remaining >= 0:
         left = amount_remaining * (PIPS - fee_pips) // PIPS
-        reaches = left >= amount_in_between(*span, zero_for_one=zero_for_one)
-        move = get_next_sqrt_price_from_input
-    else:
-        left = -amount_remaining
-        reaches = left >= amount_out_between(*span, zero_for_one=zero_for_one)
-        move = get_next_sqrt_price_from_output
-    reached = (
-        sqrt_target_x96 if reaches else move(sqrt_current_x96, liquidity, left, zero_for_one=zero_for_one)
-    )
+        if left < amount_in_between(*span, zero_for_one=zero_for_one):
+            reached = get_next_sqrt_price_from_input(
+                sqrt_current_x96, liquidity, left, zero_for_one=zero_for_one
+            )
+    elif -amount_remaining < amount_out_between(*span, zero_for_one=zero_for_one):
+        reached = get_next_sqrt_price_from_output(
+            sqrt_current_x96, liquidity, -amount_remaining, zero_for_one=zero_for_one
+        )
     amount_in = amount_in_between(sqrt_current_x96, reached, liquidity, zero_for_one=zero_for_one)
     amount_out = amount_out_between(sqrt_current_x96, reached, liquidity, zero_for_one=zero_for_one)
     if amount_remaining < 0:
