@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from tallyio_protocol_uniswap_v3 import hot
 from tallyio_protocol_uniswap_v3.adapter import UniswapV3
+from tallyio_protocol_uniswap_v3.reference import Pool
 
 from tallyio.market.abi import LOG_APPLIED, LOG_IGNORED, LOG_RELOAD
 from tallyio.market.concentrated import changes, reference
 from tallyio.market.concentrated.layout import contents
-from tallyio.market.concentrated.reference import Pool
 from tallyio.market.concentrated.reference_math import get_sqrt_ratio_at_tick
 from tallyio.market.fusion import fuse
 from tallyio.native.memory import Region
