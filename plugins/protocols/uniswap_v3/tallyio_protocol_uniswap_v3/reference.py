@@ -6,7 +6,6 @@ both directions. Source: `UniswapV3Pool.swap` and `SwapMath.computeSwapStep` (v3
 
 from __future__ import annotations
 
-from tallyio.market.concentrated.reference import Pool as Pool
-from tallyio.market.concentrated.reference import quote as quote
-from tallyio.market.concentrated.reference import quote_exact_out as quote_exact_out
-from tallyio.market.concentrated.reference import swap as swap
+from tallyio.market.concentrated.reference import Pool, quote, quote_exact_out, swap
+
+__all__ = ["Pool", "quote", "quote_exact_out", "swap"]
