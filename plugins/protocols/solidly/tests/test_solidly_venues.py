@@ -30,7 +30,6 @@ def test_presets_say_how_deployments_differ_and_their_checksums_hold() -> None:
         "velodrome_superchain": ("superchain", "pool", "by_pool"),
         "velodrome_v1": ("solidly", "pair", "by_kind"),
         "solidly": ("solidly", "pair", "fixed"),
-        "thena": ("solidly", "pair", "by_kind"),
     }
     factories = [text for preset in DEPLOYMENTS.presets.values() for text in preset.factories.values()]
     assert [checksum(address(text)) for text in factories] == factories
@@ -64,7 +63,7 @@ def test_the_configuration_overrides_its_preset() -> None:
 
 
 def test_a_denominator_of_its_own_goes_with_the_factorys_fee() -> None:
-    venue = resolved(VenueSettings(name="mine", preset="thena", fee_denominator=1_000_000))
+    venue = resolved(VenueSettings(name="mine", preset="velodrome_v1", fee_denominator=1_000_000))
     assert (venue.fee, venue.fee_numerator, venue.fee_denominator) == ("by_kind", 0, 1_000_000)
 
 
@@ -96,9 +95,9 @@ def test_the_plugin_loads_through_its_hook() -> None:
         ({"preset": "solidly", "fee_denominator": 5}, "has fee 'fixed' and no fee_numerator"),
         ({"preset": "solidly", "fee_numerator": 10_001}, "has fee 10001/10000; the rule is 0 <="),
         ({"preset": "solidly", "fee_numerator": -1}, "has fee -1/10000; the rule is"),
-        ({"preset": "thena", "fee_denominator": 10**18 + 1}, "the rule is 0 <= fee_numerator"),
-        ({"preset": "thena", "factory": "0x12"}, r"\[protocols.solidly.venues.factory\] .*40 hex digits"),
-        ({"preset": "thena", "gas_stabel": 3}, r"unknown key 'gas_stabel' \(did you mean \"gas_stable\""),
+        ({"preset": "velodrome_v1", "fee_denominator": 10**18 + 1}, "the rule is 0 <= fee_numerator"),
+        ({"preset": "velodrome_v1", "factory": "0x12"}, r"\[protocols.solidly.venues.factory\] .*40 hex digits"),
+        ({"preset": "velodrome_v1", "gas_stabel": 3}, r"unknown key 'gas_stabel' \(did you mean \"gas_stable\""),
     ],
 )
 def test_a_wrong_venue_is_refused_by_key(venue: dict[str, object], message: str) -> None:
