@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import pkgutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
+
+import msgspec
 
 import perf.market
 from tallyio.bench.calibrate import chain_timer
-from tallyio.bench.records import Spread
+from tallyio.bench.records import Figure, Goal, Spread
 from tallyio.bench.rounds import Series, Timer, measure_in_turns
 from tallyio.native.jit import use_cache
 
@@ -33,6 +34,9 @@ from perf.market.row import ROWS, Case, Row  # noqa: E402 - see above
 from perf.peers.session import Peers  # noqa: E402 - see above
 
 REFERENCE: Final = "python"
+
+type Verdict = Literal["met", "missed", "shown", "absent"]
+
 HEAD: Final = f"{'kernel':<24}{'goal':>7}{'measured':>11}{'calibrated':>12}{'median':>10}  nine of ten rounds"
 
 
@@ -66,31 +70,37 @@ class Result:
         ours = self.series[""]
         return {name: ours.ratio_to(other) for name, other in self.series.items() if name}
 
-    def records(self) -> Iterator[dict[str, object]]:
-        """Return figures for machines: one beside each of what the row was measured beside."""
-        timing = self.series[""].timing
-        for name in list(self.ratios) or [""]:
-            ratio = self.ratios.get(name)
-            yield {
-                "name": f"market.{self.row.name}",
-                "value": timing.calibrated_minimum,
-                "unit": "ns",
-                "reference": name or None,
-                "reference_value": self.series[name].timing.calibrated_minimum if name else None,
-                "goal_ns": self.row.goal_ns,
-                "goal_ratio": self.row.goal_ratios.get(name),
-                "measured_ns": timing.minimum,
-                "calibrated_median": timing.calibrated_median,
-                "low": timing.calibrated_spread.low,
-                "high": timing.calibrated_spread.high,
-                "ratio_median": ratio.median if ratio else None,
-                "ratio_low": ratio.low if ratio else None,
-                "ratio_high": ratio.high if ratio else None,
-                "verdict": self.verdict,
-                "absent": dict(self.case.absent),
-                "bytes_each": self.case.bytes_each,
-                "rounds": len(self.series[""].ns),
-            }
+    def figures(self) -> Iterator[Figure]:
+        """Return the row's time as a figure, then one figure beside each peer, there or absent."""
+        yield self._figure(REFERENCE, "", self.row.goal_ns)
+        for name in [*self.case.peers, *self.case.absent]:
+            yield self._figure(name, f".{name}", None)
+
+    def _figure(self, beside: str, suffix: str, goal_ns: float | None) -> Figure:
+        timing, other = self.series[""].timing, self.series.get(beside)
+        ratio, most = self.ratios.get(beside), self.row.goal_ratios.get(beside)
+        missed = (goal_ns is not None and timing.calibrated_minimum > goal_ns) or (
+            most is not None and ratio is not None and ratio.median > most
+        )
+        verdict: Verdict = (
+            "missed" if missed else "met" if goal_ns is not None or most is not None else "shown"
+        )
+        wanted = [f"<= {goal_ns:g} ns"] if goal_ns is not None else []
+        wanted += [f"<= {most:.3g}x"] if most is not None else []
+        return Figure(
+            name=f"market.{self.row.name}{suffix}",
+            value=timing.calibrated_minimum,
+            unit="ns",
+            reference=beside if other or beside in self.case.absent else None,
+            reference_value=other.timing.calibrated_minimum if other else None,
+            goal=Goal(
+                aim=" and ".join(wanted),
+                verdict="absent" if beside in self.case.absent else verdict,
+                values=timing.calibrated_spread,
+                ratios=ratio,
+                calm=self.case.absent.get(beside, f"{timing.minimum:.3g} ns as measured"),
+            ),
+        )
 
     def lines(self) -> Iterator[str]:
         """Return the row for people."""
@@ -172,7 +182,8 @@ def main() -> None:
     with Peers(wanted=not asked.no_peers) as peers:
         results = measure(prepare(declared(asked.only), peers), asked.rounds)
     if asked.json:
-        print(json.dumps([record for result in results for record in result.records()], indent=1))
+        figures = [figure for result in results for figure in result.figures()]
+        print(msgspec.json.format(msgspec.json.encode(figures), indent=1).decode())
         return
     print(HEAD)
     for result in results:

@@ -8,7 +8,6 @@ from typing import Final
 
 import trio
 from tallyio_protocol_uniswap_v3.adapter import UniswapV3
-from tallyio_protocol_uniswap_v3.reference import HIGHEST_LIMIT, LOWEST_LIMIT
 
 from perf.market.row import Case, require_equal, row
 from perf.market.uniswap_v3 import quote_all
@@ -17,6 +16,7 @@ from tallyio.bench.rounds import Timer, timed
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.world import OPERATOR
+from tallyio.market.concentrated.reference_math import HIGHEST_LIMIT, LOWEST_LIMIT
 from tallyio.model.errors import TallyError
 from tallyio.model.execution import Call
 from tallyio.model.market import PoolSpec

@@ -7,16 +7,14 @@ import random
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tallyio_protocol_uniswap_v3 import reference
-from tallyio_protocol_uniswap_v3.hot import quote
-from tallyio_protocol_uniswap_v3.hot_state import rebuild
-from tallyio_protocol_uniswap_v3.hot_walk import walk
-from tallyio_protocol_uniswap_v3.layout import row_bytes
-from tallyio_protocol_uniswap_v3.reference_math import get_sqrt_ratio_at_tick
+from tallyio_protocol_uniswap_v3.hot import gas, quote
 
 from perf.market.row import Case, beside_degenbot, require_equal, row
 from perf.peers.session import Peers
 from tallyio.bench.rounds import timed
+from tallyio.market.concentrated import reference
+from tallyio.market.concentrated.changes import rebuild
+from tallyio.market.concentrated.reference_math import get_sqrt_ratio_at_tick
 from tallyio.native.columns import from_column, to_column
 from tallyio.native.jit import entry, hot
 from tallyio.native.memory import Region
@@ -24,12 +22,15 @@ from tallyio.native.u256 import load256, store256
 
 SPACING: Final = 60
 TICKS: Final = 300
-TICK_CAPACITY: Final = 320
+FEE_PIPS: Final = 3_000
+ONE_GAS_PER_TICK: Final = (0, 1, 0)
+"""So the gas of a quote says how many ticks it crosses."""
 COUNT: Final = 1_000
 CHECKED: Final = 100
 """Quotes that the reference makes: across many ticks it takes long."""
 _WORD: Final = 32
-_MANY: Final = 10**30
+_DUST, _MANY = 10**6, 10**30
+"""Amounts that cross nothing, and that the pool cannot take."""
 
 
 @hot("void(int64, int64, int64, int64)")
@@ -47,27 +48,33 @@ class Quotes:
     pool: reference.Pool
     amounts: list[int]
     memory: Region
+    row_bytes: int
 
     @property
     def addresses(self) -> tuple[int, int, int, int]:
         """Where the row, the amounts and the answers are, and how many."""
         place = self.memory.address
-        amounts = place + row_bytes(TICK_CAPACITY)
+        amounts = place + self.row_bytes
         return place, amounts, amounts + COUNT * _WORD, COUNT
 
     def answers(self) -> list[int]:
         """Return what the last compiled loop wrote."""
-        column = self.memory.view("<u8", 4 * COUNT, row_bytes(TICK_CAPACITY) + COUNT * _WORD)
+        column = self.memory.view("<u8", 4 * COUNT, self.row_bytes + COUNT * _WORD)
         return from_column(column.reshape(COUNT, 4))
 
     def for_degenbot(self, name: str) -> tuple[object, ...]:
         """Return what its driver prepares."""
         ticks = [(at, tick.liquidity_gross, tick.liquidity_net) for at, tick in self.pool.ticks.items()]
         facts: dict[str, Any] = {
-            fact: getattr(self.pool, fact)
-            for fact in ("fee_pips", "tick_spacing", "sqrt_price_x96", "liquidity", "tick")
+            fact: getattr(self.pool, fact) for fact in ("tick_spacing", "sqrt_price_x96", "liquidity", "tick")
         }
-        return "v3", name, {**facts, "ticks": ticks}, [k & 1 for k in range(COUNT)], self.amounts
+        return (
+            "v3",
+            name,
+            {**facts, "fee_pips": FEE_PIPS, "ticks": ticks},
+            [k & 1 for k in range(COUNT)],
+            self.amounts,
+        )
 
     def expected(self, count: int) -> list[int]:
         """Return the first answers in plain Python."""
@@ -80,28 +87,29 @@ class Quotes:
 @functools.cache
 def make_quotes(crossed: int) -> Quotes:
     """Return amounts that cross exactly `crossed` ticks, from a seed."""
-    pool, draw = reference.Pool(fee_pips=3000, tick_spacing=SPACING, tick=17), random.Random(1)
+    pool, draw = reference.Pool((FEE_PIPS, FEE_PIPS), SPACING, tick=17), random.Random(1)
     pool.sqrt_price_x96 = get_sqrt_ratio_at_tick(17) + 12_345
     for k in range(-TICKS // 2, TICKS // 2):
         liquidity = draw.randrange(10**19, 10**22)
         pool.modify_liquidity(k * SPACING, (k + 1) * SPACING, liquidity)
-    raw = pool.row(tick_capacity=TICK_CAPACITY)
+    raw = pool.row(gas=ONE_GAS_PER_TICK)
     memory = Region(len(raw) + 2 * COUNT * _WORD)
     memory.view("u1", len(raw))[:] = bytearray(raw)
     rebuild(memory.address)
     spans = [(_least(memory.address, i, crossed), _least(memory.address, i, crossed + 1)) for i in (0, 1)]
     amounts = [draw.randrange(*spans[k & 1]) for k in range(COUNT)]
     memory.view("<u8", 4 * COUNT, len(raw))[:] = to_column(amounts).reshape(-1)
-    return Quotes(pool=pool, amounts=amounts, memory=memory)
+    return Quotes(pool=pool, amounts=amounts, memory=memory, row_bytes=len(raw))
 
 
 def _least(place: int, i: int, crossed: int) -> int:
     """Return the least amount of token `i` that crosses so many ticks."""
-    low, high, counted = 1, _MANY, entry(walk)
+    low, high = 1, _MANY
     while low < high:
         middle = (low + high) // 2
-        out, ticks, _ = counted(place, middle, i)
-        low, high = (low, middle) if ticks >= crossed or out == 0 else (middle + 1, high)
+        is_too_much = middle > _DUST and quote(place, i, 1 - i, middle) == 0
+        is_enough = is_too_much or gas(place, i, 1 - i, middle) >= crossed
+        low, high = (low, middle) if is_enough else (middle + 1, high)
     return low
 
 
@@ -117,7 +125,7 @@ def _case(peers: Peers, crossed: int) -> Case:
         reference=timed(quotes.expected, 10, operations=10),
         peers=found,
         absent=absent,
-        bytes_each=row_bytes(TICK_CAPACITY),
+        bytes_each=quotes.row_bytes,
         keeps=quotes,
     )
 

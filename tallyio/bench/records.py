@@ -70,8 +70,8 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     """The figure, over the rounds of the run: the median, and the least and the largest value."""
     ratios: Spread | None
     """The ratio to the reference, round by round."""
-    core_to_core_ns: float
-    """One way between the two cores, measured beside it."""
+    core_to_core_ns: float | None = None
+    """One way between the two cores, measured beside it, where two are at work."""
     calm: str
     """How many of the rounds others left alone."""
     why: str = ""

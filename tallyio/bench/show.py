@@ -63,7 +63,7 @@ def table_of(verdicts: Iterable[Verdict], figures: Iterable[Figure] = ()) -> Tab
 def misses(figures: Iterable[Figure]) -> Iterator[str]:
     """Yield, for each missed goal, where its time goes."""
     for figure in figures:
-        if figure.goal is not None and figure.goal.verdict == "missed":
+        if figure.goal is not None and figure.goal.verdict == "missed" and figure.goal.why:
             yield f"{figure.name}: {figure.goal.why}"
 
 
@@ -116,10 +116,13 @@ def _goal_cells(figure: Figure, goal: Goal) -> tuple[str | Text, ...]:
         beside,
         _spread_text(goal.ratios) if goal.ratios else "",
         goal.aim,
-        Text(goal.verdict, style=_STYLES[goal.verdict]).append(
-            f"; core to core {goal.core_to_core_ns:.0f} ns; {goal.calm}", style="dim"
-        ),
+        Text(goal.verdict, style=_STYLES[goal.verdict]).append(_aside(goal), style="dim"),
     )
+
+
+def _aside(goal: Goal) -> str:
+    cores = "" if goal.core_to_core_ns is None else f"; core to core {goal.core_to_core_ns:.0f} ns"
+    return f"{cores}; {goal.calm}"
 
 
 def _digits(value: float) -> str:

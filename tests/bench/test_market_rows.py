@@ -25,7 +25,12 @@ def result(
     goal_ns: float | None = None, goal_ratios: Mapping[str, float] | None = None, absent: str = ""
 ) -> Result:
     """A row that took 10 ns, beside Python with 100 and a peer with 40."""
-    case = Case(ours=lambda: 0.0, absent={"other": absent} if absent else {}, bytes_each=64)
+    case = Case(
+        ours=lambda: 0.0,
+        peers={"peer": lambda: 0.0},
+        absent={"other": absent} if absent else {},
+        bytes_each=64,
+    )
     row = Row(name="x.y", make=lambda _: case, goal_ns=goal_ns, goal_ratios=goal_ratios or {})
     beside = {"": series(10.0, 12.0), "python": series(100.0, 120.0), "peer": series(40.0, 48.0)}
     return Result(row=row, case=case, series=beside)
@@ -49,13 +54,16 @@ def test_a_row_is_judged_by_its_fastest_round_and_by_the_middle_ratio(
 
 
 def test_a_row_is_one_figure_beside_each_of_the_others() -> None:
-    python, peer = result(10.1, {"peer": 0.5}).records()
-    assert (python["name"], python["reference"]) == ("market.x.y", "python")
-    assert python["value"] == pytest.approx(10.0)
-    assert python["ratio_median"] == pytest.approx(0.1)
-    assert (peer["reference"], peer["goal_ratio"]) == ("peer", 0.5)
-    assert peer["reference_value"] == pytest.approx(40.0)
-    assert peer["verdict"] == "met"
+    python, peer, other = result(10.1, {"peer": 0.2, "other": 0.1}, absent="no such interpreter").figures()
+    assert (python.name, python.reference, python.state) == ("market.x.y", "python", "met")
+    assert python.value == pytest.approx(10.0)
+    assert python.ratio == pytest.approx(0.1)
+    assert (peer.name, peer.reference, peer.state) == ("market.x.y.peer", "peer", "missed")
+    assert peer.reference_value == pytest.approx(40.0)
+    assert peer.ratio == pytest.approx(0.25)
+    assert (other.name, other.reference_value, other.state) == ("market.x.y.other", None, "absent")
+    assert other.goal is not None
+    assert (other.goal.aim, other.goal.calm) == ("<= 0.1x", "no such interpreter")
 
 
 def test_a_row_says_what_was_absent_and_what_it_needs() -> None:
