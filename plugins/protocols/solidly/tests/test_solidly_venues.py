@@ -96,8 +96,8 @@ def test_the_plugin_loads_through_its_hook() -> None:
         ({"preset": "solidly", "fee_numerator": 10_001}, "has fee 10001/10000; the rule is 0 <="),
         ({"preset": "solidly", "fee_numerator": -1}, "has fee -1/10000; the rule is"),
         ({"preset": "velodrome_v1", "fee_denominator": 10**18 + 1}, "the rule is 0 <= fee_numerator"),
-        ({"preset": "velodrome_v1", "factory": "0x12"}, r"\[protocols.solidly.venues.factory\] .*40 hex digits"),
-        ({"preset": "velodrome_v1", "gas_stabel": 3}, r"unknown key 'gas_stabel' \(did you mean \"gas_stable\""),
+        ({"preset": "solidly", "factory": "0x12"}, r"\[protocols.solidly.venues.factory\] .*40 hex digits"),
+        ({"preset": "solidly", "gas_stabel": 3}, r"unknown key 'gas_stabel' \(did you mean \"gas_stable\""),
     ],
 )
 def test_a_wrong_venue_is_refused_by_key(venue: dict[str, object], message: str) -> None:
