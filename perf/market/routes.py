@@ -121,7 +121,7 @@ def best_of_sixteen(_: Peers) -> Case:
     draw = random.Random(2)
     market = _market([(0, 1)] * VENUES, draw)
     market.router.refresh()
-    venue = entry(market.fused.load("tallyio.market.routing").best_venue)
+    venue: Any = entry(market.fused.load("tallyio.market.routing").best_venue)
     answer = Region(_WORD)
     require_equal(_best_quote(market), _asked(market), "quoting each")
 
