@@ -101,7 +101,7 @@ def _ask_all(search: Any, router: int, ends: list[tuple[int, int]], max_hops: in
 def best_path(_: Peers) -> Case:
     """The finalists between two tokens of a thousand, one call from Python each."""
     made = make_market()
-    search = entry(made.market.fused.load("tallyio.market.routing").search)
+    search: Any = entry(made.market.fused.load("tallyio.market.routing").search)
     arguments = search, made.market.router.address, made.ends, 4
     return Case(ours=timed(_ask_all, *arguments, operations=QUESTIONS), keeps=made)
 
@@ -110,7 +110,7 @@ def best_path(_: Peers) -> Case:
 def hub_to_hub(_: Peers) -> Case:
     """The same between two hubs, the worst case."""
     made = make_market()
-    search = entry(made.market.fused.load("tallyio.market.routing").search)
+    search: Any = entry(made.market.fused.load("tallyio.market.routing").search)
     arguments = search, made.market.router.address, made.hubs, 4
     return Case(ours=timed(_ask_all, *arguments, operations=QUESTIONS), keeps=made)
 
