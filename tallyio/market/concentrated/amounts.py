@@ -132,9 +132,8 @@ def price_less_amount1(price: int, liquidity: int, amount: int) -> int:
 
     `amount` is below what lies under the price, as in the last step of a swap.
     """
-    # Then amount < 2**192, so the shifted one fits, and the quotient is below the price.
-    quotient, rest = divmod256(amount << 96, liquidity)
-    return price - quotient - ONE if rest != ZERO else price - quotient
+    # Then the quotient, rounded up too, is below the price.
+    return price - muldiv_up(amount, _Q96, liquidity)
 
 
 @hot("u256(u256, int64)")
