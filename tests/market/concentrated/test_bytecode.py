@@ -17,6 +17,8 @@ from tallyio.lab.fetch import artifact
 from tallyio.lab.revm import RevmBackend
 from tallyio.lab.steps import deploy
 from tallyio.lab.world import DEPLOYER
+from tallyio.market.concentrated.reference import Pool
+from tallyio.market.concentrated.reference_math import get_sqrt_ratio_at_tick
 from tallyio.model.execution import Call
 from tallyio.model.units import Address
 from tallyio.model.words import address_at, address_word, word
@@ -101,6 +103,21 @@ def test_uniswaps_pools_do_what_is_quoted(
     assert min(counts.values()) > 80
 
 
+def test_uniswaps_pools_at_far_prices_do_what_is_quoted(
+    backend: RevmBackend, row: Row, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where amounts and prices leave the sizes that tokens have: up to 192 and 160 bits."""
+    address, draw, counts = uniswap_pool(backend, 3000, 60), random.Random(9), Counter[str]()
+    for tick in (-850_000, -443_700, 0, 443_700, 850_000):
+        for liquidity in (1, 2**33, 2**66, 2**97, 2**126):
+            pool = Pool((3000, 3000), 60, get_sqrt_ratio_at_tick(tick) + 1, tick)
+            pool.modify_liquidity(-887_220, 887_220, liquidity)
+            compare_state(backend, address, (pool, UNISWAP), row, draw, counts)
+    with capsys.disabled():
+        print(f"\n  Uniswap, far prices: {dict(counts)}")  # noqa: T201 - what was compared
+    assert min(counts.values()) > 80
+
+
 @pytest.mark.parametrize(("fee", "spacing"), [(100, 1), (2500, 50)])
 def test_pancakes_pools_do_what_is_quoted(
     backend: RevmBackend, row: Row, fee: int, spacing: int, capsys: pytest.CaptureFixture[str]
@@ -133,14 +150,27 @@ def compare(
         pool = shaped_pool(draw, draw.randrange(state % 12 + 1), (fee, fee), spacing, reach=reach)
         if state % 3 == 0:
             move(pool, draw)
-        row.set(pool)
-        with held(backend, address, storage_of(pool, slots)):
-            for i in (0, 1):
-                for amount_in, amount_out in telling_amounts(draw, row, i):
-                    paid = quoted(backend, address, pool, amount_in, i)
-                    taken = quoted_exact_out(backend, address, pool, amount_out, i)
-                    assert row.quote(amount_in, i) == paid, (pool, amount_in, i)
-                    assert row.quote_exact_out(amount_out, i) == taken, (pool, amount_out, i)
-                    counts["paid" if paid else "refused"] += 1
-                    counts["exact out paid" if taken else "exact out refused"] += 1
+        compare_state(backend, address, (pool, slots), row, draw, counts)
     return counts
+
+
+def compare_state(
+    backend: RevmBackend,
+    address: Address,
+    state: tuple[Pool, Slots],
+    row: Row,
+    draw: random.Random,
+    counts: Counter[str],
+) -> None:
+    """Compare quotes of one state with the contract, and count them by kind."""
+    pool, slots = state
+    row.set(pool)
+    with held(backend, address, storage_of(pool, slots)):
+        for i in (0, 1):
+            for amount_in, amount_out in telling_amounts(draw, row, i):
+                paid = quoted(backend, address, pool, amount_in, i)
+                taken = quoted_exact_out(backend, address, pool, amount_out, i)
+                assert row.quote(amount_in, i) == paid, (pool, amount_in, i)
+                assert row.quote_exact_out(amount_out, i) == taken, (pool, amount_out, i)
+                counts["paid" if paid else "refused"] += 1
+                counts["exact out paid" if taken else "exact out refused"] += 1
