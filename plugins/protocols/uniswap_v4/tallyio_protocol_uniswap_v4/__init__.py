@@ -1,0 +1,1 @@
+"""Concentrated-liquidity pools of Uniswap V4, as far as their hooks leave swaps alone."""
