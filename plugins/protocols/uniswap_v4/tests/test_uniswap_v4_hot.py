@@ -64,6 +64,23 @@ def test_quotes_equal_the_reference(row: Row, pool: Pool, amounts: list[int], i:
         assert row.quote_exact_out(amount, i) == exact
 
 
+def test_four_thousand_seeded_quotes_equal_the_reference(row: Row) -> None:
+    """Amounts of the size that the pool has, so that most are paid."""
+    draw, paid = random.Random(12), [0, 0]
+    for _ in range(100):
+        pool = wide_pool(draw)
+        row.set(pool)
+        for _ in range(20):
+            i, amount = draw.randrange(2), draw.getrandbits(draw.randrange(1, 100)) + 1
+            bought = reference.quote(pool, amount, zero_for_one=i == 0)
+            assert row.quote(amount, i) == bought
+            wanted = draw.choice((bought, bought // 3)) or amount
+            taken = reference.quote_exact_out(pool, wanted, zero_for_one=i == 0)
+            assert row.quote_exact_out(wanted, i) == taken
+            paid = [paid[0] + (bought > 0), paid[1] + (taken > 0)]
+    assert min(paid) > 400
+
+
 @settings(max_examples=60, deadline=None)
 @given(pool=POOLS, amount=AMOUNTS.filter(bool), i=st.integers(0, 1))
 def test_what_an_exact_output_takes_pays_that_output(row: Row, pool: Pool, amount: int, i: int) -> None:
