@@ -174,7 +174,7 @@ def _two_legs(index: int, sold: int, bought: int, other: int, leg: int, least: f
         for number in range(load(at, sold), load(at, sold + 1)):
             link = link_address(hubs, number)
             between, rate = load(link, _BOUGHT), load_f64(link, _RATE)
-            fits = between != bought and other != between
+            fits = between != bought and between != other  # noqa: PLR1714 - compiled functions have no `in`
             if fits and rate + _pair_rate(hubs, between, bought) > least:
                 _set_leg(index, leg, number)
                 _one_leg(index, between, bought, leg + 1, least - rate)
@@ -182,7 +182,7 @@ def _two_legs(index: int, sold: int, bought: int, other: int, leg: int, least: f
         for number in range(load(at, bought), load(at, bought + 1)):
             link = link_address(hubs, number)
             between, rate = load(link, _BOUGHT), load_f64(link, _BACK)
-            fits = between != sold and other != between
+            fits = between != sold and between != other  # noqa: PLR1714 - compiled functions have no `in`
             if fits and rate + _pair_rate(hubs, sold, between) > least:
                 _set_leg(index, leg + 1, load(link, _TWIN))
                 _one_leg(index, sold, between, leg, least - rate)
