@@ -60,8 +60,9 @@ class Cycles(NamedTuple):
 
 def directed_edges(shape: Shape) -> Edges:
     """Return the edges of `shape`: n * (n - 1) for a pool of n tokens."""
+    can_flash = shape.pool_can_flash
     rows = [
-        (pool, i, j, sold, bought, shape.pool_can_flash[pool])
+        (pool, i, j, sold, bought, can_flash[pool])
         for pool, tokens in enumerate(shape.pool_tokens)
         for i, sold in enumerate(tokens)
         for j, bought in enumerate(tokens)

@@ -1,8 +1,10 @@
 """Markets made up from a seed, for benchmarks and tests: a few hubs, many tails.
 
 Of the pools 95 percent trade one of the hubs, the first hubs far more often than the last; of those a
-few trade two hubs, and the rest a hub and a tail. Prices agree up to `noise`; pools between hubs are
-deep, the others anything from shallow to deep. Amounts are of tokens with 6, 8 and 18 decimals.
+few trade two hubs, and the rest a hub and a tail. Prices agree up to `noise`, and no further than
+`band`: within 0.27 percent, less than the fee, a market is at rest as arbitrage leaves it, and no cycle
+gains. A block's trades push some of its pools out of that. Pools between hubs are deep, the others
+anything from shallow to deep. Amounts are of tokens with 6, 8 and 18 decimals.
 """
 
 from __future__ import annotations
@@ -29,6 +31,10 @@ _DECIMALS: Final = (18, 6, 8)
 _COMPILED: Final = CompiledProtocol(module="tallyio_strategy_arbitrage.bench_pools")
 _ETHER: Final = 1e18
 _MOST_RESERVE: Final = 1 << 110
+PUSHED: Final = 0.1
+MOST_PUSH: Final = 0.01
+AT_REST: Final = 0.00135
+"""Most that a reserve is off, either way, so that a price is off by 0.27 percent."""
 
 
 class World(NamedTuple):
@@ -41,11 +47,13 @@ class World(NamedTuple):
     depth: npt.NDArray[np.float64]
     """Per pool what its reserve of each token is worth, in wei."""
     noise: float
+    band: float
 
-    def row(self, pool: int, draw: np.random.Generator) -> tuple[int, ...]:
-        """Return reserves of the pool around its prices."""
-        off = np.exp(draw.normal(0.0, self.noise, len(self.tokens[pool])))
-        reserves = self.depth[pool] / self.values[list(self.tokens[pool])] * off
+    def row(self, pool: int, draw: np.random.Generator, *, push: float = 0.0) -> tuple[int, ...]:
+        """Return reserves of the pool around its prices, the first token's pushed up by `push`."""
+        off = draw.normal(0.0, self.noise, len(self.tokens[pool])).clip(-self.band, self.band)
+        off[0] += push
+        reserves = self.depth[pool] / self.values[list(self.tokens[pool])] * np.exp(off)
         return tuple(min(_MOST_RESERVE, max(1, int(reserve))) for reserve in reserves)
 
 
@@ -56,6 +64,7 @@ def make_world(  # noqa: PLR0913 - each has a usual value
     hubs: int = HUBS,
     tails: int | None = None,
     noise: float = 0.0014,
+    band: float = AT_REST,
     many: float = 0.0,
     shallow: float = 18.0,
 ) -> World:
@@ -76,7 +85,7 @@ def make_world(  # noqa: PLR0913 - each has a usual value
     decimals = draw.choice(_DECIMALS, tokens)
     values = _ETHER / 10.0**decimals * 10 ** draw.uniform(-5, 1, tokens)
     values[NATIVE] = 1.0
-    return World(values, tuple(groups), depth, noise)
+    return World(values, tuple(groups), depth, noise, band)
 
 
 def _ends(draw: np.random.Generator, pools: int, hubs: int, tokens: int) -> npt.NDArray[np.int64]:
@@ -125,14 +134,20 @@ def protocol() -> tuple[str, CompiledProtocol]:
 
 
 def make_block(world: World, number: int, parent: Hash, pools: Sequence[int], seed: int) -> Block:
-    """Return a block that gives each of `pools` other reserves, in one event each."""
+    """Return a block that gives each of `pools` other reserves, in one event each.
+
+    Every tenth is pushed off its price by up to one percent.
+    """
     draw = np.random.default_rng(seed)
+    pushes = np.where(draw.random(len(pools)) < PUSHED, draw.uniform(-MOST_PUSH, MOST_PUSH, len(pools)), 0.0)
     block_hash = Hash(number.to_bytes(32))
     logs = tuple(
         Log(
             address=pool_address(pool),
             topics=(RESERVES_TOPIC,),
-            data=b"".join(reserve.to_bytes(32) for reserve in world.row(pool, draw)),
+            data=b"".join(
+                reserve.to_bytes(32) for reserve in world.row(pool, draw, push=float(pushes[index]))
+            ),
             block_hash=block_hash,
             block_number=number,
             log_index=index,
