@@ -33,6 +33,8 @@ _ETHER: Final = 1e18
 _MOST_RESERVE: Final = 1 << 110
 PUSHED: Final = 0.1
 MOST_PUSH: Final = 0.01
+MOST_BETWEEN_HUBS: Final = 8
+"""Pools of the same two hubs: a few exchanges, a few fees each."""
 AT_REST: Final = 0.00135
 """Most that a reserve is off, either way, so that a price is off by 0.27 percent."""
 
@@ -98,7 +100,22 @@ def _ends(draw: np.random.Generator, pools: int, hubs: int, tokens: int) -> npt.
     one = np.where(kind < 0.95, hub_of[0], tail_of[0])  # noqa: PLR2004 - see above
     other = np.where(kind < 0.08, hub_of[1], tail_of[1])  # noqa: PLR2004 - see above
     other = np.where(one == other, (other + 1) % tokens, other)
-    return np.stack((one, other), axis=1).astype(np.int64)
+    ends = np.stack((np.minimum(one, other), np.maximum(one, other)), axis=1).astype(np.int64)
+    crowded = (ends[:, 1] < hubs) & (_earlier(ends) >= MOST_BETWEEN_HUBS)
+    ends[crowded, 1] = tail_of[1][crowded]
+    return ends
+
+
+def _earlier(ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return per pool how many pools of the same tokens come before it."""
+    order = np.lexsort((np.arange(len(ends)), ends[:, 1], ends[:, 0]))
+    pairs = ends[order]
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    places = np.arange(len(order))
+    counted = np.empty(len(order), dtype=np.int64)
+    counted[order] = places - np.maximum.accumulate(np.where(first, places, 0))
+    return counted
 
 
 def token(number: int) -> Address:
@@ -133,13 +150,16 @@ def protocol() -> tuple[str, CompiledProtocol]:
     return "pools", _COMPILED
 
 
-def make_block(world: World, number: int, parent: Hash, pools: Sequence[int], seed: int) -> Block:
+def make_block(
+    world: World, number: int, parent: Hash, pools: Sequence[int], seed: int, pushed: float = PUSHED
+) -> Block:
     """Return a block that gives each of `pools` other reserves, in one event each.
 
-    Every tenth is pushed off its price by up to one percent.
+    A share `pushed`, the first ones, are pushed off their price by up to one percent.
     """
     draw = np.random.default_rng(seed)
-    pushes = np.where(draw.random(len(pools)) < PUSHED, draw.uniform(-MOST_PUSH, MOST_PUSH, len(pools)), 0.0)
+    pushes = draw.uniform(-MOST_PUSH, MOST_PUSH, len(pools))
+    pushes[int(pushed * len(pools)) :] = 0.0
     block_hash = Hash(number.to_bytes(32))
     logs = tuple(
         Log(

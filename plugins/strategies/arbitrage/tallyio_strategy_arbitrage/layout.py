@@ -35,6 +35,7 @@ INDEX: Final = np.dtype(
         ("values", "i8"),  # address of float64 per token: wei of one unit as of the last rebuild, never 0
         ("gas_floor_wei", "f8"),  # gas price that the edges' `needed` was computed with
         ("max_legs", "i8"),
+        ("least", "f8"),  # what the rates of a cycle through the edge at hand must exceed
         ("path", "i8"),  # address of two CYCLE records: as searched, and from its base token on
         ("shortlist", "i8"),  # address of top_k CANDIDATE records
         ("listed", "i8"),

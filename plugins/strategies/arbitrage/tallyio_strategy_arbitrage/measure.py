@@ -62,10 +62,10 @@ _PROBE_FACTOR: Final = reference.PROBE_FACTOR
 _PROBES: Final = reference.PROBES
 _MOST_PROBE: Final = reference.MOST_PROBE
 _MOST_OFF: Final = sieve.MOST_OFF
+_CURVE_ERROR: Final = sieve.CURVE_ERROR
 _SURE: Final = sieve.SURE
 _MOST_TAKEN: Final = sieve.MOST_TAKEN
 _WILD: Final = sieve.WILD
-_LEGS: Final = sieve.LEGS
 _LOWEST_RATE: Final = sieve.LOWEST_RATE
 _HIGHEST_RATE: Final = sieve.HIGHEST_RATE
 _ENDLESS_RATE: Final = sieve.ENDLESS_RATE
@@ -179,24 +179,29 @@ def weigh_edge(index: int, edge: int) -> None:
         store_f64(edge, _NEEDED, math.inf)
         store_f64(edge, _RATE, _CLOSED)
         return
-    pool, i, j = load(edge, _RECORD), load(edge, _I), load(edge, _J)
-    spent = float(load(index, _PLAN_GAS) + gas(pool, i, j, _ONE)) * load_f64(index, _GAS_FLOOR)
-    needed = _needed(edge, slope, (spent + load_f64(index, _MIN_NET)) / worth)
-    store_f64(edge, _NEEDED, needed)
+    spent = float(load(index, _PLAN_GAS) + gas_of(edge)) * load_f64(index, _GAS_FLOOR)
+    store_f64(edge, _NEEDED, needed_for(edge, spent + load_f64(index, _MIN_NET)))
     gained = math.log(slope) + math.log(bought / sold)
-    total = gained - min(math.log(needed), _MOST_TAKEN) / _LEGS
-    total += _MOST_TAKEN * max(0.0, gained - _WILD)
+    total = gained + _MOST_TAKEN * max(0.0, gained - _WILD)
     store_f64(edge, _RATE, _ENDLESS_RATE if total > _HIGHEST_RATE else max(total, _LOWEST_RATE))
 
 
-@hot("float64(int64, float64, float64)")
-def _needed(edge: int, slope: float, gain: float) -> float:
+@hot("int64(int64)")
+def gas_of(edge: int) -> int:
+    """Return the gas of the edge's smallest swap."""
+    return gas(load(edge, _RECORD), load(edge, _I), load(edge, _J), _ONE)
+
+
+@hot("float64(int64, float64)")
+def needed_for(edge: int, gain_wei: float) -> float:
+    """Return the product of slopes up to which a cycle through this edge gains at most `gain_wei`."""
+    gain = gain_wei / load_f64(edge, _WORTH)
     if not gain > 0.0:
         return 1.0
-    bend, at = load_f64(edge, _BEND), gain
-    if bend > 0.0:
-        q = math.sqrt(bend * gain)
-        at = q / (math.sqrt(2.0 + q) * bend)
-    there = curve(load(edge, _RECORD), load(edge, _I), load(edge, _J), at)[1]
+    slope, bend = load_f64(edge, _SLOPE), load_f64(edge, _BEND)
+    at = math.sqrt(gain / bend) if bend > 0.0 else gain
+    out, there = curve(load(edge, _RECORD), load(edge, _I), load(edge, _J), at)
     fallen = slope / there if there > 0.0 else math.inf
-    return max(1.0, _SURE * min(fallen, 1.0 + gain / at))
+    intercept = (out - at * there) / slope + _CURVE_ERROR * at
+    most = gain / intercept if out > 0.0 else 1.0 + gain / at
+    return max(1.0, _SURE * min(fallen, most))

@@ -12,15 +12,21 @@ cycle whose first unit gains:
 2. **Shrink.** With integers the output is a staircase: many inputs give the same output, above all
    where a middle token has few decimals. From the output back to the input, each leg takes the
    least input that still gives what the next leg needs.
-3. **Step.** Where an amount is so small a number that one unit matters, its neighbours are tried.
-   Shrinking is rough there, to a few parts in 10**15, and exact once more at the end.
+3. **Step.** Of a chain's amounts the smallest number is the coarsest: its units are worth most. For
+   a value of that amount the best chain is known: the least input that gives it, and what comes of
+   it. So the search for the best chain is one over a single integer: every chain whose coarsest amount
+   is v gains at most what the one found for v gains. Its values are tried in strides of powers of two,
+   for a fee that is rounded makes the profit a saw of long teeth, and then one by one in a window
+   around: nothing with a coarsest amount in the window gains more, wherever its other amounts are.
+   The window is wide where the amount is small, and a unit much of the profit. Shrinking is rough
+   there, to a few parts in 10**15, and exact once more at the end.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeGuard
 
 SOLVE_STEPS: Final = 64
 SOLVED: Final = 1e-11
@@ -40,15 +46,19 @@ PROBES: Final = 32
 MOST_PROBE: Final = 1e60
 GENEROUS: Final = 1.0 + 1e-9
 """Floats may understate a profit by this much; the exact sizing decides."""
-COARSE: Final = 1 << 44
-"""Amounts from here on change by less than 1e-13 per unit: their neighbours are not worth a look."""
 STRIDE_SHIFT: Final = 50
 """A gallop starts with the amount / 2**50: about the rounding of a float of that size."""
 REACH_STEPS: Final = 64
 GRAIN_SHIFT: Final = 48
 """A rough shrink ends with the amount / 2**48 to go: a few times the rounding of a float."""
-STEPS: Final = 8
-"""Most neighbours taken per amount; the exact optimum is one or two units from the solved one."""
+STRIDE_BITS: Final = 10
+"""The longest stride is 2**(this - 1), longer than a tooth of a fee of 0.3 percent."""
+MOVES: Final = 4
+"""Most steps of one stride in one direction."""
+NEAR: Final = 4
+WIDE: Final = 512
+WIDE_BITS: Final = 16
+"""The window is `NEAR` + `WIDE` units either way; `WIDE` is halved for every two bits above `WIDE_BITS`."""
 
 
 class Leg(NamedTuple):
@@ -284,22 +294,34 @@ def reach(venue: Venue, leg: Leg, target: int, start: int) -> int:
 
 
 def step(venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the best chain found by changing each coarse amount by single units, from `amounts` on."""
-    best = amounts
-    for place in range(1, len(legs) + 1):
-        for direction in (1, -1):
-            before = best
-            for _ in range(STEPS):
-                wanted = best[place] + direction
-                if not 0 < wanted < COARSE:
-                    break
-                other = through(venue, legs, best, place, wanted, rough=True)
-                if other is None or other[-1] - other[0] <= best[-1] - best[0]:
+    """Return the best chain found by changing the coarsest amount, from `amounts` on."""
+    place, best = coarsest(amounts), amounts
+    for bit in range(STRIDE_BITS - 1, -1, -1):
+        for stride in (1 << bit, -(1 << bit)):
+            for _ in range(MOVES):
+                other = through(venue, legs, best, place, best[place] + stride, rough=True)
+                if not _gains_more(other, best):
                     break
                 best = other
-            if best != before:
-                break  # it gets better this way, so it gets worse the other
+    centre, reach_ = best[place], window(best[place])
+    for wanted in range(centre - reach_, centre + reach_ + 1):
+        other = through(venue, legs, best, place, wanted, rough=True)
+        best = other if _gains_more(other, best) else best
     return best
+
+
+def coarsest(amounts: Sequence[int]) -> int:
+    """Return the place of the least amount, the first of several."""
+    return min(range(len(amounts)), key=lambda place: amounts[place])
+
+
+def window(amount: int) -> int:
+    """Return how many neighbours of a coarsest amount are tried, either way."""
+    return NEAR + (WIDE >> max(0, (amount.bit_length() - WIDE_BITS + 1) // 2))
+
+
+def _gains_more(one: tuple[int, ...] | None, other: tuple[int, ...]) -> TypeGuard[tuple[int, ...]]:
+    return one is not None and one[-1] - one[0] > other[-1] - other[0]
 
 
 def through(
@@ -309,7 +331,7 @@ def through(
 
     `amounts` is a chain of these legs, from which the inputs before `place` are found.
     """
-    tail = chain(venue, legs[place:], wanted)
+    tail = chain(venue, legs[place:], wanted) if wanted > 0 else (0,)
     if 0 in tail:
         return None
     needed = tail[-1]

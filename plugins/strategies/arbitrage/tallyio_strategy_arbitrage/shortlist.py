@@ -65,7 +65,7 @@ def offer(market: int, index: int, cycle: int) -> None:
     if not _may_pay(cycle, slope, worth):
         return
     store(index, _SOLVED, load(index, _SOLVED) + 1)
-    gas_price, least = load_f64(market, _GAS_PRICE), _least_net(index)
+    gas_price, least = load_f64(market, _GAS_PRICE), least_net(index)
     enough = least + float(load(index, _PLAN_GAS)) * gas_price
     x = _guess(cycle)
     out, there = walk(cycle, x)
@@ -117,7 +117,7 @@ def worth_of(market: int, cycle: int) -> float:
 
 
 @hot("float64(int64)")
-def _least_net(index: int) -> float:
+def least_net(index: int) -> float:
     """Return what a candidate must exceed before its gas is even looked at."""
     least, listed = max(0.0, load_f64(index, _MIN_NET)), load(index, _LISTED)
     if listed < load(index, _TOP_K):

@@ -17,14 +17,17 @@ from tallyio_strategy_arbitrage import layout, reference
 
 _ZERO: Final = const(0)
 _ONE: Final = const(1)
-_COARSE: Final = const(reference.COARSE)
 _SOLVED: Final = reference.SOLVED
 _MOST_AHEAD: Final = reference.MOST_AHEAD
 _MOST_BACK: Final = reference.MOST_BACK
 _BRACKET: Final = reference.BRACKET
 _SOLVE_STEPS: Final = reference.SOLVE_STEPS
 _REACH_STEPS: Final = reference.REACH_STEPS
-_STEPS: Final = reference.STEPS
+_STRIDE_BITS: Final = reference.STRIDE_BITS
+_MOVES: Final = reference.MOVES
+_NEAR: Final = reference.NEAR
+_WIDE: Final = reference.WIDE
+_WIDE_BITS: Final = reference.WIDE_BITS
 _STRIDE_SHIFT: Final = reference.STRIDE_SHIFT
 _GRAIN_SHIFT: Final = reference.GRAIN_SHIFT
 
@@ -198,6 +201,57 @@ def _gains_more(count: int, one: int, other: int) -> bool:
     return load256(one + end) + load256(other) > load256(other + end) + load256(one)
 
 
+@hot("int64(int64, int64)")
+def _coarsest(count: int, amounts: int) -> int:
+    """Return the place of the least amount, the first of several."""
+    place = 0
+    for k in range(1, count + 1):
+        if load256(amounts + k * _AMOUNT) < load256(amounts + place * _AMOUNT):
+            place = k
+    return place
+
+
+@hot("int64(u256)")
+def _window(amount: int) -> int:
+    rest, wide = amount >> _WIDE_BITS, _WIDE
+    while rest != _ZERO and wide != 0:
+        rest, wide = rest >> 2, wide >> 1
+    return _NEAR + wide
+
+
+@hot("int64(int64, int64, int64)")
+def _stride(cycle: int, best: int, tried: int) -> int:
+    """Improve the chain `best` by strides of its coarsest amount; return where the better one is."""
+    count = load(cycle, _LEG_COUNT)
+    place = _coarsest(count, best)
+    for turn in range(2 * _STRIDE_BITS):
+        stride = _ONE << (_STRIDE_BITS - 1 - (turn >> 1))
+        for _ in range(_MOVES):
+            present = load256(best + place * _AMOUNT)
+            if turn & 1 and present <= stride:
+                break
+            wanted = present - stride if turn & 1 else present + stride
+            if not _through(cycle, best, tried, place, wanted, True) or not _gains_more(count, tried, best):
+                break
+            best, tried = tried, best
+    return best
+
+
+@hot("int64(int64, int64, int64)")
+def _scan(cycle: int, best: int, tried: int) -> int:
+    """Try every value near the coarsest amount of the chain `best`; return where the best one is."""
+    count = load(cycle, _LEG_COUNT)
+    place = _coarsest(count, best)
+    centre = load256(best + place * _AMOUNT)
+    reach = from_f64(float(_window(centre)))
+    wanted, last = centre - min(centre - _ONE, reach), centre + reach
+    while wanted <= last:
+        if _through(cycle, best, tried, place, wanted, True) and _gains_more(count, tried, best):
+            best, tried = tried, best
+        wanted = wanted + _ONE
+    return best
+
+
 @hot("int64(int64, int64, float64)")
 def size(cycle: int, scratch: int, x: float) -> int:
     """Return the address of the best exact chain near the float input `x`, or 0 if none gains.
@@ -205,25 +259,13 @@ def size(cycle: int, scratch: int, x: float) -> int:
     `scratch` is the address of two chains; the one returned is in it.
     """
     count = load(cycle, _LEG_COUNT)
-    best, tried = scratch, scratch + _CHAIN_BYTES
-    if not x >= 1.0 or not _through(cycle, tried, best, 0, from_f64(x), True):
+    both = scratch + scratch + _CHAIN_BYTES
+    best = scratch
+    if not x >= 1.0 or not _through(cycle, both - best, best, 0, from_f64(x), True):
         return 0
-    for place in range(1, count + 1):
-        for turn in range(2):
-            steps = 0
-            while steps < _STEPS:
-                present = load256(best + place * _AMOUNT)
-                wanted = present - _ONE if turn else present + _ONE
-                if wanted == _ZERO or wanted >= _COARSE:
-                    break
-                if not _through(cycle, best, tried, place, wanted, True) or not _gains_more(
-                    count, tried, best
-                ):
-                    break
-                best, tried = tried, best
-                steps += 1
-            if steps != 0:
-                break
+    best = _stride(cycle, best, both - best)
+    best = _scan(cycle, best, both - best)
+    tried = both - best
     if not _through(cycle, best, tried, 0, load256(best), False):
         return 0
     return tried if load256(tried + count * _AMOUNT) > load256(tried) else 0
