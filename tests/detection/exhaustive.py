@@ -83,7 +83,7 @@ def search_inputs(legs: int, count: int, amounts: int, window: int, best: int) -
 
 @hot("int64(int64, int64, int64, int64, int64)")
 def search_outputs(legs: int, count: int, amounts: int, window: int, best: int) -> int:
-    """Try the least input of every amount within `window` of those after each leg; count those that gained more."""
+    """Try the least input of each amount within `window` of those after the legs; count what gained more."""
     found = 0
     step = from_f64(float(window))
     for place in range(1, count + 1):
@@ -103,7 +103,7 @@ def search_outputs(legs: int, count: int, amounts: int, window: int, best: int) 
 
 @hot("int64(int64, int64, int64, int64, int64, int64)")
 def search_far(legs: int, count: int, amounts: int, tries: int, seed: int, best: int) -> int:
-    """Try random inputs, from a thousandth to a thousand times the first of `amounts`; count those that gained more."""
+    """Try random inputs, to a thousand times the first of `amounts` and back; count what gained more."""
     found, state = 0, u64(seed) | u64(1)
     centre = to_f64(load256(amounts))
     for k in range(tries):

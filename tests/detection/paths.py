@@ -76,6 +76,38 @@ class Cycle:
             self.legs[3 * k : 3 * k + 3] = record, leg.i, 1 - leg.i
         self.cycle["leg_count"] = len(legs)
 
+    @property
+    def address(self) -> int:
+        """Where the CYCLE record is."""
+        return int(self.cycle.ctypes.data)
+
+    @property
+    def scratch_address(self) -> int:
+        """Where two chains have room."""
+        return int(self.scratch.ctypes.data)
+
+    @property
+    def legs_address(self) -> int:
+        """Where the legs are, as `exhaustive` reads them."""
+        return int(self.legs.ctypes.data)
+
+    def amounts(self, chain: int, count: int) -> tuple[int, ...]:
+        """Return the amounts of a chain of `count` legs in the scratch."""
+        first = chain - self.scratch_address
+        raw = self.scratch[first : first + 32 * (count + 1)].tobytes()
+        return tuple(int.from_bytes(raw[k : k + 32], "little") for k in range(0, len(raw), 32))
+
+    def remember(self, amount_in: int, amount_out: int) -> int:
+        """Set what is to be beaten, and return its address."""
+        raw = amount_in.to_bytes(32, "little") + amount_out.to_bytes(32, "little")
+        self.best[:] = np.frombuffer(raw, "u1")
+        return int(self.best.ctypes.data)
+
+    def best_gain(self) -> int:
+        """Return what the best input known gains."""
+        raw = self.best.tobytes()
+        return int.from_bytes(raw[32:], "little") - int.from_bytes(raw[:32], "little")
+
 
 def random_path(draw: random.Random, shape: tuple[int, ...]) -> list[Leg]:
     """Return a cycle whose first units gain about half a percent to five."""

@@ -12,13 +12,14 @@ vain lowers it to what it found. So a bound is never below the truth, and being 
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from tallyio.market.abi import word
 from tallyio.native.atomics import load, load_f64, store_f64
 from tallyio.native.jit import hot
 from tallyio.native.vector import load_f32, lowest_bit, raise_16, store_f32
-from tallyio_strategy_arbitrage import layout
+from tallyio_strategy_arbitrage import layout, sieve
 
 _HUB_COUNT: Final = word(layout.HUBS, "hub_count")
 _LINE: Final = word(layout.HUBS, "line")
@@ -34,6 +35,8 @@ _IN_ROWS: Final = word(layout.HUBS, "in_rows")
 _TWO: Final = word(layout.HUBS, "two")
 _TWO_BACK: Final = word(layout.HUBS, "two_back")
 _THREE: Final = word(layout.HUBS, "three")
+_LOGS: Final = word(layout.HUBS, "logs")
+_LOGS_MORE: Final = word(layout.HUBS, "logs_more")
 
 _LINK_BYTES: Final = layout.LINK.itemsize
 _BOUGHT: Final = word(layout.LINK, "bought")
@@ -44,6 +47,9 @@ _BACK: Final = word(layout.LINK, "back")
 
 _EDGE_BYTES: Final = layout.EDGE.itemsize
 _EDGE_RATE: Final = word(layout.EDGE, "rate")
+_NEEDED: Final = word(layout.EDGE, "needed")
+_NEEDED_MORE: Final = word(layout.EDGE, "needed_more")
+_MOST_TAKEN: Final = sieve.MOST_TAKEN
 _CLOSED: Final = layout.CLOSED
 _NOTHING: Final = 0.5 * layout.CLOSED
 _LANE_BYTES: Final = 4
@@ -105,6 +111,8 @@ def rebuild_hubs(hubs: int, edges: int) -> None:
     links = load(load(hubs, _LINKS_AT), load(hubs, _TOKEN_COUNT))
     for number in range(links):
         _set_link(hubs, number, load_f64(edges + number * _EDGE_BYTES, _EDGE_RATE))
+    for place in range(load(hubs, _TOKEN_COUNT)):
+        _set_logs(hubs, edges, place)
     for number in range(links):
         link = link_address(hubs, number)
         if load(link, _RUN) == number:
@@ -114,6 +122,19 @@ def rebuild_hubs(hubs: int, edges: int) -> None:
         link = link_address(hubs, number)
         if load(link, _RUN) == number:
             _raise_bounds(hubs, _place_of(hubs, link), load(link, _BOUGHT), run_rate(hubs, number))
+
+
+@hot("void(int64, int64, int64)")
+def _set_logs(hubs: int, edges: int, place: int) -> None:
+    """Note what any cycle through a tail needs, from either direction of its links."""
+    if place < load(hubs, _HUB_COUNT):
+        return
+    low, more = math.inf, math.inf
+    for number in range(load(load(hubs, _LINKS_AT), place), load(load(hubs, _LINKS_AT), place + 1)):
+        edge = edges + number * _EDGE_BYTES
+        low, more = min(low, load_f64(edge, _NEEDED)), min(more, load_f64(edge, _NEEDED_MORE))
+    store_f64(load(hubs, _LOGS), place, min(math.log(low), _MOST_TAKEN))
+    store_f64(load(hubs, _LOGS_MORE), place, min(math.log(more), _MOST_TAKEN))
 
 
 @hot("void(int64, int64)")
@@ -134,16 +155,18 @@ def _set_link(hubs: int, number: int, rate: float) -> None:
     store_f64(link_address(hubs, load(link, _TWIN)), _BACK, rate)
 
 
-@hot("void(int64, int64, float64)")
-def update_hubs(hubs: int, number: int, rate: float) -> None:
-    """Take the new rate of one link."""
+@hot("void(int64, int64, int64)")
+def update_hubs(hubs: int, edges: int, number: int) -> None:
+    """Take what was measured of one EDGE record."""
     before = run_rate(hubs, number)
-    _set_link(hubs, number, rate)
+    _set_link(hubs, number, load_f64(edges + number * _EDGE_BYTES, _EDGE_RATE))
     now = run_rate(hubs, number)
-    if now == before:
-        return
     link = link_address(hubs, number)
     sold, bought = _place_of(hubs, link), load(link, _BOUGHT)
+    _set_logs(hubs, edges, sold)
+    _set_logs(hubs, edges, bought)
+    if now == before:
+        return
     _set_pair(hubs, sold, bought, now)
     if now > before:
         _raise_bounds(hubs, sold, bought, now)

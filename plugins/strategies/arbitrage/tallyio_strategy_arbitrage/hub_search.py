@@ -48,6 +48,7 @@ _MAX_LEGS: Final = word(layout.INDEX, "max_legs")
 _PATH: Final = word(layout.INDEX, "path")
 _PLAN_GAS: Final = word(layout.INDEX, "plan_gas")
 _LEAST: Final = word(layout.INDEX, "least")
+_GAIN_MORE: Final = word(layout.INDEX, "gain_more_wei")
 
 _EDGE_BYTES: Final = layout.EDGE.itemsize
 _POOL: Final = word(layout.EDGE, "pool")
@@ -73,6 +74,8 @@ _IN_ROWS: Final = word(layout.HUBS, "in_rows")
 _TWO: Final = word(layout.HUBS, "two")
 _TWO_BACK: Final = word(layout.HUBS, "two_back")
 _THREE: Final = word(layout.HUBS, "three")
+_LOGS: Final = word(layout.HUBS, "logs")
+_LOGS_MORE: Final = word(layout.HUBS, "logs_more")
 _SCANS: Final = word(layout.HUBS, "scans")
 
 _LINK_BYTES: Final = layout.LINK.itemsize
@@ -143,6 +146,13 @@ def _set_least(index: int) -> None:
     spent = float(load(index, _PLAN_GAS) + gas_of(edge)) * load_f64(market, _GAS_PRICE)
     needed = needed_for(edge, least_net(index) + spent)
     store_f64(index, _LEAST, min(math.log(needed), _MOST_TAKEN) - _SLACK)
+
+
+@hot("int64(int64)")
+def _logs(index: int) -> int:
+    """Return per place what a cycle through it needs to be listed, as far as that was computed."""
+    more = least_net(index) >= load_f64(index, _GAIN_MORE)
+    return load(load(index, _HUBS), _LOGS_MORE if more else _LOGS)
 
 
 @hot("float64(int64, float64)", inline=True)
@@ -236,7 +246,7 @@ def _between_hubs(  # noqa: PLR0913, PLR0917 - the ends, the place in the path a
         return
     store(hubs, _SCANS, load(hubs, _SCANS) + 1)
     ways_in, ways_out = row_of(hubs, load(hubs, _OUT_ROWS), sold), row_of(hubs, load(hubs, _IN_ROWS), bought)
-    highest = _CLOSED
+    highest, logs = _CLOSED, _logs(index)
     for first in range(0, load(hubs, _PLACES), _ROW_LANES):
         above = sums_above_64(ways_in, ways_out, first, _rest(index, so_far))
         while above != 0:
@@ -244,7 +254,8 @@ def _between_hubs(  # noqa: PLR0913, PLR0917 - the ends, the place in the path a
             above &= above - 1
             rate = load_f32(ways_in, between)
             highest = max(highest, rate + load_f32(ways_out, between))
-            if between >= lowest and between != other:
+            worthwhile = so_far + rate + load_f32(ways_out, between) > load_f64(logs, between) - _SLACK
+            if worthwhile and between >= lowest and between != other:
                 _through(index, sold, between, bought, leg, so_far)
     # What was passed over is at most what had to be exceeded, and that only rises.
     highest = max(highest, _rest(index, so_far))

@@ -34,6 +34,7 @@ INDEX: Final = np.dtype(
         ("base_tokens", "i8"),  # address of int64: token id of each base token
         ("values", "i8"),  # address of float64 per token: wei of one unit as of the last rebuild, never 0
         ("gas_floor_wei", "f8"),  # gas price that the edges' `needed` was computed with
+        ("gain_more_wei", "f8"),  # gain that the edges' `needed_more` was computed with
         ("max_legs", "i8"),
         ("least", "f8"),  # what the rates of a cycle through the edge at hand must exceed
         ("path", "i8"),  # address of two CYCLE records: as searched, and from its base token on
@@ -68,7 +69,7 @@ EDGE: Final = np.dtype(
         ("can_flash", "i8"),  # whether a cycle may start here
         ("bought", "i8"),  # token id
         ("number", "i8"),  # of this record
-        ("unused", "i8"),
+        ("needed_more", "f8"),  # like `needed`, to gain `gain_more_wei`
     ]
 )
 """One way to sell one token for another in one pool: two cache lines, the second for the few that gain."""
@@ -98,6 +99,8 @@ HUBS: Final = np.dtype(
         ("two", "i8"),  # address of float32 [line, line]: bound of the rates hub, any token, hub
         ("two_back", "i8"),  # ... with its axes swapped
         ("three", "i8"),  # address of float32 [line, line]: bound of the rates hub, tail, tail, hub
+        ("logs", "i8"),  # address of float64 per place: least log `needed` of a tail's links; 0 for a hub
+        ("logs_more", "i8"),  # ... of `needed_more`
         ("scans", "i8"),  # in the last round: rows read because a bound let them through
     ]
 )

@@ -38,6 +38,7 @@ _BASE_COUNT: Final = word(layout.INDEX, "base_count")
 _VALUES: Final = word(layout.INDEX, "values")
 _GAS_FLOOR: Final = word(layout.INDEX, "gas_floor_wei")
 _PLAN_GAS: Final = word(layout.INDEX, "plan_gas")
+_GAIN_MORE: Final = word(layout.INDEX, "gain_more_wei")
 _MIN_NET: Final = word(layout.INDEX, "min_net")
 
 _EDGE_BYTES: Final = layout.EDGE.itemsize
@@ -51,6 +52,7 @@ _BEND: Final = word(layout.EDGE, "bend")
 _PROBE: Final = word(layout.EDGE, "probe")
 _RECORD: Final = word(layout.EDGE, "record")
 _NEEDED: Final = word(layout.EDGE, "needed")
+_NEEDED_MORE: Final = word(layout.EDGE, "needed_more")
 _WORTH: Final = word(layout.EDGE, "worth")
 _RATE: Final = word(layout.EDGE, "rate")
 _EDGE_DIRTY: Final = word(layout.EDGE, "dirty")
@@ -70,6 +72,7 @@ _LOWEST_RATE: Final = sieve.LOWEST_RATE
 _HIGHEST_RATE: Final = sieve.HIGHEST_RATE
 _ENDLESS_RATE: Final = sieve.ENDLESS_RATE
 _GAS_BAND: Final = sieve.GAS_BAND
+_MORE: Final = sieve.MORE
 _BASE_DRIFT: Final = sieve.BASE_DRIFT
 _CLOSED: Final = layout.CLOSED
 
@@ -95,7 +98,7 @@ def measure_dirty(market: int, index: int) -> None:
             measure_edge(edge)
             weigh_edge(index, edge)
             if hubs != 0:
-                update_hubs(hubs, load(edge, _NUMBER), load_f64(edge, _RATE))
+                update_hubs(hubs, load(index, _EDGES), load(edge, _NUMBER))
 
 
 @hot("boolean(int64, int64)")
@@ -119,7 +122,9 @@ def _measure_all(market: int, index: int) -> None:
         store(edge, _RECORD, pools + load(edge, _POOL) * _POOL_BYTES)
         measure_edge(edge)
     _set_values(market, index)
-    store_f64(index, _GAS_FLOOR, 0.5 * load_f64(market, _GAS_PRICE))
+    floor = 0.5 * load_f64(market, _GAS_PRICE)
+    store_f64(index, _GAS_FLOOR, floor)
+    store_f64(index, _GAIN_MORE, _MORE * (float(load(index, _PLAN_GAS)) * floor + load_f64(index, _MIN_NET)))
     for k in range(count):
         weigh_edge(index, edges + k * _EDGE_BYTES)
     if load(index, _HUBS) != 0:
@@ -177,10 +182,12 @@ def weigh_edge(index: int, edge: int) -> None:
     store_f64(edge, _WORTH, worth)
     if not slope > 0.0:
         store_f64(edge, _NEEDED, math.inf)
+        store_f64(edge, _NEEDED_MORE, math.inf)
         store_f64(edge, _RATE, _CLOSED)
         return
     spent = float(load(index, _PLAN_GAS) + gas_of(edge)) * load_f64(index, _GAS_FLOOR)
     store_f64(edge, _NEEDED, needed_for(edge, spent + load_f64(index, _MIN_NET)))
+    store_f64(edge, _NEEDED_MORE, needed_for(edge, load_f64(index, _GAIN_MORE)))
     gained = math.log(slope) + math.log(bought / sold)
     total = gained + _MOST_TAKEN * max(0.0, gained - _WILD)
     store_f64(edge, _RATE, _ENDLESS_RATE if total > _HIGHEST_RATE else max(total, _LOWEST_RATE))

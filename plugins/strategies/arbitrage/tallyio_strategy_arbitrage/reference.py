@@ -55,6 +55,11 @@ STRIDE_BITS: Final = 10
 """The longest stride is 2**(this - 1), longer than a tooth of a fee of 0.3 percent."""
 MOVES: Final = 4
 """Most steps of one stride in one direction."""
+TINY: Final = 1 << 16
+SPREAD: Final = 2.0
+"""For curves that bend less than at the solved input."""
+ROUNDING: Final = 1e-14
+"""Of the input: what floats may be wrong by."""
 NEAR: Final = 4
 WIDE: Final = 512
 WIDE_BITS: Final = 16
@@ -168,11 +173,10 @@ def guess(venue: Venue, legs: Sequence[Leg]) -> float:
 
 def size(venue: Venue, legs: Sequence[Leg], x: float) -> tuple[int, ...] | None:
     """Return the best exact chain near the float input `x`, or None if none gains."""
-    start = through(venue, legs, (), 0, int(x), rough=True) if x >= 1.0 else None
+    start = through(venue, legs, int(x)) if x >= 1.0 else None
     if start is None:
         return None
-    stepped = step(venue, legs, start)
-    best = through(venue, legs, (), 0, stepped[0], rough=False)
+    best = through(venue, legs, step(venue, legs, start, x)[0])
     return best if best is not None and best[-1] > best[0] else None
 
 
@@ -293,21 +297,39 @@ def reach(venue: Venue, leg: Leg, target: int, start: int) -> int:
     return 0
 
 
-def step(venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the best chain found by changing the coarsest amount, from `amounts` on."""
+def step(venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...], x: float) -> tuple[int, ...]:
+    """Return the best chain found by changing the coarsest of `amounts`; `x` solves the cycle."""
     place, best = coarsest(amounts), amounts
+    root = math.sqrt(max(1.0 + SOLVED, walk(venue, legs, 0.0)[1]))
+    top, bend = walk(venue, legs, x)[0] - x, (root - 1.0) / root / x
     for bit in range(STRIDE_BITS - 1, -1, -1):
         for stride in (1 << bit, -(1 << bit)):
             for _ in range(MOVES):
-                other = through(venue, legs, best, place, best[place] + stride, rough=True)
+                if best[place] + stride < 1 or 1 << bit > _spread(best, place, x, top, bend):
+                    break
+                other = by_way_of(venue, legs, best, place, best[place] + stride)
                 if not _gains_more(other, best):
                     break
                 best = other
-    centre, reach_ = best[place], window(best[place])
-    for wanted in range(centre - reach_, centre + reach_ + 1):
-        other = through(venue, legs, best, place, wanted, rough=True)
-        best = other if _gains_more(other, best) else best
+    centre, offset = best[place], 1
+    while offset <= min(window(centre), _spread(best, place, x, top, bend)):
+        for wanted in (centre + offset, centre - offset):
+            other = by_way_of(venue, legs, best, place, wanted) if wanted > 0 else None
+            best = other if _gains_more(other, best) else best
+        offset += 1
     return best
+
+
+def _spread(best: Sequence[int], place: int, x: float, top: float, bend: float) -> float:
+    """Return how far the coarsest amount may be from the best for a chain that gains more than `best`.
+
+    In floats the profit falls from its `top` by bend * d**2 where the input is off by d. Where the
+    amount is so small that a curve's own two units matter, that says nothing.
+    """
+    if best[place] < TINY:
+        return math.inf
+    short = max(0.0, top - float(best[-1] - best[0])) + x * ROUNDING
+    return NEAR + SPREAD * float(best[place]) / x * math.sqrt(short / bend)
 
 
 def coarsest(amounts: Sequence[int]) -> int:
@@ -324,22 +346,31 @@ def _gains_more(one: tuple[int, ...] | None, other: tuple[int, ...]) -> TypeGuar
     return one is not None and one[-1] - one[0] > other[-1] - other[0]
 
 
-def through(
-    venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...], place: int, wanted: int, *, rough: bool
+def through(venue: Venue, legs: Sequence[Leg], amount: int) -> tuple[int, ...] | None:
+    """Return the chain with the least input that ends in what `amount` gives; None if that is nothing."""
+    known = chain(venue, legs, amount)
+    if 0 in known:
+        return None
+    needed = known[-1]
+    for k in range(len(legs) - 1, -1, -1):
+        needed = least_input(venue, legs[k], needed, known[k], rough=False)
+    return chain(venue, legs, needed)
+
+
+def by_way_of(
+    venue: Venue, legs: Sequence[Leg], amounts: Sequence[int], place: int, wanted: int
 ) -> tuple[int, ...] | None:
-    """Return the chain with the least input that ends in what `wanted` at `place` gives; None if none does.
+    """Return the chain with about the least input that gives `wanted` at `place`; None if none does.
 
     `amounts` is a chain of these legs, from which the inputs before `place` are found.
     """
-    tail = chain(venue, legs[place:], wanted) if wanted > 0 else (0,)
-    if 0 in tail:
-        return None
-    needed = tail[-1]
-    for k in range(len(legs) - 1, -1, -1):
-        known = tail[k - place] if k >= place else amounts[k]
-        if k < place and amounts[k + 1] < needed:
+    needed = wanted
+    for k in range(place - 1, -1, -1):
+        known = amounts[k]
+        if amounts[k + 1] < needed:
             known = reach(venue, legs[k], needed, known)
             if known == 0:
                 return None
-        needed = least_input(venue, legs[k], needed, known, rough=rough)
-    return chain(venue, legs, needed)
+        needed = least_input(venue, legs[k], needed, known, rough=True)
+    found = chain(venue, legs, needed)
+    return None if 0 in found else found

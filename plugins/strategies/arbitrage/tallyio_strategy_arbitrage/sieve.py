@@ -43,7 +43,8 @@ gain, the greatest M f(a) / s - a, is convex in M and 0 at M = 1, so the M that 
 and so is its logarithm; so a gain of q G needs at least q times the log M. Hence m > q t. The second terms
 add up to at least T (p - 0.049 - 3 W), which is at least T (1 - q) >= t (1 - q): at p = log 1.5 because
 log 1.5 > 0.049 + 3 W, and beyond since the left side grows by 1 and the right by q <= 1. So the rates
-add up to more than t in this case too.
+add up to more than t in this case too. It holds for every leg, so also for those that a search adds: a
+tail whose pools are all shallow is passed by without a look at them.
 
 **Float32.** The index keeps rates in float32 within [-60, 60]; below that they are raised to -60, and above
 replaced by 10**6, which no sum undoes. Four roundings of at most 60 / 2**24 and three of sums of at most
@@ -75,6 +76,8 @@ LOWEST_RATE: Final = -60.0
 HIGHEST_RATE: Final = 60.0
 ENDLESS_RATE: Final = 1e6
 SLACK: Final = 1e-4
+MORE: Final = 256.0
+"""`needed` is also kept for this many times the gas of a plan, for when the shortlist asks for as much."""
 GAS_BAND: Final = 8.0
 """Edges are measured for a gas price of half the present one, until that leaves (1, 8) times it."""
 BASE_DRIFT: Final = 1.05

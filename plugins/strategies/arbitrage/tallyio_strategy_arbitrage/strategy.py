@@ -168,6 +168,8 @@ class HubIndex(ArbitrageIndex):
         record["tail_link_count"] = len(links.tail_links)
         for name in ("to_hub", "from_hub"):
             record[name] = self._address("f4", places * line)
+        for name in ("logs", "logs_more"):
+            record[name] = self._address("f8", tokens)
         for name in ("out_rows", "in_rows"):
             record[name] = self._address("f4", links.hub_count * places)
         for name in ("two", "two_back", "three"):
