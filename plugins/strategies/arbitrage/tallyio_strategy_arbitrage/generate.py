@@ -33,8 +33,8 @@ _ETHER: Final = 1e18
 _MOST_RESERVE: Final = 1 << 110
 PUSHED: Final = 0.1
 MOST_PUSH: Final = 0.01
-MOST_BETWEEN_HUBS: Final = 8
-"""Pools of the same two hubs: a few exchanges, a few fees each."""
+MOST_OF_A_PAIR: Final = 8
+"""Pools of the same two tokens: a few exchanges, a few fees each. Further ones trade some other tail."""
 AT_REST: Final = 0.00135
 """Most that a reserve is off, either way, so that a price is off by 0.27 percent."""
 
@@ -101,8 +101,10 @@ def _ends(draw: np.random.Generator, pools: int, hubs: int, tokens: int) -> npt.
     other = np.where(kind < 0.08, hub_of[1], tail_of[1])  # noqa: PLR2004 - see above
     other = np.where(one == other, (other + 1) % tokens, other)
     ends = np.stack((np.minimum(one, other), np.maximum(one, other)), axis=1).astype(np.int64)
-    crowded = (ends[:, 1] < hubs) & (_earlier(ends) >= MOST_BETWEEN_HUBS)
-    ends[crowded, 1] = tail_of[1][crowded]
+    crowded = _earlier(ends) >= MOST_OF_A_PAIR
+    ends[crowded, 1] = draw.integers(hubs, tokens, int(crowded.sum()))
+    same = ends[:, 0] == ends[:, 1]
+    ends[same, 0] = 0
     return ends
 
 

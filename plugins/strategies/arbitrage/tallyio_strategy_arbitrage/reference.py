@@ -60,10 +60,10 @@ SPREAD: Final = 2.0
 """For curves that bend less than at the solved input."""
 ROUNDING: Final = 1e-14
 """Of the input: what floats may be wrong by."""
-NEAR: Final = 4
+NEAR: Final = 3
 WIDE: Final = 512
 WIDE_BITS: Final = 16
-"""The window is `NEAR` + `WIDE` units either way; `WIDE` is halved for every two bits above `WIDE_BITS`."""
+"""The window is `NEAR` + `WIDE` units either way; `WIDE` is halved for every bit above `WIDE_BITS`."""
 
 
 class Leg(NamedTuple):
@@ -339,7 +339,7 @@ def coarsest(amounts: Sequence[int]) -> int:
 
 def window(amount: int) -> int:
     """Return how many neighbours of a coarsest amount are tried, either way."""
-    return NEAR + (WIDE >> max(0, (amount.bit_length() - WIDE_BITS + 1) // 2))
+    return NEAR + (WIDE >> max(0, amount.bit_length() - WIDE_BITS))
 
 
 def _gains_more(one: tuple[int, ...] | None, other: tuple[int, ...]) -> TypeGuard[tuple[int, ...]]:

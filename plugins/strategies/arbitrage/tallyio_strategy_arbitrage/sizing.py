@@ -194,7 +194,7 @@ def _through(cycle: int, amounts: int, amount: int) -> bool:
 
 @hot("boolean(int64, int64, int64, int64, u256)")
 def _by_way_of(cycle: int, amounts: int, tried: int, place: int, wanted: int) -> bool:
-    """Write to `tried` the chain with about the least input for `wanted` at `place`; False if there is none."""
+    """Write to `tried` about the least chain that gives `wanted` at `place`; False if there is none."""
     needed = wanted
     for back in range(place):
         k = place - 1 - back
@@ -228,7 +228,7 @@ def _coarsest(count: int, amounts: int) -> int:
 def _window(amount: int) -> int:
     rest, wide = amount >> _WIDE_BITS, _WIDE
     while rest != _ZERO and wide != 0:
-        rest, wide = rest >> 2, wide >> 1
+        rest, wide = rest >> 1, wide >> 1
     return _NEAR + wide
 
 
