@@ -311,12 +311,16 @@ def step(venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...], x: float) 
                 if not _gains_more(other, best):
                     break
                 best = other
-    centre, offset = best[place], 1
-    while offset <= min(window(centre), _spread(best, place, x, top, bend)):
-        for wanted in (centre + offset, centre - offset):
+    centre = best[place]
+    for sign in (1, -1):
+        offset = 1
+        while offset <= min(window(centre), _spread(best, place, x, top, bend)):
+            wanted = centre + sign * offset
             other = by_way_of(venue, legs, best, place, wanted) if wanted > 0 else None
+            if other is None:
+                break  # and no further value has a chain
             best = other if _gains_more(other, best) else best
-        offset += 1
+            offset += 1
     return best
 
 

@@ -167,7 +167,7 @@ def _reach(edge: int, target: int, start: int) -> int:
 
 
 @hot("boolean(int64, int64, u256)")
-def _chain(cycle: int, amounts: int, amount: int) -> bool:
+def run_chain(cycle: int, amounts: int, amount: int) -> bool:
     """Write `amount` and the output of each leg in turn; False where one is 0."""
     store256(amounts, amount)
     for k in range(load(cycle, _LEG_COUNT)):
@@ -182,14 +182,14 @@ def _chain(cycle: int, amounts: int, amount: int) -> bool:
 @hot("boolean(int64, int64, u256)")
 def _through(cycle: int, amounts: int, amount: int) -> bool:
     """Write the chain with the least input that ends in what `amount` gives; False if that is nothing."""
-    if not _chain(cycle, amounts, amount):
+    if not run_chain(cycle, amounts, amount):
         return False
     count = load(cycle, _LEG_COUNT)
     needed = load256(amounts + count * _AMOUNT)
     for back in range(count):
         k = count - 1 - back
         needed = least_input(load(cycle, k), needed, load256(amounts + k * _AMOUNT), False)
-    return _chain(cycle, amounts, needed)
+    return run_chain(cycle, amounts, needed)
 
 
 @hot("boolean(int64, int64, int64, int64, u256)")
@@ -204,7 +204,7 @@ def _by_way_of(cycle: int, amounts: int, tried: int, place: int, wanted: int) ->
             if known == _ZERO:
                 return False
         needed = least_input(load(cycle, k), needed, known, True)
-    return _chain(cycle, tried, needed)
+    return run_chain(cycle, tried, needed)
 
 
 @hot("boolean(int64, int64, int64)", inline=True)
@@ -271,16 +271,20 @@ def _scan(  # noqa: PLR0913, PLR0917 - two chains and a parabola
 ) -> int:
     """Try every value near the coarsest amount of the chain `best`; return where the best one is."""
     count = load(cycle, _LEG_COUNT)
-    centre, offset = load256(best + place * _AMOUNT), 1
+    centre = load256(best + place * _AMOUNT)
     most = float(_window(centre))
-    while float(offset) <= min(most, _spread(count, best, place, x, top, bend)):
-        step = from_f64(float(offset))
-        for turn in range(2):
-            if turn == 0 or centre > step:
-                wanted = centre - step if turn else centre + step
-                if _by_way_of(cycle, best, tried, place, wanted) and _gains_more(count, tried, best):
-                    best, tried = tried, best
-        offset += 1
+    for turn in range(2):
+        offset = 1
+        while float(offset) <= min(most, _spread(count, best, place, x, top, bend)):
+            step = from_f64(float(offset))
+            if turn == 1 and centre <= step:
+                break
+            wanted = centre - step if turn == 1 else centre + step
+            if not _by_way_of(cycle, best, tried, place, wanted):
+                break  # and no further value has a chain
+            if _gains_more(count, tried, best):
+                best, tried = tried, best
+            offset += 1
     return best
 
 

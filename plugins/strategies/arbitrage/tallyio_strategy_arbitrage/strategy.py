@@ -78,7 +78,7 @@ class ArbitrageIndex:
     def __init__(self, shape: MarketShape, bases: Sequence[int], edges: Edges, settings: Settings) -> None:
         self._regions: list[Region] = []
         self._hubs: npt.NDArray[Any] | None = None
-        records = self._edges(edges)
+        records = self._edge_records = self._edges(edges)
         self._where: Final = (
             int(records.ctypes.data) + np.arange(len(records), dtype=np.int64) * layout.EDGE.itemsize
         )
@@ -103,6 +103,11 @@ class ArbitrageIndex:
     def address(self) -> int:
         """Where the INDEX record is."""
         return int(self._record.ctypes.data)
+
+    @property
+    def edges(self) -> npt.NDArray[Any]:
+        """The EDGE records."""
+        return self._edge_records
 
     def statistics(self) -> Statistics:
         """Return the counts of the last detection."""
@@ -155,9 +160,14 @@ class HubIndex(ArbitrageIndex):
         links = link_edges(directed_edges(shape), tokens, settings.hubs)
         super().__init__(shape, bases, links.edges, settings)
         self.hub_count: Final = links.hub_count
+        self._place_of = links.place_of
         self._hubs = self._array(layout.HUBS, 1)
         self._record[0]["hubs"] = self._hubs.ctypes.data
         self._fill(self._hubs[0], links, tokens)
+
+    def is_hub(self, token: int) -> bool:
+        """Return whether a token id is one of the hubs."""
+        return bool(self._place_of[token] < self.hub_count)
 
     def _fill(self, record: Any, links: Links, tokens: int) -> None:
         line, places = round_up(links.hub_count, LANES), round_up(tokens, ROW_LANES)
