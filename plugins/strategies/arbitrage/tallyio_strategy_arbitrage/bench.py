@@ -12,21 +12,21 @@ from typing import Any, Final
 
 import pyperf
 
-from tallyio.hooks.interfaces import CompiledProtocol
 from tallyio.market.abi import FOUND
 from tallyio.market.fusion import Fused, fuse
-from tallyio.market.market import Head, Market
+from tallyio.market.market import Market
 from tallyio.market.shape import Holding
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import Address, Hash, checksum
+from tallyio.model.units import Address, checksum
 from tallyio.native.memory import Region
-from tallyio_strategy_arbitrage import reference
-from tallyio_strategy_arbitrage.bench_pools import pack_row
+from tallyio_strategy_arbitrage import generate, reference
+from tallyio_strategy_arbitrage.bench_pools import RESERVES_TOPIC, pack_row
 from tallyio_strategy_arbitrage.cycles import NO_LEG, find_cycles
 from tallyio_strategy_arbitrage.strategy import Arbitrage, ArbitrageIndex
 
 POOLS: Final = 12
 TOP_K: Final = 8
+MAX_LEGS: Final = 3
 GAS_PRICE_WEI: Final = 1e9
 NATIVE: Final = Address((1).to_bytes(20))
 _UNIT: Final = 10**18
@@ -44,17 +44,25 @@ def make_market() -> tuple[Fused, Market, ArbitrageIndex]:
         reserves = (int(depth * _WORTH[one] * draw.uniform(0.98, 1.02)), int(depth * _WORTH[other]))
         specs.append(_spec(number, one, other))
         rows.append(pack_row(*reserves))
-    compiled = CompiledProtocol(module="tallyio_strategy_arbitrage.bench_pools")
-    strategy = Arbitrage({"base_tokens": [checksum(NATIVE)], "top_k": TOP_K})
-    fused = fuse([("pools", compiled)], [("arbitrage", strategy.compiled)])
-    held = Holding(protocol="pools", compiled=compiled, topics=(), pools=tuple(specs), rows=tuple(rows))
-    market = Market(fused, [held], Head(Hash(bytes(32)), 0), native=NATIVE)
+    name, compiled = generate.protocol()
+    held = Holding(
+        protocol=name, compiled=compiled, topics=(RESERVES_TOPIC,), pools=tuple(specs), rows=tuple(rows)
+    )
+    strategy = Arbitrage({"base_tokens": [checksum(NATIVE)], "top_k": TOP_K, "max_legs": MAX_LEGS})
+    fused, market = open_market(held, strategy)
+    return fused, market, strategy.index(market.shape)
+
+
+def open_market(held: Holding, strategy: Arbitrage) -> tuple[Fused, Market]:
+    """Return a market of these pools, priced, with every pool dirty."""
+    fused = fuse([generate.protocol()], [("arbitrage", strategy.compiled)])
+    market = Market(fused, [held], generate.START, native=NATIVE)
     apply = fused.load("tallyio.market.apply")
-    for pool in range(POOLS):
+    for pool in range(len(held.pools)):
         apply.mark_dirty(market.state, pool)
     fused.load("tallyio.market.prices").refresh_prices(market.state)
     market.set_gas_price(GAS_PRICE_WEI)
-    return fused, market, strategy.index(market.shape)
+    return fused, market
 
 
 def _spec(number: int, one: int, other: int) -> PoolSpec:
@@ -86,9 +94,11 @@ class FusedVenue:
         return answer
 
 
-def reference_search(fused: Fused, market: Market) -> Callable[[], list[reference.Found]]:
+def reference_search(
+    fused: Fused, market: Market, *, max_legs: int = MAX_LEGS, top_k: int = TOP_K
+) -> Callable[[], list[reference.Found]]:
     """Return the plain search over the same market."""
-    cycles = find_cycles(market.shape, [market.shape.token_ids[NATIVE]])
+    cycles = find_cycles(market.shape, [market.shape.token_ids[NATIVE]], max_legs)
     edges = cycles.edges
     paths = [
         [reference.Leg(int(edges.pool[e]), int(edges.i[e]), int(edges.j[e])) for e in row if e != NO_LEG]
@@ -100,7 +110,7 @@ def reference_search(fused: Fused, market: Market) -> Callable[[], list[referenc
         worth=lambda leg: prices[tokens[leg.pool][leg.i]],
         gas_price_wei=GAS_PRICE_WEI,
         plan_gas=80_000,
-        top_k=TOP_K,
+        top_k=top_k,
     )
     venue = FusedVenue(fused, market)
     return lambda: reference.detect(venue, paths, terms)

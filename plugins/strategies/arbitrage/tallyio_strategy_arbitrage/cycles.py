@@ -1,9 +1,11 @@
-"""Every cycle that could pay: closed walks over two or three pools, found once per market.
+"""Every cycle that could pay: closed walks over two to four pools, found once per market.
 
 A cycle starts and ends at a base token, visits no token and no pool twice, and its first pool can
 flash, so that it needs nothing in hand. The same pools in the same direction are one cycle however
 it is rotated; it starts at the base token that the settings name first among those where it may
-start. Whole cycles of arrays are built at once: a hundred thousand take milliseconds.
+start. That no pool comes twice also holds for pools of many tokens: the second swap would meet a
+state that the first one changed, and a quote knows only the present one. Whole arrays of cycles are
+built at once: a hundred thousand take milliseconds.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tallyio.market.abi import MAX_LEGS
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 NO_LEG: Final = -1
-"""Third leg of a cycle of two."""
+"""What follows the last leg of a shorter cycle."""
 MIN_LEGS: Final = 2
-MAX_LEGS: Final = 3
+_SIDES: Final = ("left", "right")
 
 
 class Shape(Protocol):
@@ -51,13 +55,14 @@ class Cycles(NamedTuple):
 
     edges: Edges
     legs: Ints
-    """Shape (cycles, 3); `NO_LEG` ends a cycle of two."""
+    """Shape (cycles, `MAX_LEGS`), filled up with `NO_LEG`."""
 
 
 def directed_edges(shape: Shape) -> Edges:
     """Return the edges of `shape`: n * (n - 1) for a pool of n tokens."""
+    can_flash = shape.pool_can_flash
     rows = [
-        (pool, i, j, sold, bought, shape.pool_can_flash[pool])
+        (pool, i, j, sold, bought, can_flash[pool])
         for pool, tokens in enumerate(shape.pool_tokens)
         for i, sold in enumerate(tokens)
         for j, bought in enumerate(tokens)
@@ -72,16 +77,24 @@ def directed_edges(shape: Shape) -> Edges:
 def find_cycles(shape: Shape, bases: Sequence[int], max_legs: int = MAX_LEGS) -> Cycles:
     """Return every cycle of 2 to `max_legs` legs over `shape` from token ids `bases`, best base first."""
     edges = directed_edges(shape)
+    rank = base_ranks(shape, bases)
+    starts = np.searchsorted(edges.sold, np.arange(len(rank) + 1))
+    found = [np.empty((0, MAX_LEGS), dtype=np.int64)]
+    for base in dict.fromkeys(bases):
+        walks = _first_legs(edges, starts, base)
+        for count in range(MIN_LEGS, max_legs + 1):
+            found.append(_closed(edges, rank, walks, base))
+            if count < max_legs:
+                walks = _longer(edges, starts, rank, walks, base)
+    return Cycles(edges, np.concatenate(found))
+
+
+def base_ranks(shape: Shape, bases: Sequence[int]) -> Ints:
+    """Return per token id of `shape` its place in `bases`, or their number for a token that is none."""
     tokens = max((max(pool) for pool in shape.pool_tokens), default=-1) + 1
     rank = np.full(tokens, len(bases), dtype=np.int64)
     rank[list(reversed(bases))] = np.arange(len(bases))[::-1]
-    starts = np.searchsorted(edges.sold, np.arange(tokens + 1))
-    found = [np.empty((0, MAX_LEGS), dtype=np.int64)]
-    for base in dict.fromkeys(bases):
-        found.append(_of_two(edges, starts, rank, base))
-        if max_legs == MAX_LEGS:
-            found.append(_of_three(edges, starts, rank, base))
-    return Cycles(edges, np.concatenate(found))
+    return rank
 
 
 def cycles_of_pools(cycles: Cycles, pools: int) -> tuple[Ints, Ints]:
@@ -93,45 +106,42 @@ def cycles_of_pools(cycles: Cycles, pools: int) -> tuple[Ints, Ints]:
     return offsets, np.ascontiguousarray(rows[np.argsort(pool, kind="stable")].astype(np.int64))
 
 
-def _of_two(edges: Edges, starts: Ints, rank: Ints, base: int) -> Ints:
-    first = _starting(edges, starts, base)
-    walk, second = _continue(edges, starts, first)
-    first = first[walk]
-    keep = (edges.bought[second] == base) & (edges.pool[first] != edges.pool[second])
-    keep &= ~_starts_better(edges, rank, second, base)
+def _first_legs(edges: Edges, starts: Ints, base: int) -> Ints:
+    out = np.arange(starts[base], starts[base + 1])
+    return out[edges.flash[out]].reshape(-1, 1)
+
+
+def _longer(edges: Edges, starts: Ints, rank: Ints, walks: Ints, base: int) -> Ints:
+    """Return every walk that goes on from one of `walks` to a token it has not seen."""
+    at = edges.bought[walks[:, -1]]
+    row, leg = _ranges(starts[at], starts[at + 1])
+    walks = walks[row]
+    keep = _is_new(edges, rank, walks, leg, base)
+    for column in walks.T:
+        keep &= edges.bought[leg] != edges.sold[column]
+    return np.column_stack((walks[keep], leg[keep]))
+
+
+def _closed(edges: Edges, rank: Ints, walks: Ints, base: int) -> Ints:
+    """Return every cycle that one more leg makes of one of `walks`."""
+    # Most tokens lead back to `base` through few pools: these are sorted by where they lead from.
+    home = np.flatnonzero(edges.bought == base)
+    order = home[np.argsort(edges.sold[home], kind="stable")]
+    at = edges.bought[walks[:, -1]]
+    row, position = _ranges(*(np.searchsorted(edges.sold[order], at, side=side) for side in _SIDES))
+    walks, leg = walks[row], order[position]
+    keep = _is_new(edges, rank, walks, leg, base)
     legs = np.full((int(keep.sum()), MAX_LEGS), NO_LEG, dtype=np.int64)
-    legs[:, 0], legs[:, 1] = first[keep], second[keep]
+    legs[:, : walks.shape[1]], legs[:, walks.shape[1]] = walks[keep], leg[keep]
     return legs
 
 
-def _of_three(edges: Edges, starts: Ints, rank: Ints, base: int) -> Ints:
-    first = _starting(edges, starts, base)
-    walk, second = _continue(edges, starts, first)
-    first = first[walk]
-    keep = (edges.bought[second] != base) & (edges.pool[first] != edges.pool[second])
-    keep &= ~_starts_better(edges, rank, second, base)
-    first, second = first[keep], second[keep]
-    # Most tokens lead back to `base` through few pools: go on only where one does.
-    home = np.flatnonzero(edges.bought == base)
-    order = home[np.argsort(edges.sold[home], kind="stable")]
-    low = np.searchsorted(edges.sold[order], edges.bought[second], side="left")
-    high = np.searchsorted(edges.sold[order], edges.bought[second], side="right")
-    walk, position = _ranges(low, high)
-    first, second, third = first[walk], second[walk], order[position]
-    keep = (edges.pool[third] != edges.pool[first]) & (edges.pool[third] != edges.pool[second])
-    keep &= ~_starts_better(edges, rank, third, base)
-    return np.stack((first[keep], second[keep], third[keep]), axis=1)
-
-
-def _starting(edges: Edges, starts: Ints, base: int) -> Ints:
-    out = np.arange(starts[base], starts[base + 1])
-    return out[edges.flash[out]]
-
-
-def _continue(edges: Edges, starts: Ints, walked: Ints) -> tuple[Ints, Ints]:
-    """Return (row of `walked`, next edge) for every edge that sells what that row bought."""
-    at = edges.bought[walked]
-    return _ranges(starts[at], starts[at + 1])
+def _is_new(edges: Edges, rank: Ints, walks: Ints, leg: Ints, base: int) -> Bools:
+    """Return where `leg` uses no pool of its walk, and would not be the better place to start."""
+    keep: Bools = ~((rank[edges.sold[leg]] < rank[base]) & edges.flash[leg])
+    for column in walks.T:
+        keep &= edges.pool[leg] != edges.pool[column]
+    return keep
 
 
 def _ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
@@ -140,9 +150,3 @@ def _ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
     row = np.repeat(np.arange(len(low)), count)
     ends = np.cumsum(count)
     return row, np.arange(len(row)) - np.repeat(ends - count, count) + np.repeat(low, count)
-
-
-def _starts_better(edges: Edges, rank: Ints, leg: Ints, base: int) -> Bools:
-    """Return where the cycle, rotated to start with `leg`, starts at a base token named earlier."""
-    better: Bools = (rank[edges.sold[leg]] < rank[base]) & edges.flash[leg]
-    return better

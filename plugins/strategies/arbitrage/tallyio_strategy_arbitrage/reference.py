@@ -12,15 +12,21 @@ cycle whose first unit gains:
 2. **Shrink.** With integers the output is a staircase: many inputs give the same output, above all
    where a middle token has few decimals. From the output back to the input, each leg takes the
    least input that still gives what the next leg needs.
-3. **Step.** Where an amount is so small a number that one unit matters, its neighbours are tried.
-   Shrinking is rough there, to a few parts in 10**15, and exact once more at the end.
+3. **Step.** Of a chain's amounts the smallest number is the coarsest: its units are worth most. For
+   a value of that amount the best chain is known: the least input that gives it, and what comes of
+   it. So the search for the best chain is one over a single integer: every chain whose coarsest amount
+   is v gains at most what the one found for v gains. Its values are tried in strides of powers of two,
+   for a fee that is rounded makes the profit a saw of long teeth, and then one by one in a window
+   around: nothing with a coarsest amount in the window gains more, wherever its other amounts are.
+   The window is wide where the amount is small, and a unit much of the profit. Shrinking is rough
+   there, to a few parts in 10**15, and exact once more at the end.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeGuard
 
 SOLVE_STEPS: Final = 64
 SOLVED: Final = 1e-11
@@ -40,15 +46,24 @@ PROBES: Final = 32
 MOST_PROBE: Final = 1e60
 GENEROUS: Final = 1.0 + 1e-9
 """Floats may understate a profit by this much; the exact sizing decides."""
-COARSE: Final = 1 << 44
-"""Amounts from here on change by less than 1e-13 per unit: their neighbours are not worth a look."""
 STRIDE_SHIFT: Final = 50
 """A gallop starts with the amount / 2**50: about the rounding of a float of that size."""
 REACH_STEPS: Final = 64
 GRAIN_SHIFT: Final = 48
 """A rough shrink ends with the amount / 2**48 to go: a few times the rounding of a float."""
-STEPS: Final = 8
-"""Most neighbours taken per amount; the exact optimum is one or two units from the solved one."""
+STRIDE_BITS: Final = 10
+"""The longest stride is 2**(this - 1), longer than a tooth of a fee of 0.3 percent."""
+MOVES: Final = 4
+"""Most steps of one stride in one direction."""
+TINY: Final = 1 << 16
+SPREAD: Final = 2.0
+"""For curves that bend less than at the solved input."""
+ROUNDING: Final = 1e-14
+"""Of the input: what floats may be wrong by."""
+NEAR: Final = 3
+WIDE: Final = 512
+WIDE_BITS: Final = 16
+"""The window is `NEAR` + `WIDE` units either way; `WIDE` is halved for every bit above `WIDE_BITS`."""
 
 
 class Leg(NamedTuple):
@@ -158,11 +173,10 @@ def guess(venue: Venue, legs: Sequence[Leg]) -> float:
 
 def size(venue: Venue, legs: Sequence[Leg], x: float) -> tuple[int, ...] | None:
     """Return the best exact chain near the float input `x`, or None if none gains."""
-    start = through(venue, legs, (), 0, int(x), rough=True) if x >= 1.0 else None
+    start = through(venue, legs, int(x)) if x >= 1.0 else None
     if start is None:
         return None
-    stepped = step(venue, legs, start)
-    best = through(venue, legs, (), 0, stepped[0], rough=False)
+    best = through(venue, legs, step(venue, legs, start, x)[0])
     return best if best is not None and best[-1] > best[0] else None
 
 
@@ -283,41 +297,84 @@ def reach(venue: Venue, leg: Leg, target: int, start: int) -> int:
     return 0
 
 
-def step(venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the best chain found by changing each coarse amount by single units, from `amounts` on."""
-    best = amounts
-    for place in range(1, len(legs) + 1):
-        for direction in (1, -1):
-            before = best
-            for _ in range(STEPS):
-                wanted = best[place] + direction
-                if not 0 < wanted < COARSE:
+def step(venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...], x: float) -> tuple[int, ...]:
+    """Return the best chain found by changing the coarsest of `amounts`; `x` solves the cycle."""
+    place, best = coarsest(amounts), amounts
+    root = math.sqrt(max(1.0 + SOLVED, walk(venue, legs, 0.0)[1]))
+    top, bend = walk(venue, legs, x)[0] - x, (root - 1.0) / root / x
+    for bit in range(STRIDE_BITS - 1, -1, -1):
+        for stride in (1 << bit, -(1 << bit)):
+            for _ in range(MOVES):
+                if best[place] + stride < 1 or 1 << bit > _spread(best, place, x, top, bend):
                     break
-                other = through(venue, legs, best, place, wanted, rough=True)
-                if other is None or other[-1] - other[0] <= best[-1] - best[0]:
+                other = by_way_of(venue, legs, best, place, best[place] + stride)
+                if not _gains_more(other, best):
                     break
                 best = other
-            if best != before:
-                break  # it gets better this way, so it gets worse the other
+    centre = best[place]
+    for sign in (1, -1):
+        offset = 1
+        while offset <= min(window(centre), _spread(best, place, x, top, bend)):
+            wanted = centre + sign * offset
+            other = by_way_of(venue, legs, best, place, wanted) if wanted > 0 else None
+            if other is None:
+                break  # and no further value has a chain
+            best = other if _gains_more(other, best) else best
+            offset += 1
     return best
 
 
-def through(
-    venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...], place: int, wanted: int, *, rough: bool
+def _spread(best: Sequence[int], place: int, x: float, top: float, bend: float) -> float:
+    """Return how far the coarsest amount may be from the best for a chain that gains more than `best`.
+
+    In floats the profit falls from its `top` by bend * d**2 where the input is off by d. Where the
+    amount is so small that a curve's own two units matter, that says nothing.
+    """
+    if best[place] < TINY:
+        return math.inf
+    short = max(0.0, top - float(best[-1] - best[0])) + x * ROUNDING
+    return NEAR + SPREAD * float(best[place]) / x * math.sqrt(short / bend)
+
+
+def coarsest(amounts: Sequence[int]) -> int:
+    """Return the place of the least amount, the first of several."""
+    return min(range(len(amounts)), key=lambda place: amounts[place])
+
+
+def window(amount: int) -> int:
+    """Return how many neighbours of a coarsest amount are tried, either way."""
+    return NEAR + (WIDE >> max(0, amount.bit_length() - WIDE_BITS))
+
+
+def _gains_more(one: tuple[int, ...] | None, other: tuple[int, ...]) -> TypeGuard[tuple[int, ...]]:
+    return one is not None and one[-1] - one[0] > other[-1] - other[0]
+
+
+def through(venue: Venue, legs: Sequence[Leg], amount: int) -> tuple[int, ...] | None:
+    """Return the chain with the least input that ends in what `amount` gives; None if that is nothing."""
+    known = chain(venue, legs, amount)
+    if 0 in known:
+        return None
+    needed = known[-1]
+    for k in range(len(legs) - 1, -1, -1):
+        needed = least_input(venue, legs[k], needed, known[k], rough=False)
+    return chain(venue, legs, needed)
+
+
+def by_way_of(
+    venue: Venue, legs: Sequence[Leg], amounts: Sequence[int], place: int, wanted: int
 ) -> tuple[int, ...] | None:
-    """Return the chain with the least input that ends in what `wanted` at `place` gives; None if none does.
+    """Return the chain with about the least input that gives `wanted` at `place`; None if none does.
 
     `amounts` is a chain of these legs, from which the inputs before `place` are found.
     """
-    tail = chain(venue, legs[place:], wanted)
-    if 0 in tail:
-        return None
-    needed = tail[-1]
-    for k in range(len(legs) - 1, -1, -1):
-        known = tail[k - place] if k >= place else amounts[k]
-        if k < place and amounts[k + 1] < needed:
+    needed = wanted
+    for k in range(place - 1, -1, -1):
+        known = amounts[k]
+        if amounts[k + 1] < needed:
             known = reach(venue, legs[k], needed, known)
             if known == 0:
                 return None
-        needed = least_input(venue, legs[k], needed, known, rough=rough)
-    return chain(venue, legs, needed)
+        needed = least_input(venue, legs[k], needed, known, rough=True)
+    found = chain(venue, legs, needed)
+    return None if 0 in found else found

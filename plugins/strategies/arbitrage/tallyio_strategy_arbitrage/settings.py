@@ -13,7 +13,8 @@ from tallyio.model.units import Address
 from tallyio_strategy_arbitrage.cycles import MAX_LEGS, MIN_LEGS
 
 WHERE: Final = "strategies.arbitrage"
-MAX_TOP_K: Final = 1024
+MAX_TOP_K: Final = 64
+MAX_HUBS: Final = 64
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,11 +24,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Addresses of the tokens that profit may be in, best first."""
     min_profit_wei: int = 0
     """Least profit after gas, in wei of the native currency."""
-    max_legs: int = MAX_LEGS
+    max_legs: int = 3
+    """Most pools of a cycle, 2 to 4."""
     top_k: int = 8
     """Most opportunities reported per block."""
     plan_gas: int = 80_000
     """Gas of a plan beside its swaps: the transaction's own 21,000, its calldata, the executor's checks."""
+    hubs: int = 16
+    """In a large market, how many of the most traded tokens the index keeps rates to for every token."""
 
 
 def read_settings(raw: RawSettings) -> tuple[Settings, tuple[Address, ...]]:
@@ -39,6 +43,7 @@ def read_settings(raw: RawSettings) -> tuple[Settings, tuple[Address, ...]]:
     _check_range("top_k", parsed.top_k, 1, MAX_TOP_K)
     _check_range("min_profit_wei", parsed.min_profit_wei, 0, None)
     _check_range("plan_gas", parsed.plan_gas, 0, None)
+    _check_range("hubs", parsed.hubs, 1, MAX_HUBS)
     return parsed, parse_addresses(parsed.base_tokens, where=f"{WHERE}.base_tokens")
 
 

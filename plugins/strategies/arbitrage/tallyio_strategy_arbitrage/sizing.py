@@ -17,14 +17,20 @@ from tallyio_strategy_arbitrage import layout, reference
 
 _ZERO: Final = const(0)
 _ONE: Final = const(1)
-_COARSE: Final = const(reference.COARSE)
 _SOLVED: Final = reference.SOLVED
 _MOST_AHEAD: Final = reference.MOST_AHEAD
 _MOST_BACK: Final = reference.MOST_BACK
 _BRACKET: Final = reference.BRACKET
 _SOLVE_STEPS: Final = reference.SOLVE_STEPS
 _REACH_STEPS: Final = reference.REACH_STEPS
-_STEPS: Final = reference.STEPS
+_STRIDE_BITS: Final = reference.STRIDE_BITS
+_MOVES: Final = reference.MOVES
+_NEAR: Final = reference.NEAR
+_TINY: Final = const(reference.TINY)
+_SPREAD: Final = reference.SPREAD
+_ROUNDING: Final = reference.ROUNDING
+_WIDE: Final = reference.WIDE
+_WIDE_BITS: Final = reference.WIDE_BITS
 _STRIDE_SHIFT: Final = reference.STRIDE_SHIFT
 _GRAIN_SHIFT: Final = reference.GRAIN_SHIFT
 
@@ -160,11 +166,11 @@ def _reach(edge: int, target: int, start: int) -> int:
     return _ZERO
 
 
-@hot("boolean(int64, int64, int64, u256)")
-def _chain(cycle: int, amounts: int, place: int, amount: int) -> bool:
-    """Write `amount` at `place` of a chain and the outputs after it; False where one is 0."""
-    store256(amounts + place * _AMOUNT, amount)
-    for k in range(place, load(cycle, _LEG_COUNT)):
+@hot("boolean(int64, int64, u256)")
+def run_chain(cycle: int, amounts: int, amount: int) -> bool:
+    """Write `amount` and the output of each leg in turn; False where one is 0."""
+    store256(amounts, amount)
+    for k in range(load(cycle, _LEG_COUNT)):
         edge = load(cycle, k)
         amount = quote(load(edge, _RECORD), load(edge, _I), load(edge, _J), amount)
         if amount == _ZERO:
@@ -173,22 +179,32 @@ def _chain(cycle: int, amounts: int, place: int, amount: int) -> bool:
     return True
 
 
-@hot("boolean(int64, int64, int64, int64, u256, boolean)")
-def _through(cycle: int, amounts: int, tried: int, place: int, wanted: int, rough: bool) -> bool:  # noqa: FBT001 - compiled functions have no keywords
-    """Write to `tried` the least chain that ends in what `wanted` at `place` gives; False if none does."""
-    if not _chain(cycle, tried, place, wanted):
+@hot("boolean(int64, int64, u256)")
+def _through(cycle: int, amounts: int, amount: int) -> bool:
+    """Write the chain with the least input that ends in what `amount` gives; False if that is nothing."""
+    if not run_chain(cycle, amounts, amount):
         return False
     count = load(cycle, _LEG_COUNT)
-    needed = load256(tried + count * _AMOUNT)
+    needed = load256(amounts + count * _AMOUNT)
     for back in range(count):
         k = count - 1 - back
-        known = load256((tried if k >= place else amounts) + k * _AMOUNT)
-        if k < place and load256(amounts + (k + 1) * _AMOUNT) < needed:
+        needed = least_input(load(cycle, k), needed, load256(amounts + k * _AMOUNT), False)
+    return run_chain(cycle, amounts, needed)
+
+
+@hot("boolean(int64, int64, int64, int64, u256)")
+def _by_way_of(cycle: int, amounts: int, tried: int, place: int, wanted: int) -> bool:
+    """Write to `tried` about the least chain that gives `wanted` at `place`; False if there is none."""
+    needed = wanted
+    for back in range(place):
+        k = place - 1 - back
+        known = load256(amounts + k * _AMOUNT)
+        if load256(amounts + (k + 1) * _AMOUNT) < needed:
             known = _reach(load(cycle, k), needed, known)
             if known == _ZERO:
                 return False
-        needed = least_input(load(cycle, k), needed, known, rough)
-    return _chain(cycle, tried, 0, needed)
+        needed = least_input(load(cycle, k), needed, known, True)
+    return run_chain(cycle, tried, needed)
 
 
 @hot("boolean(int64, int64, int64)", inline=True)
@@ -198,35 +214,99 @@ def _gains_more(count: int, one: int, other: int) -> bool:
     return load256(one + end) + load256(other) > load256(other + end) + load256(one)
 
 
+@hot("int64(int64, int64)")
+def _coarsest(count: int, amounts: int) -> int:
+    """Return the place of the least amount, the first of several."""
+    place = 0
+    for k in range(1, count + 1):
+        if load256(amounts + k * _AMOUNT) < load256(amounts + place * _AMOUNT):
+            place = k
+    return place
+
+
+@hot("int64(u256)")
+def _window(amount: int) -> int:
+    rest, wide = amount >> _WIDE_BITS, _WIDE
+    while rest != _ZERO and wide != 0:
+        rest, wide = rest >> 1, wide >> 1
+    return _NEAR + wide
+
+
+@hot("float64(int64, int64, int64, float64, float64, float64)")
+def _spread(count: int, best: int, place: int, x: float, top: float, bend: float) -> float:
+    """Return how far the coarsest amount may be from the best for a chain that gains more than `best`."""
+    if load256(best + place * _AMOUNT) < _TINY:
+        return math.inf
+    out, given = load256(best + count * _AMOUNT), load256(best)
+    profit = to_f64(out - given) if out >= given else -to_f64(given - out)
+    short = max(0.0, top - profit) + x * _ROUNDING
+    return _NEAR + _SPREAD * to_f64(load256(best + place * _AMOUNT)) / x * math.sqrt(short / bend)
+
+
+@hot("int64(int64, int64, int64, int64, float64, float64, float64)")
+def _stride(  # noqa: PLR0913, PLR0917 - two chains and a parabola
+    cycle: int, best: int, tried: int, place: int, x: float, top: float, bend: float
+) -> int:
+    """Improve the chain `best` by strides of its coarsest amount; return where the better one is."""
+    count = load(cycle, _LEG_COUNT)
+    for turn in range(2 * _STRIDE_BITS):
+        bit = _STRIDE_BITS - 1 - (turn >> 1)
+        stride = _ONE << bit
+        for _ in range(_MOVES):
+            present = load256(best + place * _AMOUNT)
+            if turn & 1 and present <= stride:
+                break
+            if float(1 << bit) > _spread(count, best, place, x, top, bend):
+                break
+            wanted = present - stride if turn & 1 else present + stride
+            if not _by_way_of(cycle, best, tried, place, wanted) or not _gains_more(count, tried, best):
+                break
+            best, tried = tried, best
+    return best
+
+
+@hot("int64(int64, int64, int64, int64, float64, float64, float64)")
+def _scan(  # noqa: PLR0913, PLR0917 - two chains and a parabola
+    cycle: int, best: int, tried: int, place: int, x: float, top: float, bend: float
+) -> int:
+    """Try every value near the coarsest amount of the chain `best`; return where the best one is."""
+    count = load(cycle, _LEG_COUNT)
+    centre = load256(best + place * _AMOUNT)
+    most = float(_window(centre))
+    for turn in range(2):
+        offset = 1
+        while float(offset) <= min(most, _spread(count, best, place, x, top, bend)):
+            step = from_f64(float(offset))
+            if turn == 1 and centre <= step:
+                break
+            wanted = centre - step if turn == 1 else centre + step
+            if not _by_way_of(cycle, best, tried, place, wanted):
+                break  # and no further value has a chain
+            if _gains_more(count, tried, best):
+                best, tried = tried, best
+            offset += 1
+    return best
+
+
 @hot("int64(int64, int64, float64)")
 def size(cycle: int, scratch: int, x: float) -> int:
     """Return the address of the best exact chain near the float input `x`, or 0 if none gains.
 
     `scratch` is the address of two chains; the one returned is in it.
     """
+    both = scratch + scratch + _CHAIN_BYTES
+    best = scratch
+    if not x >= 1.0 or not _through(cycle, best, from_f64(x)):
+        return 0
     count = load(cycle, _LEG_COUNT)
-    best, tried = scratch, scratch + _CHAIN_BYTES
-    if not x >= 1.0 or not _through(cycle, tried, best, 0, from_f64(x), True):
+    place = _coarsest(count, best)
+    root = math.sqrt(max(1.0 + _SOLVED, walk(cycle, 0.0)[1]))
+    top, bend = walk(cycle, x)[0] - x, (root - 1.0) / root / x
+    best = _stride(cycle, best, both - best, place, x, top, bend)
+    best = _scan(cycle, best, both - best, place, x, top, bend)
+    if not _through(cycle, best, load256(best)):
         return 0
-    for place in range(1, count + 1):
-        for turn in range(2):
-            steps = 0
-            while steps < _STEPS:
-                present = load256(best + place * _AMOUNT)
-                wanted = present - _ONE if turn else present + _ONE
-                if wanted == _ZERO or wanted >= _COARSE:
-                    break
-                if not _through(cycle, best, tried, place, wanted, True) or not _gains_more(
-                    count, tried, best
-                ):
-                    break
-                best, tried = tried, best
-                steps += 1
-            if steps != 0:
-                break
-    if not _through(cycle, best, tried, 0, load256(best), False):
-        return 0
-    return tried if load256(tried + count * _AMOUNT) > load256(tried) else 0
+    return best if load256(best + count * _AMOUNT) > load256(best) else 0
 
 
 @hot("int64(int64, int64)")

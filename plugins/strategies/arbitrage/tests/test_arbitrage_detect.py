@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tallyio_strategy_arbitrage import bench, reference
 from tallyio_strategy_arbitrage.bench_pools import pack_row
-from tallyio_strategy_arbitrage.strategy import Arbitrage, ArbitrageIndex
+from tallyio_strategy_arbitrage.strategy import Arbitrage, ArbitrageIndex, EnumeratedIndex
 
 from tallyio.market.abi import FOUND
 from tallyio.market.fusion import Fused
@@ -21,16 +21,19 @@ from tallyio.model.units import checksum
 from tallyio.native.memory import Region
 
 CAPACITY: Final = 16
+MAX_LEGS: Final = 4
+TOP_K: Final = 8
 
 
 class Bench:
     """The benchmark's market, its index, and both searches over it."""
 
     def __init__(self, made: tuple[Fused, Market, ArbitrageIndex]) -> None:
-        self.fused, self.market, self.index = made
+        self.fused, self.market, _ = made
+        self.index = self.new_index()
         self.memory = Region(CAPACITY * FOUND.itemsize)
         self.records = self.memory.view(FOUND, CAPACITY)
-        self.plain = bench.reference_search(self.fused, self.market)
+        self.plain = bench.reference_search(self.fused, self.market, max_legs=MAX_LEGS, top_k=TOP_K)
         self.pools = len(self.market.shape.pools)
 
     def reload(self, rows: dict[int, bytes]) -> None:
@@ -40,7 +43,8 @@ class Bench:
 
     def new_index(self, **more: object) -> ArbitrageIndex:
         """Return an index that has seen no block yet."""
-        return Arbitrage({"base_tokens": [checksum(bench.NATIVE)], **more}).index(self.market.shape)
+        settings_ = {"base_tokens": [checksum(bench.NATIVE)], "max_legs": MAX_LEGS, "top_k": TOP_K, **more}
+        return Arbitrage(settings_).index(self.market.shape)
 
     def detect(self, capacity: int = CAPACITY, index: ArbitrageIndex | None = None) -> Any:
         """Run the compiled detector over the dirty pools and return its records."""
@@ -120,15 +124,20 @@ def test_every_record_is_exact(made: Bench, seed: int) -> None:
         assert len({leg.pool for leg in legs_of(record)}) == len(path)
 
 
+def cycle_count(made: Bench) -> int:
+    assert isinstance(made.index, EnumeratedIndex)
+    return made.index.cycle_count
+
+
 def test_only_cycles_through_dirty_pools_are_looked_at(made: Bench) -> None:
     made.reload(moved(made, random.Random(1)))
     made.detect()
-    assert made.index.statistics().looked_at == made.index.cycle_count
+    assert made.index.statistics().looked_at == cycle_count(made)
     assert len(made.detect()) == made.index.statistics().looked_at == 0
     made.reload({3: made.market.row(3)})
     for record in made.detect():
         assert 3 in {leg.pool for leg in legs_of(record)}
-    assert 0 < made.index.statistics().looked_at < made.index.cycle_count
+    assert 0 < made.index.statistics().looked_at < cycle_count(made)
 
 
 def test_a_pool_that_waits_for_its_row_takes_part_in_nothing(made: Bench) -> None:
@@ -163,11 +172,14 @@ def test_another_index_over_the_same_market_has_its_own_terms(made: Bench) -> No
         assert made.detect(index=made.new_index(**terms))["net"].tolist() == nets[:2]
 
 
-def test_two_legs_only_when_three_are_not_wanted(made: Bench) -> None:
-    made.reload(moved(made, random.Random(3)))
-    assert set(made.detect(index=made.new_index())["leg_count"].tolist()) == {2, 3}
-    made.reload(moved(made, random.Random(3)))
-    assert set(made.detect(index=made.new_index(max_legs=2))["leg_count"].tolist()) == {2}
+def test_no_more_legs_than_wanted(made: Bench) -> None:
+    for most in (2, 3, 4):
+        seen = set()
+        for seed in range(12):
+            made.reload(moved(made, random.Random(seed)))
+            found = made.detect(index=made.new_index(max_legs=most, top_k=CAPACITY))
+            seen |= set(found["leg_count"].tolist())
+        assert seen == set(range(2, most + 1))
 
 
 @pytest.mark.parametrize(
@@ -175,8 +187,9 @@ def test_two_legs_only_when_three_are_not_wanted(made: Bench) -> None:
     [
         ({"base_tokens": []}, "base_tokens is empty"),
         ({"base_tokens": ["0x12"]}, r"\[strategies.arbitrage.base_tokens\] an address is"),
-        ({"base_tokens": ["0x" + "11" * 20], "max_legs": 4}, "max_legs must be from 2 to 3, was 4"),
-        ({"base_tokens": ["0x" + "11" * 20], "top_k": 0}, "top_k must be from 1 to 1024, was 0"),
+        ({"base_tokens": ["0x" + "11" * 20], "max_legs": 5}, "max_legs must be from 2 to 4, was 5"),
+        ({"base_tokens": ["0x" + "11" * 20], "hubs": 65}, "hubs must be from 1 to 64, was 65"),
+        ({"base_tokens": ["0x" + "11" * 20], "top_k": 0}, "top_k must be from 1 to 64, was 0"),
         ({"base_tokens": ["0x" + "11" * 20], "min_profit_wei": -1}, "min_profit_wei must be at least 0"),
         ({"base_tokens": ["0x" + "11" * 20], "max_leg": 2}, 'did you mean "max_legs"'),
     ],
