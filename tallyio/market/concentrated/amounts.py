@@ -15,8 +15,10 @@ import numpy as np
 
 from tallyio.market.concentrated.reference_math import HIGHEST_LIMIT, LOWEST_LIMIT, PIPS, TICK_FACTORS
 from tallyio.native.jit import hot
+from tallyio.native.quotient import quotient128
 from tallyio.native.u256 import (
     const,
+    div512,
     divmod256,
     limb,
     lo64,
@@ -68,18 +70,35 @@ def sqrt_ratio_at_tick(tick: int) -> int:
 # `SqrtPriceMath.getAmount0Delta` and `getAmount1Delta` between two prices, low <= high.
 
 
+@hot("Tuple(u256, boolean)(u256, u256, u256)")
+def _amount0(low: int, high: int, liquidity: int) -> tuple[int, bool]:
+    # The token0 between two prices, rounded down, and whether that is exact. The contract divides by `high`
+    # and then by `low`, rounding both times alike: that is one division by their product, which is
+    # quicker where prices are below 2**64 and the quotient below 2**128.
+    if high >> 128 == ZERO:
+        moved, product = liquidity * (high - low), low * high
+        shifted = u320(moved) << 96
+        if moved >> 224 == ZERO and u256(shifted >> 128) < product:
+            quotient, is_exact = quotient128(shifted, product)
+            return u256(quotient), is_exact
+    # The quotient by `high` is below liquidity << 96 < 2**224, so mulDiv never overflows.
+    wide, product = mul_wide(liquidity << 96, high - low)
+    first, rest = div512(wide, product, high)
+    second, left = divmod256(first, low)
+    return second, rest == ZERO and left == ZERO
+
+
 @hot("u256(u256, u256, u256)")
 def amount0_down(low: int, high: int, liquidity: int) -> int:
     """Return the token0 between two prices, rounded down."""
-    # The quotient by `high` is below liquidity << 96 < 2**224, so mulDiv never overflows.
-    return divmod256(muldiv(liquidity << 96, high - low, high), low)[0]
+    return _amount0(low, high, liquidity)[0]
 
 
 @hot("u256(u256, u256, u256)")
 def amount0_up(low: int, high: int, liquidity: int) -> int:
     """Return the token0 between two prices, rounded up."""
-    quotient, rest = divmod256(muldiv_up(liquidity << 96, high - low, high), low)
-    return quotient + ONE if rest != ZERO else quotient
+    quotient, is_exact = _amount0(low, high, liquidity)
+    return quotient if is_exact else quotient + ONE
 
 
 @hot("u256(u256, u256, u256)")
