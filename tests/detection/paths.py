@@ -8,22 +8,22 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from tallyio_protocol_uniswap_v2.layout import pack_row as pack_v2
-from tallyio_protocol_uniswap_v3 import hot_state
-from tallyio_protocol_uniswap_v3.reference import Pool
-from tallyio_protocol_uniswap_v3.reference_math import MAX_TICK, get_sqrt_ratio_at_tick
 from tallyio_strategy_arbitrage import layout
 from tallyio_strategy_arbitrage.strategy import Arbitrage
 
 from tallyio.hooks.interfaces import CompiledProtocol
 from tallyio.market.abi import MAX_LEGS, POOL, POOL_ENABLED
+from tallyio.market.concentrated import changes
+from tallyio.market.concentrated.reference import Pool
+from tallyio.market.concentrated.reference_math import MAX_TICK, get_sqrt_ratio_at_tick
 from tallyio.market.fusion import Fused, fuse
-from tallyio.model.units import checksum
+from tallyio.model.units import ZERO_ADDRESS, checksum
 from tallyio.native.memory import Region
 
 V2: Final = 0
 V3: Final = 1
-_TICKS: Final = 24
-_ROW_BYTES: Final = 8192
+_ROW_BYTES: Final = 1 << 19
+"""Liquidity over all ticks has many ends of bitmap words, each with a stop in either direction."""
 _SPACING: Final = {500: 10, 3000: 60, 10_000: 200}
 
 
@@ -40,7 +40,7 @@ def fuse_both(sources: Any = ()) -> Fused:
     protocols = [
         (f"uniswap_v{n}", CompiledProtocol(module=f"tallyio_protocol_uniswap_v{n}.hot")) for n in (2, 3)
     ]
-    strategy = Arbitrage({"base_tokens": [checksum(bytes(20))]})
+    strategy = Arbitrage({"base_tokens": [checksum(ZERO_ADDRESS)]})
     return fuse(protocols, [("arbitrage", strategy.compiled)], sources=sources)
 
 
@@ -67,7 +67,7 @@ class Cycle:
             row = self._rows + k * _ROW_BYTES
             self.memory.view("u1", len(leg.row), k * _ROW_BYTES)[:] = np.frombuffer(leg.row, "u1")
             if leg.kind == V3:
-                assert hot_state.rebuild(row)
+                assert changes.rebuild(row)
             self.records[k] = (leg.kind, row, 2, POOL_ENABLED, [0] * 8)
             record = int(self.records[k : k + 1].ctypes.data)
             edge = self.edges[k]
@@ -140,7 +140,7 @@ def _v3(draw: random.Random, sold: float, bought: float, fee: int) -> Leg:
     tick = max(-800_000, min(800_000, math.floor(math.log(one / zero) / math.log(1.0001))))
     low, high = get_sqrt_ratio_at_tick(tick), get_sqrt_ratio_at_tick(tick + 1)
     price = min(high - 1, max(low, int(math.sqrt(one / zero) * 2**96)))
-    pool = Pool(fee, spacing, sqrt_price_x96=price, tick=tick)
+    pool = Pool((fee, fee), spacing, sqrt_price_x96=price, tick=tick)
     liquidity = max(1000.0, math.sqrt(zero * one))
     end = MAX_TICK // spacing * spacing
     pool.modify_liquidity(-end, end, int(liquidity * draw.uniform(0.05, 1)) + 1)
@@ -148,4 +148,4 @@ def _v3(draw: random.Random, sold: float, bought: float, fee: int) -> Leg:
         width = draw.choice((1, 2, 5, 20)) * spacing
         lower = (tick + draw.randrange(-600, 600)) // spacing * spacing - width // 2 // spacing * spacing
         pool.modify_liquidity(lower, lower + width, int(liquidity * 10 ** draw.uniform(-1, 1)) + 1)
-    return Leg(V3, pool.row(tick_capacity=_TICKS, gas=(110_000, 20_000, 3_000)), i)
+    return Leg(V3, pool.row(gas=(110_000, 20_000, 3_000)), i)
