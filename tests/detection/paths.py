@@ -17,7 +17,7 @@ from tallyio_strategy_arbitrage.strategy import Arbitrage
 from tallyio.hooks.interfaces import CompiledProtocol
 from tallyio.market.abi import MAX_LEGS, POOL, POOL_ENABLED
 from tallyio.market.fusion import Fused, fuse
-from tallyio.model.units import checksum
+from tallyio.model.units import Address, checksum
 from tallyio.native.memory import Region
 
 V2: Final = 0
@@ -40,7 +40,7 @@ def fuse_both(sources: Any = ()) -> Fused:
     protocols = [
         (f"uniswap_v{n}", CompiledProtocol(module=f"tallyio_protocol_uniswap_v{n}.hot")) for n in (2, 3)
     ]
-    strategy = Arbitrage({"base_tokens": [checksum(bytes(20))]})
+    strategy = Arbitrage({"base_tokens": [checksum(Address(bytes(20)))]})
     return fuse(protocols, [("arbitrage", strategy.compiled)], sources=sources)
 
 
