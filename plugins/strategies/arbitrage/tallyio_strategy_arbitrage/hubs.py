@@ -37,7 +37,14 @@ def link_edges(edges: Edges, tokens: int, hubs: int) -> Links:
     hub_count = min(hubs, tokens)
     place_of = _hubs_first(edges, tokens)
     order = np.lexsort((edges.pool, place_of[edges.bought], place_of[edges.sold]))
-    edges = Edges(*(column[order] for column in edges))
+    edges = Edges(
+        pool=edges.pool[order],
+        i=edges.i[order],
+        j=edges.j[order],
+        sold=edges.sold[order],
+        bought=edges.bought[order],
+        flash=edges.flash[order],
+    )
     sold, bought = place_of[edges.sold], place_of[edges.bought]
     links = np.zeros(len(order) + 1, dtype=LINK)
     links["bought"][:-1], links["run"][-1] = bought, _END

@@ -8,9 +8,10 @@ import msgspec
 
 from tallyio.hooks.interfaces import Settings as RawSettings
 from tallyio.hooks.settings import parse_addresses, parse_settings
+from tallyio.market.abi import MAX_LEGS
 from tallyio.model.errors import ConfigError
 from tallyio.model.units import Address
-from tallyio_strategy_arbitrage.cycles import MAX_LEGS, MIN_LEGS
+from tallyio_strategy_arbitrage.cycles import MIN_LEGS
 
 WHERE: Final = "strategies.arbitrage"
 MAX_TOP_K: Final = 64

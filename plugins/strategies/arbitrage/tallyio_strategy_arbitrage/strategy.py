@@ -112,8 +112,13 @@ class ArbitrageIndex:
     def statistics(self) -> Statistics:
         """Return the counts of the last detection."""
         record = self._record[0]
-        counts = (int(record[name]) for name in ("looked_at", "promising", "solved", "sized"))
-        return Statistics(*counts, scans=0 if self._hubs is None else int(self._hubs[0]["scans"]))
+        return Statistics(
+            looked_at=int(record["looked_at"]),
+            promising=int(record["promising"]),
+            solved=int(record["solved"]),
+            sized=int(record["sized"]),
+            scans=0 if self._hubs is None else int(self._hubs[0]["scans"]),
+        )
 
     def _edges(self, edges: Edges) -> npt.NDArray[Any]:
         records = self._array(layout.EDGE, len(edges.pool))

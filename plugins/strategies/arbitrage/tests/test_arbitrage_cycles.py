@@ -23,40 +23,32 @@ Leg = tuple[int, int, int]
 
 
 def brute_force(shape: Shape, bases: tuple[int, ...], max_legs: int) -> set[tuple[Leg, ...]]:
-    """Every cycle, as the rotation that starts at the base named first, found by trying all legs."""
-    legs = [
-        (pool, i, j)
-        for pool, tokens in enumerate(shape.pool_tokens)
-        for i, j in itertools.permutations(range(len(tokens)), 2)
-    ]
-
-    def sold(leg: Leg) -> int:
-        return shape.pool_tokens[leg[0]][leg[1]]
-
-    def closed(path: tuple[Leg, ...]) -> bool:
-        bought = [shape.pool_tokens[pool][j] for pool, _, j in path]
-        return all(sold(leg) == bought[k - 1] for k, leg in enumerate(path))
-
-    def simple(path: tuple[Leg, ...]) -> bool:
-        return len({leg[0] for leg in path}) == len({sold(leg) for leg in path}) == len(path)
-
-    def walks(path: tuple[Leg, ...], count: int) -> Iterator[tuple[Leg, ...]]:
-        """Yield every walk of `count` legs that goes on from `path`."""
-        if len(path) == count:
-            yield path
-            return
-        for leg in legs:
-            if shape.pool_tokens[path[-1][0]][path[-1][2]] == sold(leg):
-                yield from walks((*path, leg), count)
-
+    """Every cycle, as the rotation that starts at the base named first, found by following all legs."""
     best: dict[frozenset[Leg], tuple[Leg, ...]] = {}
     for base in reversed(bases):
-        for first, count in itertools.product(legs, range(2, max_legs + 1)):
-            if sold(first) == base and shape.pool_can_flash[first[0]]:
-                for path in walks((first,), count):
-                    if closed(path) and simple(path):
-                        best[frozenset(path)] = path
+        for path in walks(shape, (), base, max_legs):
+            pools, tokens = ({leg[0] for leg in path}, {shape.pool_tokens[leg[0]][leg[1]] for leg in path})
+            simple = len(pools) == len(tokens) == len(path) > 1
+            if simple and shape.pool_can_flash[path[0][0]] and end_of(shape, path) == base:
+                best[frozenset(path)] = path
     return set(best.values())
+
+
+def walks(shape: Shape, path: tuple[Leg, ...], at: int, most: int) -> Iterator[tuple[Leg, ...]]:
+    """Yield every walk of at most `most` legs that goes on with `path` from token `at`."""
+    yield path
+    if len(path) == most:
+        return
+    for pool, tokens in enumerate(shape.pool_tokens):
+        for i, j in itertools.permutations(range(len(tokens)), 2):
+            if tokens[i] == at:
+                yield from walks(shape, (*path, (pool, i, j)), tokens[j], most)
+
+
+def end_of(shape: Shape, path: tuple[Leg, ...]) -> int:
+    """Return the token that a walk ends with."""
+    pool, _, j = path[-1]
+    return shape.pool_tokens[pool][j]
 
 
 def paths(cycles: Cycles) -> list[tuple[Leg, ...]]:
