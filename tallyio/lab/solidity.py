@@ -60,10 +60,11 @@ class _Answer(msgspec.Struct):
     errors: tuple[_Error, ...] = ()
 
 
-def package_sources() -> dict[str, str]:
-    """Return every Solidity file of the lab's manifest, by the path that contracts import it by."""
+def package_sources(*packages: str) -> dict[str, str]:
+    """Return every Solidity file that the manifest has of `packages`, by the path that imports name it by."""
     folder = ensure_fetched(CONTRACTS)
-    paths = [path for path in manifest(CONTRACTS).files if path.endswith(SOURCE)]
+    roots = tuple(f"{package}/" for package in packages)
+    paths = [path for path in manifest(CONTRACTS).files if path.endswith(SOURCE) and path.startswith(roots)]
     return {path: read_verified(folder, path, CONTRACTS).decode() for path in paths}
 
 

@@ -55,6 +55,7 @@ def test_a_source_that_does_not_compile_is_refused_with_the_reason() -> None:
 
 
 def test_the_packages_bring_their_sources_under_the_path_that_imports_them() -> None:
-    sources = package_sources()
+    sources = package_sources("@openzeppelin/contracts")
     assert "@openzeppelin/contracts/utils/math/Math.sol" in sources
+    assert all(path.startswith("@openzeppelin/contracts/") for path in sources)
     assert all(text.startswith("// SPDX-License-Identifier:") for text in sources.values())

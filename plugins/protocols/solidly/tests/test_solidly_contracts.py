@@ -73,7 +73,8 @@ def variants(pool: str) -> dict[str, str]:
 @cache
 def contracts() -> dict[str, Artifact]:
     """Return a pool per solver by its name, and "FactoryBench" and "Coin"."""
-    sources = {path.replace(AERODROME, "aerodrome/"): text for path, text in package_sources().items()}
+    fetched = package_sources("sphere-mezo-solidity-files", "@openzeppelin/contracts")
+    sources = {path.replace(AERODROME, "aerodrome/"): text for path, text in fetched.items()}
     own = {path.name: path.read_text() for path in CONTRACTS.glob("*.sol")}
     bench = own.pop("PoolBench.sol")
     for solver, text in variants(sources["aerodrome/Pool.sol"]).items():
