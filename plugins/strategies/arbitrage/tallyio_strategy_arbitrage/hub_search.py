@@ -8,7 +8,7 @@ links and a hub many:
     two hubs, one between  their rows, sixty-four tokens at a time, if `two` lets it through
     two hubs, two tails    the links between tails, if `three` lets it through
 
-The index sees walks, and a walk may come back to a token or use a pool twice: `_offer` leaves those out,
+The index sees walks, and a walk may come back to a token or use a pool twice: `offer_path` leaves those out,
 and what they raised a bound to costs one look in vain. In turn nothing that may pay is missed: every
 pair of legs is looked at from one end or the other, unless a bound, never below the truth, is too low.
 A cycle through several dirty edges is offered by the first of them.
@@ -19,46 +19,30 @@ once the shortlist is full, its last entry.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from tallyio.market import abi
 from tallyio.market.abi import word
-from tallyio.native.atomics import load, load_f64, store, store_f64
+from tallyio.native.atomics import load, load_f64, store
 from tallyio.native.jit import hot
 from tallyio.native.vector import load_f32, lowest_bit, store_f32, sums_above_16, sums_above_64
 from tallyio_strategy_arbitrage import layout, sieve
+from tallyio_strategy_arbitrage.hub_path import logs_to_list, offer_path, set_least, set_leg, still_needed
 from tallyio_strategy_arbitrage.hub_rates import from_hub, line_of, link_address, row_of, run_rate, to_hub
-from tallyio_strategy_arbitrage.measure import gas_of, needed_for
-from tallyio_strategy_arbitrage.shortlist import least_net, offer
 
 _DIRTY: Final = word(abi.MARKET, "dirty")
 _DIRTY_COUNT: Final = word(abi.MARKET, "dirty_count")
-_GAS_PRICE: Final = word(abi.MARKET, "gas_price_wei")
 
 _MARKET: Final = word(layout.INDEX, "market")
-_EDGES: Final = word(layout.INDEX, "edges")
 _POOL_EDGES_AT: Final = word(layout.INDEX, "pool_edges_at")
 _POOL_EDGES: Final = word(layout.INDEX, "pool_edges")
-_ROUND: Final = word(layout.INDEX, "round")
 _HUBS: Final = word(layout.INDEX, "hubs")
-_BASES: Final = word(layout.INDEX, "bases")
-_BASE_COUNT: Final = word(layout.INDEX, "base_count")
 _MAX_LEGS: Final = word(layout.INDEX, "max_legs")
 _PATH: Final = word(layout.INDEX, "path")
-_PLAN_GAS: Final = word(layout.INDEX, "plan_gas")
-_LEAST: Final = word(layout.INDEX, "least")
-_GAIN_MORE: Final = word(layout.INDEX, "gain_more_wei")
 
-_EDGE_BYTES: Final = layout.EDGE.itemsize
-_POOL: Final = word(layout.EDGE, "pool")
-_SOLD: Final = word(layout.EDGE, "sold")
-_EDGE_DIRTY: Final = word(layout.EDGE, "dirty")
-_CAN_FLASH: Final = word(layout.EDGE, "can_flash")
 _NUMBER: Final = word(layout.EDGE, "number")
 
 _LEG_COUNT: Final = word(layout.CYCLE, "leg_count")
-_CYCLE_BYTES: Final = layout.CYCLE.itemsize
 
 _HUB_COUNT: Final = word(layout.HUBS, "hub_count")
 _LINE: Final = word(layout.HUBS, "line")
@@ -74,11 +58,8 @@ _IN_ROWS: Final = word(layout.HUBS, "in_rows")
 _TWO: Final = word(layout.HUBS, "two")
 _TWO_BACK: Final = word(layout.HUBS, "two_back")
 _THREE: Final = word(layout.HUBS, "three")
-_LOGS: Final = word(layout.HUBS, "logs")
-_LOGS_MORE: Final = word(layout.HUBS, "logs_more")
 _SCANS: Final = word(layout.HUBS, "scans")
 
-_LINK_BYTES: Final = layout.LINK.itemsize
 _BOUGHT: Final = word(layout.LINK, "bought")
 _TWIN: Final = word(layout.LINK, "twin")
 _RUN: Final = word(layout.LINK, "run")
@@ -88,7 +69,6 @@ _BACK: Final = word(layout.LINK, "back")
 _LANES: Final = 16
 _ROW_LANES: Final = 64
 _SLACK: Final = sieve.SLACK
-_MOST_TAKEN: Final = sieve.MOST_TAKEN
 _CLOSED: Final = layout.CLOSED
 _NOTHING: Final = 0.5 * layout.CLOSED
 _NOBODY: Final = -1
@@ -127,8 +107,8 @@ def search_edge(index: int, number: int) -> None:
     if rate < _NOTHING:
         return
     start, middle = load(link_address(hubs, load(link, _TWIN)), _BOUGHT), load(link, _BOUGHT)
-    _set_leg(index, 0, number)
-    _set_least(index)
+    set_leg(index, 0, number)
+    set_least(index)
     for legs in range(2, max_legs + 1):
         store(load(index, _PATH), _LEG_COUNT, legs)
         if legs == 2:  # noqa: PLR2004 - legs
@@ -137,33 +117,6 @@ def search_edge(index: int, number: int) -> None:
             _two_legs(index, middle, start, _NOBODY, 1, rate)
         else:
             _three_legs(index, middle, start, rate)
-
-
-@hot("void(int64)")
-def _set_least(index: int) -> None:
-    """Note what the rates of a cycle through the dirty edge must add up to, if it is to be listed."""
-    edge, market = load(load(index, _PATH), 0), load(index, _MARKET)
-    spent = float(load(index, _PLAN_GAS) + gas_of(edge)) * load_f64(market, _GAS_PRICE)
-    needed = needed_for(edge, least_net(index) + spent)
-    store_f64(index, _LEAST, min(math.log(needed), _MOST_TAKEN) - _SLACK)
-
-
-@hot("int64(int64)")
-def _logs(index: int) -> int:
-    """Return per place what a cycle through it needs to be listed, as far as that was computed."""
-    more = least_net(index) >= load_f64(index, _GAIN_MORE)
-    return load(load(index, _HUBS), _LOGS_MORE if more else _LOGS)
-
-
-@hot("float64(int64, float64)", inline=True)
-def _rest(index: int, so_far: float) -> float:
-    """Return what the open legs' rates must exceed, the others adding up to `so_far`."""
-    return load_f64(index, _LEAST) - so_far
-
-
-@hot("void(int64, int64, int64)", inline=True)
-def _set_leg(index: int, leg: int, number: int) -> None:
-    store(load(index, _PATH), leg, load(index, _EDGES) + number * _EDGE_BYTES)
 
 
 @hot("int64(int64, int64, int64)")
@@ -205,9 +158,9 @@ def _one_leg(index: int, sold: int, bought: int, leg: int, so_far: float) -> Non
     run = find_run(hubs, sold, bought)
     number = run
     while run != _NOBODY and load(link_address(hubs, number), _RUN) == run:
-        if load_f64(link_address(hubs, number), _RATE) > _rest(index, so_far):
-            _set_leg(index, leg, number)
-            _offer(index)
+        if load_f64(link_address(hubs, number), _RATE) > still_needed(index, so_far):
+            set_leg(index, leg, number)
+            offer_path(index)
         number += 1
 
 
@@ -221,16 +174,16 @@ def _two_legs(index: int, sold: int, bought: int, other: int, leg: int, so_far: 
             link = link_address(hubs, number)
             between, rate = load(link, _BOUGHT), load_f64(link, _RATE)
             fits = between != bought and between != other  # noqa: PLR1714 - compiled functions have no `in`
-            if fits and rate + _pair_rate(hubs, between, bought) > _rest(index, so_far):
-                _set_leg(index, leg, number)
+            if fits and rate + _pair_rate(hubs, between, bought) > still_needed(index, so_far):
+                set_leg(index, leg, number)
                 _one_leg(index, between, bought, leg + 1, so_far + rate)
     elif bought >= count:
         for number in range(load(at, bought), load(at, bought + 1)):
             link = link_address(hubs, number)
             between, rate = load(link, _BOUGHT), load_f64(link, _BACK)
             fits = between != sold and between != other  # noqa: PLR1714 - compiled functions have no `in`
-            if fits and rate + _pair_rate(hubs, sold, between) > _rest(index, so_far):
-                _set_leg(index, leg + 1, load(link, _TWIN))
+            if fits and rate + _pair_rate(hubs, sold, between) > still_needed(index, so_far):
+                set_leg(index, leg + 1, load(link, _TWIN))
                 _one_leg(index, sold, between, leg, so_far + rate)
     else:
         _between_hubs(index, sold, bought, other, leg, so_far, 0)
@@ -242,13 +195,13 @@ def _between_hubs(  # noqa: PLR0913, PLR0917 - the ends, the place in the path a
 ) -> None:
     """Do what `_two_legs` does where both ends are hubs, through places from `lowest` on."""
     hubs = load(index, _HUBS)
-    if not load_f32(line_of(hubs, load(hubs, _TWO), sold), bought) > _rest(index, so_far):
+    if not load_f32(line_of(hubs, load(hubs, _TWO), sold), bought) > still_needed(index, so_far):
         return
     store(hubs, _SCANS, load(hubs, _SCANS) + 1)
     ways_in, ways_out = row_of(hubs, load(hubs, _OUT_ROWS), sold), row_of(hubs, load(hubs, _IN_ROWS), bought)
-    highest, logs = _CLOSED, _logs(index)
+    highest, logs = _CLOSED, logs_to_list(index)
     for first in range(0, load(hubs, _PLACES), _ROW_LANES):
-        above = sums_above_64(ways_in, ways_out, first, _rest(index, so_far))
+        above = sums_above_64(ways_in, ways_out, first, still_needed(index, so_far))
         while above != 0:
             between = first + lowest_bit(above)
             above &= above - 1
@@ -258,7 +211,7 @@ def _between_hubs(  # noqa: PLR0913, PLR0917 - the ends, the place in the path a
             if worthwhile and between >= lowest and between != other:
                 _through(index, sold, between, bought, leg, so_far)
     # What was passed over is at most what had to be exceeded, and that only rises.
-    highest = max(highest, _rest(index, so_far))
+    highest = max(highest, still_needed(index, so_far))
     store_f32(line_of(hubs, load(hubs, _TWO), sold), bought, highest)
     store_f32(line_of(hubs, load(hubs, _TWO_BACK), bought), sold, highest)
 
@@ -270,7 +223,7 @@ def _through(index: int, sold: int, between: int, bought: int, leg: int, so_far:
     run = find_run(hubs, sold, between)
     number = run
     while run != _NOBODY and load(link_address(hubs, number), _RUN) == run:
-        _set_leg(index, leg, number)
+        set_leg(index, leg, number)
         rate = load_f64(link_address(hubs, number), _RATE)
         _one_leg(index, between, bought, leg + 1, so_far + rate)
         number += 1
@@ -290,7 +243,7 @@ def _three_legs(index: int, sold: int, bought: int, so_far: float) -> None:
         for number in range(begin, load(load(hubs, _LINKS_AT), sold + 1)):
             link = link_address(hubs, number)
             if load(link, _BOUGHT) != bought:
-                _set_leg(index, 1, number)
+                set_leg(index, 1, number)
                 _two_legs(index, load(link, _BOUGHT), bought, sold, 2, so_far + load_f64(link, _RATE))
         return
     if bought < count:
@@ -301,7 +254,7 @@ def _three_legs(index: int, sold: int, bought: int, so_far: float) -> None:
     _last_from_hub(index, sold, bought, so_far, 0)
     for number in range(load(load(hubs, _TAILS_AT), bought), load(load(hubs, _LINKS_AT), bought + 1)):
         link = link_address(hubs, number)
-        _set_leg(index, 3, load(link, _TWIN))
+        set_leg(index, 3, load(link, _TWIN))
         _two_legs(index, sold, load(link, _BOUGHT), bought, 1, so_far + load_f64(link, _BACK))
 
 
@@ -311,14 +264,14 @@ def _first_to_hub(index: int, sold: int, bought: int, so_far: float) -> None:
     hubs = load(index, _HUBS)
     first, rest = line_of(hubs, load(hubs, _TO_HUB), sold), line_of(hubs, load(hubs, _TWO_BACK), bought)
     for start in range(0, load(hubs, _LINE), _LANES):
-        above = sums_above_16(first, rest, start, _rest(index, so_far))
+        above = sums_above_16(first, rest, start, still_needed(index, so_far))
         while above != 0:
             hub = start + lowest_bit(above)
             above &= above - 1
             run = find_run(hubs, sold, hub) if hub != bought else _NOBODY
             number = run
             while run != _NOBODY and load(link_address(hubs, number), _RUN) == run:
-                _set_leg(index, 1, number)
+                set_leg(index, 1, number)
                 now = so_far + load_f64(link_address(hubs, number), _RATE)
                 _two_legs(index, hub, bought, sold, 2, now)
                 number += 1
@@ -333,14 +286,14 @@ def _last_from_hub(index: int, sold: int, bought: int, so_far: float, lowest: in
     hubs = load(index, _HUBS)
     first, rest = line_of(hubs, load(hubs, _TWO), sold), line_of(hubs, load(hubs, _FROM_HUB), bought)
     for start in range(0, load(hubs, _LINE), _LANES):
-        above = sums_above_16(first, rest, start, _rest(index, so_far))
+        above = sums_above_16(first, rest, start, still_needed(index, so_far))
         while above != 0:
             hub = start + lowest_bit(above)
             above &= above - 1
             run = find_run(hubs, hub, bought) if hub != sold else _NOBODY
             number = run
             while run != _NOBODY and load(link_address(hubs, number), _RUN) == run:
-                _set_leg(index, 3, number)
+                set_leg(index, 3, number)
                 now = so_far + load_f64(link_address(hubs, number), _RATE)
                 _between_hubs(index, sold, hub, bought, 1, now, lowest)
                 number += 1
@@ -350,7 +303,7 @@ def _last_from_hub(index: int, sold: int, bought: int, so_far: float, lowest: in
 def _between_tails(index: int, sold: int, bought: int, so_far: float) -> None:
     """Take three legs between two hubs through two tails."""
     hubs = load(index, _HUBS)
-    if not load_f32(line_of(hubs, load(hubs, _THREE), sold), bought) > _rest(index, so_far):
+    if not load_f32(line_of(hubs, load(hubs, _THREE), sold), bought) > still_needed(index, so_far):
         return
     store(hubs, _SCANS, load(hubs, _SCANS) + 1)
     tail_links = load(hubs, _TAIL_LINKS)
@@ -362,46 +315,15 @@ def _between_tails(index: int, sold: int, bought: int, so_far: float) -> None:
         one, other = load(link_address(hubs, load(link, _TWIN)), _BOUGHT), load(link, _BOUGHT)
         first, last = load_f32(ways_in, one), load_f32(ways_out, other)
         rate = load_f64(link, _RATE)
-        if first + rate + last > _rest(index, so_far):
+        if first + rate + last > still_needed(index, so_far):
             highest = max(highest, first + rate + last)
-            _set_leg(index, 2, number)
+            set_leg(index, 2, number)
             run = find_run(hubs, sold, one)
             begin = run
             while run != _NOBODY and load(link_address(hubs, begin), _RUN) == run:
-                _set_leg(index, 1, begin)
+                set_leg(index, 1, begin)
                 now = so_far + rate + load_f64(link_address(hubs, begin), _RATE)
                 _one_leg(index, other, bought, 3, now)
                 begin += 1
-    highest = max(highest, _rest(index, so_far))
+    highest = max(highest, still_needed(index, so_far))
     store_f32(line_of(hubs, load(hubs, _THREE), sold), bought, highest)
-
-
-@hot("void(int64)")
-def _offer(index: int) -> None:
-    """Offer the path as a cycle from its best base token on, unless another dirty edge does."""
-    path = load(index, _PATH)
-    cycle, count, present = path + _CYCLE_BYTES, load(path, _LEG_COUNT), load(index, _ROUND)
-    ranks, best, begin = load(index, _BASES), load(index, _BASE_COUNT), _NOBODY
-    for k in range(count):
-        edge = load(path, k)
-        if (
-            k > 0
-            and load(edge, _EDGE_DIRTY) == present
-            and load(edge, _NUMBER) < load(load(path, 0), _NUMBER)
-        ):
-            return
-        for n in range(k):
-            if load(load(path, n), _POOL) == load(edge, _POOL):
-                return
-        rank = load(ranks, load(edge, _SOLD))
-        if rank < best and load(edge, _CAN_FLASH) != 0:
-            best, begin = rank, k
-    if begin == _NOBODY:
-        return
-    for k in range(count):
-        store(cycle, k, load(path, begin + k if begin + k < count else begin + k - count))
-    store(cycle, _LEG_COUNT, count)
-    before = least_net(index)
-    offer(load(index, _MARKET), index, cycle)
-    if least_net(index) > before:
-        _set_least(index)
