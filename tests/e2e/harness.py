@@ -28,7 +28,7 @@ TALLYIO = [sys.executable, "-c", "import sys; from tallyio.cli import main; sys.
 """The installed command, whatever the environment is called."""
 
 POLL_S = 0.02
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """For what may first have to be compiled; a test that waits this long has failed."""
 MOST_STEPS = 40
 UNHURRIED = "deadline_s = 30.0"
