@@ -17,9 +17,9 @@ cycle whose first unit gains:
    it. So the search for the best chain is one over a single integer: every chain whose coarsest amount
    is v gains at most what the one found for v gains. Its values are tried in strides of powers of two,
    for a fee that is rounded makes the profit a saw of long teeth, and then one by one in a window
-   around: nothing with a coarsest amount in the window gains more, wherever its other amounts are.
-   The window is wide where the amount is small, and a unit much of the profit. Shrinking is rough
-   there, to a few parts in 10**15, and exact once more at the end.
+   around, which moves with the best found: so nothing with a coarsest amount in the window gains
+   more, whatever its other amounts are. The window is wide where the amount is small, and a unit
+   much of the profit.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ GENEROUS: Final = 1.0 + 1e-9
 STRIDE_SHIFT: Final = 50
 """A gallop starts with the amount / 2**50: about the rounding of a float of that size."""
 REACH_STEPS: Final = 64
-GRAIN_SHIFT: Final = 48
-"""A rough shrink ends with the amount / 2**48 to go: a few times the rounding of a float."""
 STRIDE_BITS: Final = 10
 """The longest stride is 2**(this - 1), longer than a tooth of a fee of 0.3 percent."""
 MOVES: Final = 4
 """Most steps of one stride in one direction."""
+ROUNDS: Final = 128
+"""Most times that the search starts again from a better amount."""
 TINY: Final = 1 << 16
 SPREAD: Final = 2.0
 """For curves that bend less than at the solved input."""
 ROUNDING: Final = 1e-14
 """Of the input: what floats may be wrong by."""
-NEAR: Final = 3
+NEAR: Final = 8
 WIDE: Final = 512
 WIDE_BITS: Final = 16
 """The window is `NEAR` + `WIDE` units either way; `WIDE` is halved for every bit above `WIDE_BITS`."""
@@ -245,17 +245,15 @@ def chain(venue: Venue, legs: Sequence[Leg], amount_in: int) -> tuple[int, ...]:
     return tuple(amounts)
 
 
-def least_input(venue: Venue, leg: Leg, target: int, known: int, *, rough: bool) -> int:
+def least_input(venue: Venue, leg: Leg, target: int, known: int) -> int:
     """Return the least input of `leg` that gives at least `target` > 0; `known` does.
 
-    A rough answer is enough, but may be too large by the grain. The float curve says about where;
-    galloping from there and halving decide with exact quotes alone, so a wrong curve costs time
-    and never a unit.
+    The float curve says about where; galloping from there and halving decide with exact quotes
+    alone, so a wrong curve costs time and never a unit.
     """
-    grain = 1 + (known >> GRAIN_SHIFT) if rough else 1
-    if venue.quote(leg, known - grain) < target:
+    if venue.quote(leg, known - 1) < target:
         return known
-    low, high = 0, known - grain
+    low, high = 0, known - 1
     stride = 1 + (known >> STRIDE_SHIFT)
     probe = _place(venue, leg, target, known)
     inside = low < probe < high
@@ -269,7 +267,7 @@ def least_input(venue: Venue, leg: Leg, target: int, known: int, *, rough: bool)
         if enough == rising:
             break
         stride *= 4
-    while high - low > grain:
+    while high - low > 1:
         middle = (low + high) >> 1
         if venue.quote(leg, middle) >= target:
             high = middle
@@ -302,20 +300,41 @@ def step(venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...], x: float) 
     place, best = coarsest(amounts), amounts
     root = math.sqrt(max(1.0 + SOLVED, walk(venue, legs, 0.0)[1]))
     top, bend = walk(venue, legs, x)[0] - x, (root - 1.0) / root / x
+    for _ in range(ROUNDS):
+        before = best[place]
+        best = stride(venue, legs, best, place, _spread(best, place, x, top, bend))
+        best = scan(venue, legs, best, place, min(window(best[place]), _spread(best, place, x, top, bend)))
+        if best[place] == before:
+            break
+    return best
+
+
+def stride(
+    venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...], place: int, most: float
+) -> tuple[int, ...]:
+    """Return the best chain found by strides of at most `most` units of the amount at `place`."""
+    best = amounts
     for bit in range(STRIDE_BITS - 1, -1, -1):
-        for stride in (1 << bit, -(1 << bit)):
+        for step_ in (1 << bit, -(1 << bit)):
             for _ in range(MOVES):
-                if best[place] + stride < 1 or 1 << bit > _spread(best, place, x, top, bend):
+                if best[place] + step_ < 1 or 1 << bit > most:
                     break
-                other = by_way_of(venue, legs, best, place, best[place] + stride)
+                other = by_way_of(venue, legs, best, place, best[place] + step_)
                 if not _gains_more(other, best):
                     break
                 best = other
-    centre = best[place]
+    return best
+
+
+def scan(
+    venue: Venue, legs: Sequence[Leg], amounts: tuple[int, ...], place: int, most: float
+) -> tuple[int, ...]:
+    """Return the best chain of those with an amount at `place` at most `most` from that of `amounts`."""
+    best = amounts
     for sign in (1, -1):
-        offset = 1
-        while offset <= min(window(centre), _spread(best, place, x, top, bend)):
-            wanted = centre + sign * offset
+        offset = 0
+        while offset <= most:
+            wanted = amounts[place] + sign * offset
             other = by_way_of(venue, legs, best, place, wanted) if wanted > 0 else None
             if other is None:
                 break  # and no further value has a chain
@@ -357,14 +376,14 @@ def through(venue: Venue, legs: Sequence[Leg], amount: int) -> tuple[int, ...] |
         return None
     needed = known[-1]
     for k in range(len(legs) - 1, -1, -1):
-        needed = least_input(venue, legs[k], needed, known[k], rough=False)
+        needed = least_input(venue, legs[k], needed, known[k])
     return chain(venue, legs, needed)
 
 
 def by_way_of(
     venue: Venue, legs: Sequence[Leg], amounts: Sequence[int], place: int, wanted: int
 ) -> tuple[int, ...] | None:
-    """Return the chain with about the least input that gives `wanted` at `place`; None if none does.
+    """Return the chain with the least input that gives `wanted` at `place`; None if none does.
 
     `amounts` is a chain of these legs, from which the inputs before `place` are found.
     """
@@ -375,6 +394,6 @@ def by_way_of(
             known = reach(venue, legs[k], needed, known)
             if known == 0:
                 return None
-        needed = least_input(venue, legs[k], needed, known, rough=True)
+        needed = least_input(venue, legs[k], needed, known)
     found = chain(venue, legs, needed)
     return None if 0 in found else found

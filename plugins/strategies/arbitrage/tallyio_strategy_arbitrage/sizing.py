@@ -26,13 +26,13 @@ _REACH_STEPS: Final = reference.REACH_STEPS
 _STRIDE_BITS: Final = reference.STRIDE_BITS
 _MOVES: Final = reference.MOVES
 _NEAR: Final = reference.NEAR
+_ROUNDS: Final = reference.ROUNDS
 _TINY: Final = const(reference.TINY)
 _SPREAD: Final = reference.SPREAD
 _ROUNDING: Final = reference.ROUNDING
 _WIDE: Final = reference.WIDE
 _WIDE_BITS: Final = reference.WIDE_BITS
 _STRIDE_SHIFT: Final = reference.STRIDE_SHIFT
-_GRAIN_SHIFT: Final = reference.GRAIN_SHIFT
 
 _RECORD: Final = word(layout.EDGE, "record")
 _I: Final = word(layout.EDGE, "i")
@@ -114,14 +114,13 @@ def _place(output: float, slope: float, target: float, known: float) -> int:
     return from_f64(place) if 1.0 <= place < known else _ZERO
 
 
-@hot("u256(int64, u256, u256, boolean)")
-def least_input(edge: int, target: int, known: int, rough: bool) -> int:  # noqa: FBT001 - compiled functions have no keywords
+@hot("u256(int64, u256, u256)")
+def least_input(edge: int, target: int, known: int) -> int:
     """Return the least input of the edge that gives at least `target` > 0; `known` > 0 does."""
     pool, i, j = load(edge, _RECORD), load(edge, _I), load(edge, _J)
-    grain = _ONE + (known >> _GRAIN_SHIFT) if rough else _ONE
-    if quote(pool, i, j, known - grain) < target:
+    if quote(pool, i, j, known - _ONE) < target:
         return known
-    low, high = _ZERO, known - grain
+    low, high = _ZERO, known - _ONE
     stride = _ONE + (known >> _STRIDE_SHIFT)
     output, slope = curve(pool, i, j, to_f64(known))
     probe = _place(output, slope, to_f64(target), to_f64(known))
@@ -141,7 +140,7 @@ def least_input(edge: int, target: int, known: int, rough: bool) -> int:  # noqa
         if enough == rising:
             break
         stride = stride << 2
-    while high - low > grain:
+    while high - low > _ONE:
         middle = (low + high) >> 1
         if quote(pool, i, j, middle) >= target:
             high = middle
@@ -188,7 +187,7 @@ def _through(cycle: int, amounts: int, amount: int) -> bool:
     needed = load256(amounts + count * _AMOUNT)
     for back in range(count):
         k = count - 1 - back
-        needed = least_input(load(cycle, k), needed, load256(amounts + k * _AMOUNT), False)
+        needed = least_input(load(cycle, k), needed, load256(amounts + k * _AMOUNT))
     return run_chain(cycle, amounts, needed)
 
 
@@ -203,7 +202,7 @@ def _by_way_of(cycle: int, amounts: int, tried: int, place: int, wanted: int) ->
             known = _reach(load(cycle, k), needed, known)
             if known == _ZERO:
                 return False
-        needed = least_input(load(cycle, k), needed, known, True)
+        needed = least_input(load(cycle, k), needed, known)
     return run_chain(cycle, tried, needed)
 
 
@@ -243,20 +242,16 @@ def _spread(count: int, best: int, place: int, x: float, top: float, bend: float
     return _NEAR + _SPREAD * to_f64(load256(best + place * _AMOUNT)) / x * math.sqrt(short / bend)
 
 
-@hot("int64(int64, int64, int64, int64, float64, float64, float64)")
-def _stride(  # noqa: PLR0913, PLR0917 - two chains and a parabola
-    cycle: int, best: int, tried: int, place: int, x: float, top: float, bend: float
-) -> int:
-    """Improve the chain `best` by strides of its coarsest amount; return where the better one is."""
+@hot("int64(int64, int64, int64, int64, float64)")
+def _stride(cycle: int, best: int, tried: int, place: int, most: float) -> int:
+    """Improve the chain `best` by strides of at most `most` units; return where the better one is."""
     count = load(cycle, _LEG_COUNT)
     for turn in range(2 * _STRIDE_BITS):
         bit = _STRIDE_BITS - 1 - (turn >> 1)
         stride = _ONE << bit
         for _ in range(_MOVES):
             present = load256(best + place * _AMOUNT)
-            if turn & 1 and present <= stride:
-                break
-            if float(1 << bit) > _spread(count, best, place, x, top, bend):
+            if (turn & 1 and present <= stride) or float(1 << bit) > most:
                 break
             wanted = present - stride if turn & 1 else present + stride
             if not _by_way_of(cycle, best, tried, place, wanted) or not _gains_more(count, tried, best):
@@ -265,17 +260,14 @@ def _stride(  # noqa: PLR0913, PLR0917 - two chains and a parabola
     return best
 
 
-@hot("int64(int64, int64, int64, int64, float64, float64, float64)")
-def _scan(  # noqa: PLR0913, PLR0917 - two chains and a parabola
-    cycle: int, best: int, tried: int, place: int, x: float, top: float, bend: float
-) -> int:
-    """Try every value near the coarsest amount of the chain `best`; return where the best one is."""
+@hot("int64(int64, int64, int64, int64, float64)")
+def _scan(cycle: int, best: int, tried: int, place: int, most: float) -> int:
+    """Try every value at most `most` from the amount at `place`; return where the best chain is."""
     count = load(cycle, _LEG_COUNT)
     centre = load256(best + place * _AMOUNT)
-    most = float(_window(centre))
     for turn in range(2):
-        offset = 1
-        while float(offset) <= min(most, _spread(count, best, place, x, top, bend)):
+        offset = 0
+        while float(offset) <= most:
             step = from_f64(float(offset))
             if turn == 1 and centre <= step:
                 break
@@ -302,8 +294,14 @@ def size(cycle: int, scratch: int, x: float) -> int:
     place = _coarsest(count, best)
     root = math.sqrt(max(1.0 + _SOLVED, walk(cycle, 0.0)[1]))
     top, bend = walk(cycle, x)[0] - x, (root - 1.0) / root / x
-    best = _stride(cycle, best, both - best, place, x, top, bend)
-    best = _scan(cycle, best, both - best, place, x, top, bend)
+    for _ in range(_ROUNDS):
+        before = load256(best + place * _AMOUNT)
+        best = _stride(cycle, best, both - best, place, _spread(count, best, place, x, top, bend))
+        most = float(_window(load256(best + place * _AMOUNT)))
+        most = min(most, _spread(count, best, place, x, top, bend))
+        best = _scan(cycle, best, both - best, place, most)
+        if load256(best + place * _AMOUNT) == before:
+            break
     if not _through(cycle, best, load256(best)):
         return 0
     return best if load256(best + count * _AMOUNT) > load256(best) else 0
