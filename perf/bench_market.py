@@ -21,17 +21,13 @@ from typing import Final, Literal
 import msgspec
 
 import perf.market
+from perf.market.row import ROWS, Case, Row
+from perf.peers.session import Peers
 from tallyio.bench.calibrate import chain_timer
 from tallyio.bench.records import Figure, Goal, Spread
 from tallyio.bench.rounds import Series, Timer, measure_in_turns
-from tallyio.native.jit import use_cache
 
 HERE: Final = Path(__file__).resolve().parent
-# Compiled code is cached by source: without this an edit in a helper module would go unmeasured.
-use_cache([*HERE.glob("market/*.py"), *HERE.parent.glob("plugins/protocols/*/*/*.py")])
-
-from perf.market.row import ROWS, Case, Row  # noqa: E402 - see above
-from perf.peers.session import Peers  # noqa: E402 - see above
 
 REFERENCE: Final = "python"
 

@@ -18,6 +18,7 @@ from tallyio.engine.built import build
 from tallyio.engine.config import Config
 from tallyio.hooks.host import PluginHost
 from tallyio.market.fusion import Fused, Progress, fuse
+from tallyio.native.cache import cache_root
 from tallyio.native.jit import HotFunction, is_hot, warm_all
 
 _LANE: Final = "tallyio.engine.market_program"
@@ -54,7 +55,7 @@ def warm_configuration(config: Config, host: PluginHost, progress: Progress | No
     return Warmed(
         functions=len(functions),
         seconds=round(time.perf_counter() - start, 3),
-        directory=fused.directory,
+        directory=cache_root(),
     )
 
 

@@ -4,22 +4,22 @@ Layer: market. `fuse` checks every plugin's functions, writes two small modules 
 directory, and registers them as `tallyio.market.fused` and `tallyio.market.detectors`. What loops
 over pools imports those, so the compiler sees through the dispatch into each plugin.
 
-The directory is named by a hash over the sources of the core, of every package that takes part, and
-of the two modules, so an edit anywhere, or plugins enabled in another order, give a new directory
-and never stale code. Modules with compiled functions are imported afresh under it, whatever was
-imported before.
+Machine code is kept by a digest over the sources along a module's imports (`tallyio.native.cache`).
+What is built on the fused modules imports them, so an edit of a plugin, or plugins enabled in another
+order, give other names to its code and never stale code; a plugin's own functions, and the core's, are
+compiled once for all the orders. What was built on an earlier fusion, or edited, is imported afresh.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import importlib
 import importlib.util
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple, Protocol, cast
@@ -30,7 +30,8 @@ import tallyio.market
 from tallyio.market import abi
 from tallyio.market.inverse import LEAST_INPUT
 from tallyio.model.errors import PluginError
-from tallyio.native.jit import HotFunction, is_hot, signature_of, use_cache, warm
+from tallyio.native.cache import is_edited, usable_directory
+from tallyio.native.jit import HotFunction, is_hot, signature_of, warm
 from tallyio.native.signature import parse, render
 
 Progress = Callable[[int, int, str], None]
@@ -38,7 +39,6 @@ Progress = Callable[[int, int, str], None]
 FUSED: Final = "tallyio.market.fused"
 DETECTORS: Final = "tallyio.market.detectors"
 
-_DIGEST_LENGTH: Final = 16
 _LOOK_AT_ABI: Final = "tallyio.market.abi states what a plugin's module defines"
 
 
@@ -100,17 +100,13 @@ class Fused(msgspec.Struct, frozen=True, kw_only=True):
 
     protocols: tuple[str, ...]
     strategies: tuple[str, ...]
-    directory: Path
-    """Where the generated modules and the machine code are."""
     source: str
     """The generated modules as text."""
 
     def load(self, module: str) -> ModuleType:
         """Import a module that is built on the fused functions, such as a lane's program."""
-        before = set(sys.modules)
-        loaded = importlib.import_module(module)
-        _built_on_fusion.update({module, *(set(sys.modules) - before)})
-        return loaded
+        with _noting_what_is_built(module):
+            return importlib.import_module(module)
 
     def function(self, name: str) -> HotFunction[..., Any]:
         """Return a fused function: one of a protocol's, or `detect`."""
@@ -122,37 +118,32 @@ def fuse(
     protocols: Sequence[Plugin],
     strategies: Sequence[Plugin] = (),
     *,
-    sources: Iterable[Path] = (),
     progress: Progress | None = None,
 ) -> Fused:
     """Fuse the compiled modules of `protocols` and `strategies`; at start, before any lane runs.
 
-    `sources` are further files that their code depends on; the packages of the modules themselves
-    are found here. A first call with the same sources compiles (seconds), a later process loads.
+    A first call with the same sources compiles (a minute), a later process loads.
 
     Raises: PluginError: a module is missing, or a function of it is missing, not compiled by `hot`,
     of another signature, or does not compile.
     """
-    files = {path for plugin in (*protocols, *strategies) for path in _package_files(*plugin)}
-    selection = sorted({*files, *sources})
-    use_cache(selection)
-    _forget(files)
+    for plugin in (*protocols, *strategies):
+        _check_present(*plugin)
+    _forget_outdated(protocols, strategies)
     steps = _Steps(len(protocols) * len(PROTOCOL_EXPORTS) + len(strategies), progress)
     modules = [_check(*plugin, PROTOCOL_EXPORTS, steps) for plugin in protocols]
     texts = {
         FUSED: fused_source(modules),
         DETECTORS: detectors_source([compiled.module for _, compiled in strategies]),
     }
-    paths, directory = _place(texts, selection)
-    _register(FUSED, paths[FUSED])
+    _register(FUSED, _place(texts[FUSED]))
     for plugin in strategies:
-        _built_on_fusion.add(plugin[1].module)
-        _check(*plugin, (STRATEGY_EXPORT,), steps)
-    _register(DETECTORS, paths[DETECTORS])
+        with _noting_what_is_built(plugin[1].module):
+            _check(*plugin, (STRATEGY_EXPORT,), steps)
+    _register(DETECTORS, _place(texts[DETECTORS]))
     return Fused(
         protocols=tuple(name for name, _ in protocols),
         strategies=tuple(name for name, _ in strategies),
-        directory=directory,
         source="\n\n".join(texts.values()),
     )
 
@@ -216,7 +207,7 @@ class _Steps:
             self._progress(self._done, self._total, name)
 
 
-def _package_files(plugin: str, compiled: Compiled) -> list[Path]:
+def _check_present(plugin: str, compiled: Compiled) -> None:
     # The top-level name is located without running any of it.
     top = compiled.module.partition(".")[0]
     spec = importlib.util.find_spec(top)
@@ -226,22 +217,38 @@ def _package_files(plugin: str, compiled: Compiled) -> list[Path]:
             f"names the compiled module {compiled.module}, but there is no {top}",
             way_out="reinstall it",
         )
-    origin = Path(spec.origin)
-    return sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
 
 
-def _forget(files: Iterable[Path]) -> None:
-    """Drop the modules that must be imported afresh, so that their functions look into the new directory."""
-    known = {str(path) for path in files}
+@contextlib.contextmanager
+def _noting_what_is_built(module: str) -> Iterator[None]:
+    """Note `module` and whatever is imported with it as built on the fusion."""
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        _built_on_fusion.update({module, *(set(sys.modules) - before)})
+
+
+def _forget_outdated(protocols: Iterable[Plugin], strategies: Iterable[Plugin]) -> None:
+    """Drop what is built on an earlier fusion, or may be as strategies are, and what was edited since."""
+    own, built = _tops(protocols), _tops(strategies)
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name in _built_on_fusion or (file in known and _defines_hot(module)):
+        top = name.partition(".")[0]
+        if (
+            name in _built_on_fusion
+            or (top in built and _defines_hot(module))
+            or (top in own and is_edited(module))
+        ):
             del sys.modules[name]
             # `from package import module` looks at the package first.
-            parent, _, own = name.rpartition(".")
+            parent, _, last = name.rpartition(".")
             if parent in sys.modules:
-                vars(sys.modules[parent]).pop(own, None)
+                vars(sys.modules[parent]).pop(last, None)
     _built_on_fusion.clear()
+
+
+def _tops(plugins: Iterable[Plugin]) -> set[str]:
+    return {compiled.module.partition(".")[0] for _, compiled in plugins}
 
 
 def _defines_hot(module: ModuleType) -> bool:
@@ -303,19 +310,11 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {useful[0]}" if useful else type(error).__name__
 
 
-def _place(texts: Mapping[str, str], sources: Sequence[Path]) -> tuple[dict[str, Path], Path]:
-    """Write the modules and select the directory for machine code; return their files and that.
-
-    The same sources give other modules when plugins are enabled in another order or number, and what
-    is built on those must not meet. So the text counts like any source.
-    """
-    folder = use_cache(sources)
-    paths = {}
-    for name, text in texts.items():
-        digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
-        paths[name] = folder / f"{name.rpartition('.')[2]}_{digest}.py"
-        _write_once(paths[name], text)
-    return paths, use_cache([*sources, *paths.values()])
+def _place(text: str) -> Path:
+    """Write a generated module where equal text, and only that, is found; return its file."""
+    path = usable_directory(text) / "generated.py"
+    _write_once(path, text)
+    return path
 
 
 def _register(name: str, path: Path) -> None:
@@ -330,8 +329,7 @@ def _register(name: str, path: Path) -> None:
 
 
 def _write_once(path: Path, text: str) -> None:
-    # The compiled code is kept by the file's time stamp: a file that is there is left as it is. Other
-    # processes may start at the same moment, so the file appears whole or not at all.
+    # Other processes may start at the same moment, so the file appears whole or not at all.
     if path.exists():
         return
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")

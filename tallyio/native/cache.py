@@ -1,10 +1,11 @@
 """Where compiled code is kept between runs.
 
 Layer: native. numba keeps machine code in files, but looks only at the file that defines a
-function: an edit in a module that it calls goes unseen, and the old code goes on answering. So the
-directory is named by a hash over everything that the code came from: the sources of all compiled
-modules and of what they import from us, the compiler's versions, and the processor. A directory
-that no run has used for a month is removed.
+function: an edit in a module that it calls goes unseen, and the old code goes on answering. So every
+module has a directory of its own, named by a digest over what its code came from: its source and
+those that it imports (`tallyio.native.sources`), the compiler's versions, and the processor. So an
+edit has only that compiled anew which depends on it, and checkouts at several places share the rest.
+A directory that no run has used for a month is removed.
 
 The files are code that is run: a directory that others may write to is not used.
 """
@@ -14,49 +15,103 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import hashlib
 import os
 import platform
-import re
 import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import Any, Final, Self
 
 import llvmlite
 import llvmlite.binding
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
-_PACKAGE: Final = Path(__file__).resolve().parents[1]
-_COMPILED_PARTS: Final = ("native", "kernel", "market", "engine")
+from tallyio.native.sources import digest
+
 _UNUSED_AFTER_S: Final = 30 * 86_400
 _NAME_LENGTH: Final = 32
 
-_IMPORT: Final = re.compile(
-    rf"^from ({_PACKAGE.name}[\w.]*) import (\([^)]*\)|.*)$|^import ({_PACKAGE.name}[\w.]*)", re.MULTILINE
-)
-_NAME: Final = re.compile(r"\w+")
-
 _notes: list[str] = []
+_of_modules: dict[int, tuple[ModuleSpec, Path]] = {}
+"""By the identity of the import specification, of which every import and reload has a new one."""
 
 
-def use_cache(extra_sources: Iterable[Path] = ()) -> Path:
-    """Keep functions declared from now on in the directory of these sources, and return it.
+def directory_of(function: Callable[..., Any]) -> Path:
+    """Return the directory for the compiled functions of the module that defines `function`.
 
-    `extra_sources` are the compiled modules of plugins; call before importing them. Without any,
-    this is the directory of the core, which importing `tallyio.native.jit` selects.
+    For use while the module is imported, before somebody edits it.
     """
-    directory = _usable(cache_root() / source_hash(extra_sources))
-    numba.config.CACHE_DIR = str(directory)  # type: ignore[attr-defined]  # made at run time
-    return directory
+    spec = function.__globals__.get("__spec__")
+    known = _known(spec)
+    if known is None:
+        name = _name_for(function.__module__, function.__code__.co_filename)
+        known = _usable(_usable_root(cache_root()) / name)
+        if spec:
+            _of_modules[id(spec)] = spec, known
+    return known
+
+
+def is_edited(module: ModuleType) -> bool:
+    """Return whether a source that the compiled code of `module` came from changed since its import."""
+    known = _known(module.__spec__)
+    return known is not None and known.name != _name_for(module.__name__, str(module.__file__))
+
+
+def _known(spec: ModuleSpec | None) -> Path | None:
+    return _of_modules[id(spec)][1] if id(spec) in _of_modules else None
+
+
+def _name_for(module: str, file: str) -> str:
+    return _name(_toolchain() + digest(module, Path(file)))
+
+
+def _name(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:_NAME_LENGTH]
+
+
+def usable_directory(content: str) -> Path:
+    """Return the directory that is named by a digest of `content`, ours alone and writable."""
+    return _usable(_usable_root(cache_root()) / _name(content))
+
+
+class _Locator(_CacheLocator):
+    """Where a function's code is kept; that it is fresh, the directory's name says."""
+
+    def __init__(self, function: Callable[..., Any], file: str) -> None:
+        self._py_file = file
+        self._directory = str(directory_of(function))
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return self._directory
+
+    def get_source_stamp(self) -> str:
+        return ""
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Self:
+        return cls(py_func, py_file)
+
+
+class _CacheFiles(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012 - a list to numba
 
 
 class DiskCache(FunctionCache):
     """numba's cache of one function, where a bad file or a full disk only costs a compilation."""
+
+    _impl_class = _CacheFiles
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was kept, or None if there is nothing, or it cannot be read."""
@@ -92,40 +147,7 @@ def cache_root() -> Path:
     return Path("/nonexistent")  # no home: the caller falls back and says so
 
 
-def source_hash(extra_sources: Iterable[Path] = (), package: Path = _PACKAGE) -> str:
-    """Return the name of the directory for the core's compiled modules and `extra_sources`."""
-    digest = hashlib.sha256(_toolchain().encode())
-    for path in [*core_sources(package), *sorted(extra_sources)]:
-        digest.update(str(path).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:_NAME_LENGTH]
-
-
-def core_sources(package: Path = _PACKAGE) -> list[Path]:
-    """Return the modules that hold compiled functions, and all of ours that those import."""
-    found: set[Path] = set()
-    waiting = [path for part in _COMPILED_PARTS for path in (package / part).rglob("*.py") if _is_hot(path)]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting.extend(_imported(path, package))
-    return sorted(found)
-
-
-def _is_hot(path: Path) -> bool:
-    return b"@hot" in path.read_bytes()
-
-
-def _imported(path: Path, package: Path) -> Iterator[Path]:
-    # What compiled code uses is imported at the top of its module; a pattern is fifty times faster to
-    # find it than a syntax tree, at every start.
-    for origin, members, whole in _IMPORT.findall(path.read_text()):
-        for name in (whole, origin, *(f"{origin}.{member}" for member in _NAME.findall(members))):
-            module = package.parent / f"{name.replace('.', '/')}.py"
-            if module.is_file():
-                yield module
-
-
+@functools.cache
 def _toolchain() -> str:
     features = llvmlite.binding.get_host_cpu_features().flatten()
     cpu = llvmlite.binding.get_host_cpu_name()
@@ -133,21 +155,35 @@ def _toolchain() -> str:
     return " ".join([*versions, platform.machine(), cpu, features])
 
 
-def _usable(directory: Path) -> Path:
+@functools.cache
+def _usable_root(root: Path) -> Path:
+    """Return `root`, or a temporary directory where it cannot be used, and say so."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_owner(directory)
-        os.utime(directory)
-        with tempfile.TemporaryFile(dir=directory):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:
-        _note(
-            f"compiled code is not kept: cannot use {directory} ({error.strerror or error}); "
-            "set TALLYIO_CACHE to a directory of your own, or every start compiles anew."
-        )
-        return _temporary()
-    _remove_unused(directory)
+        return _instead_of(root, error)
+    _remove_unused(root)
+    return root
+
+
+def _usable(directory: Path) -> Path:
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        _check_owner(directory)
+        os.utime(directory)
+    except OSError as error:
+        return _instead_of(directory, error)
     return directory
+
+
+def _instead_of(directory: Path, error: OSError) -> Path:
+    _note(
+        f"compiled code is not kept: cannot use {directory} ({error.strerror or error}); "
+        "set TALLYIO_CACHE to a directory of your own, or every start compiles anew."
+    )
+    return _temporary()
 
 
 def _check_owner(directory: Path) -> None:
@@ -167,11 +203,11 @@ def _note(sentence: str) -> None:
         _notes.append(sentence)
 
 
-def _remove_unused(current: Path) -> None:
+def _remove_unused(root: Path) -> None:
     oldest = time.time() - _UNUSED_AFTER_S
-    for other in current.parent.iterdir():
+    for other in root.iterdir():
         # Only names that we give: a user may point TALLYIO_CACHE at a directory with other things.
         ours = len(other.name) == _NAME_LENGTH and set(other.name) <= set("0123456789abcdef")
         with contextlib.suppress(OSError):
-            if ours and other != current and other.stat().st_mtime < oldest:
+            if ours and other.stat().st_mtime < oldest:
                 shutil.rmtree(other, ignore_errors=True)

@@ -28,7 +28,7 @@ import llvmlite.binding
 from numba.core.errors import TypingError
 from numba.core.registry import CPUDispatcher
 
-from tallyio.native.cache import DiskCache, cache_note, use_cache
+from tallyio.native.cache import DiskCache, cache_note
 from tallyio.native.signature import SignatureError, conversion_fault, parse, render
 
 __all__ = [
@@ -39,14 +39,12 @@ __all__ = [
     "hot",
     "is_hot",
     "signature_of",
-    "use_cache",
     "warm",
     "warm_all",
 ]
 
 # Inline assembly (division, pause) aborts the process unless LLVM's assembler is ready.
 llvmlite.binding.initialize_native_asmparser()
-use_cache()
 
 _OPTIONS: Final = {
     "nopython": True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from tallyio_protocol_uniswap_v2.layout import pack_row as pack_v2
@@ -35,13 +35,13 @@ class Leg(NamedTuple):
     i: int
 
 
-def fuse_both(sources: Any = ()) -> Fused:
+def fuse_both() -> Fused:
     """Fuse both protocols and the strategy."""
     protocols = [
         (f"uniswap_v{n}", CompiledProtocol(module=f"tallyio_protocol_uniswap_v{n}.hot")) for n in (2, 3)
     ]
     strategy = Arbitrage({"base_tokens": [checksum(ZERO_ADDRESS)]})
-    return fuse(protocols, [("arbitrage", strategy.compiled)], sources=sources)
+    return fuse(protocols, [("arbitrage", strategy.compiled)])
 
 
 class Cycle:

@@ -77,7 +77,7 @@ class Compiled:
 
 @pytest.fixture(scope="module")
 def compiled() -> Iterator[Compiled]:
-    made = Compiled(paths.fuse_both([FOLDER / "exhaustive.py", FOLDER / "paths.py"]))
+    made = Compiled(paths.fuse_both())
     yield made
     made.cycle.memory.close()
 

@@ -19,12 +19,9 @@ from tallyio.lab.faults import (
     truncated_logs,
     wrong_chain_id,
 )
-from tests.e2e.harness import Bot, Ended, make_bot, running
+from tests.e2e.harness import PATIENCE_S, Bot, Ended, make_bot, running
 
 pytestmark = pytest.mark.node
-
-
-MOST_LOOKS = 600
 
 
 class Case(NamedTuple):
@@ -59,12 +56,11 @@ async def believe(lab: Lab, bot: Bot, lie: Lie) -> Ended:
         text = bot.text(url=url).replace("patience_s = 5.0", "patience_s = 0.5\nattempts = 2")
         bot.write(text)
         async with running(*bot.live()) as run:
-            for _ in range(MOST_LOOKS):
-                if run.ended:
-                    break
-                if "live: 12 pools" in run.said:
-                    await lab.step()
-                await trio.sleep(0.1)
+            with trio.fail_after(PATIENCE_S):
+                while not run.ended:
+                    if "live: 12 pools" in run.said:
+                        await lab.step()
+                    await trio.sleep(0.1)
             ended = await run.wait()
         nursery.cancel_scope.cancel()
     return ended

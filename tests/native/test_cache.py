@@ -2,9 +2,12 @@
 
 import os
 import re
+import sys
+from collections.abc import Callable
+from importlib import import_module, reload
 from pathlib import Path
+from types import ModuleType
 
-import numba
 import pytest
 
 from tallyio.native import cache
@@ -13,62 +16,40 @@ from tallyio.native import cache
 @pytest.fixture(autouse=True)
 def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALLYIO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(numba.config, "CACHE_DIR", numba.config.CACHE_DIR)  # type: ignore[attr-defined]
     monkeypatch.setattr(cache, "_notes", [])
+    cache._usable_root.cache_clear()
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """A package with a compiled module, one that it imports, one deeper, and one apart."""
-    root = tmp_path / "lib" / "tallyio"
-    for part in ("native", "market", "model"):
-        (root / part).mkdir(parents=True)
-    (root / "market" / "fast.py").write_text(
-        "from tallyio.native import shape\n@hot('void()')\ndef f(): pass\n"
-    )
-    (root / "native" / "shape.py").write_text("import tallyio.model.units\n")
-    (root / "model" / "units.py").write_text("WEI = 1\n")
-    (root / "market" / "slow.py").write_text("import trio\n")
-    return root
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module with a function, and nothing imported."""
+    (tmp_path / "alone.py").write_text("def function() -> int:\n    return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "alone", raising=False)
+    return import_module("alone")
 
 
-def test_the_hash_covers_compiled_modules_and_all_they_import_from_us(package: Path) -> None:
-    assert [path.name for path in cache.core_sources(package)] == ["fast.py", "units.py", "shape.py"]
+def place(module: ModuleType) -> Path:
+    function: Callable[[], int] = module.function
+    return cache.directory_of(function)
 
 
-@pytest.mark.parametrize("changed", ["market/fast.py", "native/shape.py", "model/units.py"])
-def test_an_edit_in_any_of_them_changes_the_name(package: Path, changed: str) -> None:
-    before = cache.source_hash(package=package)
-    (package / changed).write_text((package / changed).read_text() + "# edited\n")
-    assert cache.source_hash(package=package) != before
-
-
-def test_an_edit_elsewhere_keeps_the_name(package: Path) -> None:
-    before = cache.source_hash(package=package)
-    (package / "market" / "slow.py").write_text("import trio, sys\n")
-    assert cache.source_hash(package=package) == before
-
-
-def test_plugin_sources_change_the_name_and_their_order_does_not(package: Path, tmp_path: Path) -> None:
-    one, other = tmp_path / "one.py", tmp_path / "other.py"
-    one.write_text("1")
-    other.write_text("2")
-    both = cache.source_hash([one, other], package)
-    assert both == cache.source_hash([other, one], package)
-    assert len({both, cache.source_hash([one], package), cache.source_hash([], package)}) == 3
-
-
-def test_the_core_s_own_compiled_modules_are_found() -> None:
-    names = {path.name for path in cache.core_sources()}
-    assert {"divide.py", "wide.py", "atomics.py", "primitive.py", "jit.py"} <= names
-
-
-def test_the_directory_is_ours_alone_and_selected(tmp_path: Path) -> None:
-    directory = cache.use_cache()
+def test_the_directory_is_ours_alone(module: ModuleType, tmp_path: Path) -> None:
+    directory = place(module)
     assert directory.parent == tmp_path / "cache"
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert str(directory) == numba.config.CACHE_DIR  # type: ignore[attr-defined]
     assert cache.cache_note() == ""
+
+
+def test_an_edit_after_the_import_is_seen_and_names_no_old_code(module: ModuleType) -> None:
+    before = place(module)
+    assert not cache.is_edited(module)
+    file = Path(str(module.__file__))
+    file.write_text(file.read_text().replace("1", "22"))
+    assert cache.is_edited(module)
+    assert place(module) == before  # what is in memory came from the old text
+    assert place(reload(module)) != before
+    assert not cache.is_edited(module)
 
 
 def test_the_root_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,20 +61,21 @@ def test_the_root_follows_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     assert cache.cache_root() == tmp_path / ".cache" / "tallyio"
 
 
-def test_a_directory_that_cannot_be_used_gives_way_to_a_temporary_one_and_a_note(tmp_path: Path) -> None:
+def test_a_root_that_cannot_be_used_gives_way_to_a_temporary_one_and_a_note(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
-    directory = cache.use_cache()
-    assert directory.is_dir()
-    assert not directory.is_relative_to(tmp_path / "cache")
-    assert re.search(r"cannot use .*cache.*Not a directory.*set TALLYIO_CACHE", cache.cache_note())
-    cache.use_cache()
+    first, second = cache.usable_directory("one"), cache.usable_directory("other")
+    assert first.is_dir()
+    assert first != second
+    assert not first.is_relative_to(tmp_path / "cache")
+    assert re.search(r"cannot use .*cache.*exists.*set TALLYIO_CACHE", cache.cache_note())
     assert cache.cache_note().count("cannot use") == 1
 
 
 def test_a_directory_that_others_may_write_to_is_not_used() -> None:
-    directory = cache.use_cache()
+    directory = cache.usable_directory("content")
+    assert cache.usable_directory("content") == directory
     directory.chmod(0o770)
-    assert cache.use_cache() != directory
+    assert cache.usable_directory("content") != directory
     assert "others may write to it" in cache.cache_note()
 
 
@@ -103,5 +85,5 @@ def test_directories_unused_for_a_month_are_removed_and_foreign_ones_kept(tmp_pa
         directory.mkdir(parents=True)
     for directory in (old, foreign):
         os.utime(directory, (0, 0))
-    cache.use_cache()
+    cache.usable_directory("content")
     assert (old.exists(), foreign.exists(), recent.exists()) == (False, True, True)

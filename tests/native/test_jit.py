@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 from textwrap import dedent
 
-import numba
 import pytest
 from numba.core.errors import TypingError
 from numba.core.serialize import dumps, loads
@@ -235,7 +234,8 @@ def test_a_pickled_hot_function_keeps_its_signature() -> None:
 def test_a_damaged_cache_file_only_costs_a_compilation(
     damaged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TALLYIO_CACHE", str(tmp_path))
+    monkeypatch.setattr(cache, "_of_modules", {})
     monkeypatch.setattr(cache, "_notes", [])
     warm(hot("int64(int64)")(add_one))
     for file in tmp_path.rglob(damaged):
@@ -251,7 +251,8 @@ def test_a_full_disk_only_costs_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TALLYIO_CACHE", str(tmp_path))
+    monkeypatch.setattr(cache, "_of_modules", {})
     monkeypatch.setattr(cache, "_notes", [])
     monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
     assert hot("int64(int64)")(add_one)(1) == 2
@@ -260,11 +261,8 @@ def test_a_full_disk_only_costs_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 CALLER = """
-    import sys
-    from pathlib import Path
-    from tallyio.native.jit import hot, use_cache
-    use_cache([Path("callee.py")])
     from callee import price
+    from tallyio.native.jit import hot
     from tallyio.native.u256 import const, muldiv
     Q96 = const(2**96)
 

@@ -8,24 +8,19 @@ reference is handed it.
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Final
 
 import pyperf
 
-from tallyio.native.jit import hot, use_cache
+from tallyio.native.jit import hot
 from tallyio.native.memory import Region
 from tallyio.native.u256 import const, load256
-
-# Compiled code is cached by source: without this an edit in a helper module would go unmeasured.
-use_cache(Path(__file__).parent.glob("*.py"))
-
-from tallyio_protocol_curve_stable import reference  # noqa: E402 - see above
-from tallyio_protocol_curve_stable.hot import quote  # noqa: E402 - see above
-from tallyio_protocol_curve_stable.hot_state import rebuild  # noqa: E402 - see above
-from tallyio_protocol_curve_stable.layout import Ramp, State, pack_row, row_bytes  # noqa: E402 - see above
-from tallyio_protocol_curve_stable.loading import pool_of  # noqa: E402 - see above
-from tallyio_protocol_curve_stable.templates import TEMPLATES  # noqa: E402 - see above
+from tallyio_protocol_curve_stable import reference
+from tallyio_protocol_curve_stable.hot import quote
+from tallyio_protocol_curve_stable.hot_state import rebuild
+from tallyio_protocol_curve_stable.layout import Ramp, State, pack_row, row_bytes
+from tallyio_protocol_curve_stable.loading import pool_of
+from tallyio_protocol_curve_stable.templates import TEMPLATES
 
 POOLS: Final = 256
 KINDS: Final = ("three_pool", "base", "plain", "ng")

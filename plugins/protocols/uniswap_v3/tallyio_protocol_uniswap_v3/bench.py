@@ -9,28 +9,23 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
-from pathlib import Path
 from typing import Final
 
 import pyperf
 
-from tallyio.native.atomics import load
-from tallyio.native.jit import hot, use_cache
-from tallyio.native.memory import Region
-from tallyio.native.u256 import const, load128, load256, negate
-
-# Compiled code is cached by source: without this an edit in a helper module would go unmeasured.
-use_cache(Path(__file__).parent.glob("*.py"))
-
-from tallyio.market.concentrated import reference  # noqa: E402 - see above
-from tallyio.market.concentrated.changes import change_liquidity, move_price, rebuild  # noqa: E402 - see above
-from tallyio.market.concentrated.reference_math import (  # noqa: E402 - see above
+from tallyio.market.concentrated import reference
+from tallyio.market.concentrated.changes import change_liquidity, move_price, rebuild
+from tallyio.market.concentrated.reference_math import (
     amount_in_between,
     amount_out_between,
     fee_of,
     get_sqrt_ratio_at_tick,
 )
-from tallyio_protocol_uniswap_v3.hot import quote, quote_exact_out  # noqa: E402 - see above
+from tallyio.native.atomics import load
+from tallyio.native.jit import hot
+from tallyio.native.memory import Region
+from tallyio.native.u256 import const, load128, load256, negate
+from tallyio_protocol_uniswap_v3.hot import quote, quote_exact_out
 
 COUNT: Final = 256
 SPACING: Final = 60

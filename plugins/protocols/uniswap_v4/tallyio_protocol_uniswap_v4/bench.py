@@ -8,22 +8,17 @@ one does so in one compiled loop.
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Final
 
 import pyperf
 
-from tallyio.native.jit import hot, use_cache
+from tallyio.market.concentrated.changes import rebuild
+from tallyio.market.concentrated.reference_math import get_sqrt_ratio_at_tick
+from tallyio.native.jit import hot
 from tallyio.native.memory import Region
 from tallyio.native.u256 import const, load256
-
-# Compiled code is cached by source: without this an edit in a helper module would go unmeasured.
-use_cache(Path(__file__).parent.glob("*.py"))
-
-from tallyio.market.concentrated.changes import rebuild  # noqa: E402 - see above
-from tallyio.market.concentrated.reference_math import get_sqrt_ratio_at_tick  # noqa: E402 - see above
-from tallyio_protocol_uniswap_v4 import reference  # noqa: E402 - see above
-from tallyio_protocol_uniswap_v4.hot import quote  # noqa: E402 - see above
+from tallyio_protocol_uniswap_v4 import reference
+from tallyio_protocol_uniswap_v4.hot import quote
 
 COUNT: Final = 256
 SPACING: Final = 60

@@ -1,0 +1,130 @@
+"""What a module's compiled code came from: its source, and those of all that it imports.
+
+Layer: native. Compiled code holds the code and the constants of what it uses. Those are imported at
+the top of its module, so a digest over the sources along the imports changes with everything that
+the code depends on, and with nothing else: an edit in a plugin leaves the core's code as it is.
+
+Followed are imports within a package, and into any module with compiled functions; what the standard
+library, numpy or numba give to compiled code changes with their versions. An import inside a function
+is not seen. Files may lie anywhere: names and contents count.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_IMPORT: Final = re.compile(r"^from (\.*[\w.]*) import (\([^)]*\)|.*)$|^import ([\w., ]+)$", re.MULTILINE)
+_NAME: Final = re.compile(r"\w+")
+_MARK: Final = "@hot"
+_OUTSIDE: Final = frozenset({*sys.stdlib_module_names, "llvmlite", "numba", "numpy"})
+
+
+class Source(NamedTuple):
+    """One module: its dotted name and its file."""
+
+    name: str
+    file: Path
+
+    @property
+    def top(self) -> str:
+        """The name of its outermost package."""
+        return self.name.partition(".")[0]
+
+
+class _Text(NamedTuple):
+    digest: bytes
+    has_compiled: bool
+    imports: tuple[tuple[str, str], ...]
+    """Origin (as written, with its dots) and members of each import."""
+
+
+def digest(module: str, file: Path) -> str:
+    """Return the digest of what the compiled functions of `module`, written in `file`, depend on."""
+    whole = hashlib.sha256()
+    for source in sorted(closure(Source(module, file))):
+        whole.update(source.name.encode() + b"\0" + _read(source.file).digest)
+    return whole.hexdigest()
+
+
+def closure(root: Source) -> set[Source]:
+    """Return `root` and the modules that it imports from its own package or that are compiled, and so on."""
+    found: set[Source] = set()
+    waiting = [root]
+    while waiting:
+        source = waiting.pop()
+        if source not in found:
+            found.add(source)
+            waiting.extend(_followed(source))
+    return found
+
+
+def _followed(source: Source) -> Iterator[Source]:
+    for origin, members in _read(source.file).imports:
+        whole = _absolute(origin, source)
+        if whole.partition(".")[0] in _OUTSIDE:
+            continue
+        for name in (whole, *(f"{whole}.{member}" for member in _NAME.findall(members))):
+            file = _file_of(name, source)
+            if file is not None:
+                found = Source(name, file)
+                if found.top == source.top or _read(file).has_compiled:
+                    yield found
+
+
+def _absolute(origin: str, source: Source) -> str:
+    name = origin.lstrip(".")
+    if name == origin:
+        return name
+    is_package = source.file.name == "__init__.py"
+    parents = source.name.split(".")
+    kept = parents[: len(parents) - (len(origin) - len(name)) + is_package]
+    return ".".join([*kept, name] if name else kept)
+
+
+def _file_of(name: str, importer: Source) -> Path | None:
+    # A module that was generated, or of a package that is not imported as a whole, is only known there.
+    module = sys.modules.get(name)
+    if module is not None:
+        text = getattr(module, "__file__", None)
+        return Path(text) if text and text.endswith(".py") else None
+    if name.partition(".")[0] != importer.top:
+        return None  # what an imported module imports has been imported
+    return _found(name)
+
+
+@functools.cache
+def _found(name: str) -> Path | None:
+    """Return the file of a module that is not imported; None if `name` is no module."""
+    parent = name.rpartition(".")[0]
+    if parent and not hasattr(sys.modules.get(parent), "__path__"):
+        return None
+    spec = find_spec(name)
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _read(file: Path) -> _Text:
+    status = file.stat()
+    return _parsed(file, status.st_mtime_ns, status.st_size)
+
+
+@functools.cache
+def _parsed(file: Path, changed_ns: int, size: int) -> _Text:  # noqa: ARG001 - the key: an edit reads anew
+    # A pattern is fifty times faster than a syntax tree, at every start.
+    data = file.read_bytes()
+    text = data.decode()
+    imports: list[tuple[str, str]] = []
+    for origin, members, plain in _IMPORT.findall(text):
+        imports += [(name, "") for name in _modules(plain)] if plain else [(origin, members)]
+    return _Text(hashlib.sha256(data).digest(), _MARK in text, tuple(imports))
+
+
+def _modules(plain: str) -> Iterator[str]:
+    for part in plain.split(","):
+        yield part.split(" as ")[0].strip()
