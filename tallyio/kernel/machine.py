@@ -218,6 +218,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _rank_of(self) -> dict[int, int]:
         return {pu: kind.rank for kind in self.core_kinds for pu in kind.pus}
 
+    @cached_property
+    def _numa_of(self) -> dict[int, NumaNode]:
+        widest_first = sorted(self.numa_nodes, key=lambda node: (-len(node.pus), -node.os_index))
+        return {pu: node for node in widest_first for pu in node.pus}
+
     def core_of(self, pu: int) -> Core:
         """Return the core that holds `pu`. Raises: KeyError: no such PU."""
         return self._core_of[pu]
@@ -236,8 +241,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def numa_of(self, pu: int) -> NumaNode | None:
         """Return the most local NUMA node of `pu`: the one that the fewest PUs share."""
-        local = [node for node in self.numa_nodes if pu in node.pus]
-        return min(local, key=lambda node: (len(node.pus), node.os_index), default=None)
+        return self._numa_of.get(pu)
 
     def memory_near(self, pu: int) -> NumaNode | None:
         """Return the NUMA node with memory that is nearest to `pu`, None where none is known.

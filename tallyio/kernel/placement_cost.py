@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
 
@@ -112,6 +113,18 @@ class Slot(msgspec.Struct, frozen=True):
     """Which of the lane's cores."""
 
 
+class _Traits(NamedTuple):
+    """What the cost of a core depends on, whoever takes it."""
+
+    slower: int
+    """Ranks below the fastest kind of core."""
+    is_keeper: bool
+    is_isolated: bool
+    is_beside_os: bool
+    disturbance: float
+    """For a lane that is pinned there, before its urgency."""
+
+
 class Board:
     """The assignment problem of one machine: slots of lanes, and places, which are sets of equal cores."""
 
@@ -126,6 +139,8 @@ class Board:
         self._reach = reach
         self._heavy = heavy_cores(machine)
         self._fastest = max(machine.rank_of(core) for core in machine.cores)
+        self._all_whole = all_whole(grants)
+        self._traits = {core: self._traits_of(core) for core in self._cores}
         self.slots = self._choose_slots()
         self.places = self._choose_places()
 
@@ -152,21 +167,30 @@ class Board:
 
     def burden(self, grant: Grant, core: Core) -> float:
         """Return what disturbs a lane on `core`, weighted by its urgency."""
-        machine, urgent = self._machine, urgency(grant.role)
-        slower = self._fastest - machine.rank_of(core)
-        cost = SLOWER_KIND * slower * (urgent - _INDIFFERENT)
-        isolated = machine.isolated.issuperset(core.pus)
-        if grant.level == "cores" and core == self._keeper and not all_whole(self._grants):
+        urgent, of = urgency(grant.role), self._traits[core]
+        cost = SLOWER_KIND * of.slower * (urgent - _INDIFFERENT)
+        if grant.level == "cores" and of.is_keeper and not self._all_whole:
             return FORBIDDEN
+        if grant.pinned:
+            return cost + urgent * of.disturbance
+        patient = AWAY_FROM_OS * (not of.is_beside_os and grant.level == "shared")
+        return cost + ISOLATED_POOL * of.is_isolated + patient + of.is_keeper
+
+    def _traits_of(self, core: Core) -> _Traits:
+        machine = self._machine
+        isolated = machine.isolated.issuperset(core.pus)
         beside_os = machine.domain_of(core.pus[0]) is machine.domain_of(self._keeper.pus[0])
-        if not grant.pinned:
-            patient = AWAY_FROM_OS * (not beside_os and grant.level == "shared")
-            return cost + ISOLATED_POOL * isolated + patient + (core == self._keeper)
         disturbed = HEAVY_IRQS * (core in self._heavy) + FIRST_PU * (min(machine.pus) in core.pus)
         disturbed += OS_CACHE * beside_os
         unprotected = NOT_ISOLATED * (bool(machine.isolated) and not isolated)
         shared = FOREIGN_SIBLING * (len(machine.core_of(core.pus[0]).pus) > len(core.pus))
-        return cost + urgent * (disturbed + unprotected + shared)
+        return _Traits(
+            slower=self._fastest - machine.rank_of(core),
+            is_keeper=core == self._keeper,
+            is_isolated=isolated,
+            is_beside_os=beside_os,
+            disturbance=disturbed + unprotected + shared,
+        )
 
     def _choose_slots(self) -> list[Slot]:
         """Return the slots of lanes with whole cores, then those of others as long as cores are left.

@@ -85,8 +85,10 @@ def housekeeping_core(machine: Machine) -> Core:
 
 def heavy_cores(machine: Machine) -> frozenset[Core]:
     """Return the cores we may use that take far more than their share of the devices' interrupts."""
-    cores = machine.allowed_cores()
     counts = {each.pu: each.count for each in machine.interrupts}
+    if sum(counts.values()) < HEAVY_COUNT:
+        return frozenset()
+    cores = machine.allowed_cores()
     load = {core: sum(counts.get(pu, 0) for pu in machine.core_of(core.pus[0]).pus) for core in cores}
     fair = sum(load.values()) / len(cores)
     if sum(load.values()) < HEAVY_COUNT:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, islice, product
 
 import msgspec
+import numpy as np
 
 FORBIDDEN = 1e9
 """The cost of a place that a slot must not have; far above any sum of others."""
@@ -112,23 +113,28 @@ class _Search:
     def __init__(self, problem: Problem, order: Sequence[int], first: int) -> None:
         self._problem = problem
         self._order = order
-        self._free = list(problem.room)
-        self._place = [-1] * len(problem.links)
-        self._ties = [{link.other: link for link in links} for links in problem.links]
-        # No swap gains more than this by bringing slots apart.
-        self._push = 2 * max((link.push for links in problem.links for link in links), default=0.0)
+        self._free = np.array(problem.room)
+        self._place = np.full(len(problem.links), -1)
+        self._ties = [_Ties(links) for links in problem.links]
         # What each place costs each slot, with all placed slots where they are.
-        self._costs = [list(costs) for costs in problem.own_cost]
+        self._costs = np.array(problem.own_cost, dtype=np.float64)
+        self._allowed = self._costs < FORBIDDEN
+        self._distance = np.array(problem.distance, dtype=np.float64)
+        self._inside = self._distance.diagonal()
+        domain = np.array(problem.domain)
+        self._together = domain[:, None] == domain[None, :]
+        self._every = np.arange(len(problem.links))
         self._grow(first)
 
     @property
     def places(self) -> list[int]:
         """Where every slot is."""
-        return self._place
+        found: list[int] = self._place.tolist()
+        return found
 
     def disturb(self, tries: int) -> None:
         """Force slots to other places, or two to change theirs, and keep what is better in the end."""
-        best, least = list(self._place), self._problem.cost(self._place)
+        best, least = self.places, self._problem.cost(self.places)
         for slot, place, other in islice(self._disturbances(), tries):
             if other >= 0:
                 self._swap(slot, other)
@@ -136,9 +142,9 @@ class _Search:
                 self._move(slot, place)
             self._improve(but=slot)
             self._descend()
-            cost = self._problem.cost(self._place)
+            cost = self._problem.cost(self.places)
             if cost < least - _LEAST_GAIN:
-                best, least = list(self._place), cost
+                best, least = self.places, cost
             else:
                 self._restore(best)
         self._restore(best)
@@ -147,10 +153,10 @@ class _Search:
         """Yield a slot, the place that it is forced to, and who must leave there (-1 for nobody)."""
         for slot, place in product(self._order, range(len(self._free))):
             if place != self._place[slot] and self._problem.room[place]:
-                yield slot, place, -1 if self._free[place] else self._place.index(place)
+                yield slot, place, -1 if self._free[place] else self.places.index(place)
         for slot, other in combinations(self._order, 2):
             if self._place[slot] != self._place[other]:
-                yield slot, self._place[other], other
+                yield slot, int(self._place[other]), other
 
     def _grow(self, first: int) -> None:
         """Put the slots down in order, the first at `first`, and improve until nothing helps."""
@@ -160,14 +166,11 @@ class _Search:
         self._descend()
 
     def _cheapest(self, slot: int) -> int:
-        costs, free, domain = self._costs[slot], self._free, self._problem.domain
-        room: dict[int, int] = {}
-        for place, left in enumerate(free):
-            usable = left if self._problem.own_cost[slot][place] < FORBIDDEN else 0
-            room[domain[place]] = room.get(domain[place], 0) + usable
+        costs: list[float] = self._costs[slot].tolist()
+        room: list[int] = (self._together @ np.where(self._allowed[slot], self._free, 0)).tolist()
         # Among equals the domain with the most room: what is tied to this slot wants in, too.
-        open_places = (place for place, left in enumerate(free) if left)
-        return min(open_places, key=lambda place: (costs[place], -room[domain[place]], place))
+        open_places: list[int] = np.flatnonzero(self._free).tolist()
+        return min(open_places, key=lambda place: (costs[place], -room[place], place))
 
     def _descend(self) -> None:
         while self._improve():
@@ -179,10 +182,9 @@ class _Search:
 
     def _improve_slot(self, slot: int) -> bool:
         here, costs = self._place[slot], self._costs[slot]
-        gain, target = 0.0, -1
-        for place, free in enumerate(self._free):
-            if free and costs[here] - costs[place] > gain:
-                gain, target = costs[here] - costs[place], place
+        gains = np.where(self._free > 0, costs[here] - costs, 0.0)
+        target = int(gains.argmax())
+        gain = float(gains[target])
         swap_gain, other = self._best_swap(slot)
         if max(gain, swap_gain) <= _LEAST_GAIN:
             return False
@@ -193,24 +195,16 @@ class _Search:
         return True
 
     def _best_swap(self, slot: int) -> tuple[float, int]:
-        here, costs, ties = self._place[slot], self._costs[slot], self._ties[slot]
-        gains = [costs[here] - cost for cost in costs]
-        best, partner = 0.0, -1
-        for other, there in enumerate(self._place):
-            theirs = self._costs[other]
-            gain = gains[there] + theirs[there] - theirs[here]
-            if gain <= best - self._push or there == here:
-                continue
-            if link := ties.get(other):
-                gain += self._stays(link, here, there)
-            if gain > best:
-                best, partner = gain, other
-        return best, partner
-
-    def _stays(self, link: Link, here: int, there: int) -> float:
+        here, places, ties = self._place[slot], self._place, self._ties[slot]
+        gains = self._costs[slot, here] - self._costs[slot, places]
+        gains += self._costs[self._every, places] - self._costs[:, here]
         # Each slot's cost counts the other as if it stayed: it will not, their distance stays.
-        between = self._problem.between
-        return between(link, here, here) + between(link, there, there) - 2 * between(link, here, there)
+        there = places[ties.others]
+        apart = self._distance[here, here] + self._inside[there] - 2.0 * self._distance[here, there]
+        gains[ties.others] += ties.pulls * apart + 2.0 * ties.pushes * ~self._together[here, there]
+        gains[places == here] = 0.0
+        partner = int(gains.argmax())
+        return float(gains[partner]), partner
 
     def _restore(self, best: Sequence[int]) -> None:
         for slot, place in enumerate(best):
@@ -218,32 +212,27 @@ class _Search:
                 self._move(slot, place)
 
     def _swap(self, slot: int, other: int) -> None:
-        here, there = self._place[slot], self._place[other]
+        here, there = int(self._place[slot]), int(self._place[other])
         self._move(slot, there)
         self._move(other, here)
 
     def _move(self, slot: int, place: int) -> None:
         # For a moment a place may hold more slots than it has room for.
-        problem, before = self._problem, self._place[slot]
+        before, ties = int(self._place[slot]), self._ties[slot]
         self._place[slot] = place
         self._free[place] -= 1
-        farther = problem.distance[place]
+        farther, crowded = self._distance[place], self._together[place].astype(np.float64)
         if before >= 0:
             self._free[before] += 1
-            farther = [new - old for new, old in zip(farther, problem.distance[before], strict=True)]
-        for link in problem.links[slot]:
-            if link.pull:
-                costs, pull = self._costs[link.other], link.pull
-                self._costs[link.other] = [
-                    cost + pull * far for cost, far in zip(costs, farther, strict=True)
-                ]
-            if link.push:
-                self._crowd(link, place, 1.0)
-                self._crowd(link, before, -1.0)
+            farther = farther - self._distance[before]
+            crowded -= self._together[before]
+        self._costs[ties.others] += np.outer(ties.pulls, farther) + np.outer(ties.pushes, crowded)
 
-    def _crowd(self, link: Link, place: int, sign: float) -> None:
-        if place >= 0:
-            costs, domain = self._costs[link.other], self._problem.domain
-            for there, home in enumerate(domain):
-                if home == domain[place]:
-                    costs[there] += sign * link.push
+
+class _Ties:
+    """The links of one slot, as columns."""
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self.others = np.array([link.other for link in links], dtype=np.int64)
+        self.pulls = np.array([link.pull for link in links], dtype=np.float64)
+        self.pushes = np.array([link.push for link in links], dtype=np.float64)
