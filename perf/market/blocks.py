@@ -85,7 +85,8 @@ def redo(_: Peers) -> Case:
     chain = make_chain()
     market, state = chain.market, chain.market.state
     compiled: Any = market.fused.load("tallyio.market.apply")
-    apply, roll_back = entry(compiled.apply_batch), entry(compiled.roll_back)
+    apply: Any = entry(compiled.apply_batch)
+    roll_back: Any = entry(compiled.roll_back)
     rows = [market.row(pool) for pool in range(POOLS)]
 
     def undo() -> None:

@@ -17,7 +17,6 @@ import msgspec
 from cyclopts import App
 
 from tallyio.cli import COMMANDS, GROUPS
-from tallyio.lab.fetch import ensure_fetched
 from tests.docs.pages import ROOT, Step
 from tests.docs.shown import agrees
 
@@ -146,10 +145,7 @@ def _made(words: list[str]) -> list[str]:
 
 
 def install(folder: Path) -> dict[str, str]:
-    """Write what an installer would write for the project in `folder`; return the environment to use it in.
-
-    Its compiled code goes into the folder too, and the lab's files come from the common cache.
-    """
+    """Write what an installer would for the project in `folder`; return the environment to use it in."""
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
@@ -161,7 +157,4 @@ def install(folder: Path) -> dict[str, str]:
         for group, entries in project["entry-points"].items()
     ]
     (info / "entry_points.txt").write_text("\n".join(groups))
-    cache = folder / "cache"
-    cache.mkdir(mode=0o700)
-    (cache / "lab").symlink_to(ensure_fetched().parent)
-    return {"PYTHONPATH": str(folder), "TALLYIO_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}

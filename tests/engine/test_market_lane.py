@@ -86,13 +86,11 @@ Setup = tuple[Fused, toys.Compiled, Toy]
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     folder = tmp_path_factory.mktemp("lane")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TALLYIO_CACHE", str(folder / "cache"))
-        compiled = toys.toy(folder)
-        strategy = Toy(CompiledStrategy(module=toys.write_module(folder, STRATEGY)))
-        yield fuse([("toy", compiled)], [("toy", strategy.compiled)]), compiled, strategy
+    compiled = toys.toy(folder)
+    strategy = Toy(CompiledStrategy(module=toys.write_module(folder, STRATEGY)))
+    return fuse([("toy", compiled)], [("toy", strategy.compiled)]), compiled, strategy
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ Events: 0 sets the reserves, 1 means nothing, anything else asks for a reload.
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import struct
 import sys
 from collections.abc import Iterable, Sequence
@@ -70,8 +70,6 @@ def apply_log(row, event, topics, data, data_bytes):
     return LOG_APPLIED
 """
 
-_serial = itertools.count()
-
 
 class Compiled(msgspec.Struct, frozen=True):
     """Where a toy's functions are."""
@@ -81,8 +79,11 @@ class Compiled(msgspec.Struct, frozen=True):
 
 
 def write_module(folder: Path, text: str, name: str | None = None) -> str:
-    """Write a module that no other test has, make it importable, and return its name."""
-    name = name or f"toy_{next(_serial)}_{abs(hash(str(folder))) % 10**8}"
+    """Write a module that is named by its text, make it importable, and return its name.
+
+    So what another test or an earlier run compiled of the same text is found again.
+    """
+    name = name or f"toy_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     (folder / f"{name}.py").write_text(text)
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
