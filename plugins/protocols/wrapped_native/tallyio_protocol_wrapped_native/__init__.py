@@ -1,0 +1,1 @@
+"""The wrapped native token as a pool: native currency into it and back, one to one."""
