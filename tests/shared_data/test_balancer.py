@@ -1,7 +1,7 @@
 """Published and on-chain Balancer cases, where the folder of shared data lies beside the repository.
 
-Of the V3 cases only the stable one has mathematics like ours. The others are out of scope: buffers
-(csUSDC, waEthUSDC), GyroECLP, and both ReClamm pools.
+Of the V3 cases only the stable one has mathematics like ours. The buffers (csUSDC, waEthUSDC) are vaults:
+`test_erc4626`. The others are out of scope: GyroECLP, and both ReClamm pools.
 """
 
 from __future__ import annotations
