@@ -34,8 +34,12 @@ Lines = Iterable[tuple[str, int, str]]
 """File, line number, text."""
 
 OWN_SOLIDITY: Final = {
-    f"plugins/protocols/solidly/tests/contracts/{name}.sol"
-    for name in ("FactoryBench", "PoolBench", "SolidlySolver")
+    f"plugins/protocols/{plugin}/tests/contracts/{name}.sol"
+    for plugin, names in {
+        "erc4626": ("Vaults",),
+        "solidly": ("FactoryBench", "PoolBench", "SolidlySolver"),
+    }.items()
+    for name in names
 }
 """What we wrote in Solidity, because it inherits from a fetched contract or stands in its place."""
 
