@@ -24,7 +24,8 @@ from tallyio_protocol_balancer.layout import (
     TokenState,
     pack_row,
 )
-from tallyio_protocol_balancer.reference_fixed import (
+
+from tallyio.market.fixed.reference import (
     ONE,
     div_up,
     fixed_div_down,
@@ -32,7 +33,6 @@ from tallyio_protocol_balancer.reference_fixed import (
     fixed_mul_down,
     fixed_mul_up,
 )
-
 from tallyio.model.units import address
 from tallyio.native.memory import Region
 from tests.balancer_states import FAR

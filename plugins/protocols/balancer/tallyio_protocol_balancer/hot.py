@@ -13,11 +13,7 @@ from typing import Final
 
 from tallyio.market.abi import CURVE_SIGNATURE, GAS_SIGNATURE, QUOTE_SIGNATURE
 from tallyio.market.abi import QUOTE_EXACT_OUT_SIGNATURE as EXACT_OUT_SIGNATURE
-from tallyio.native.atomics import load
-from tallyio.native.jit import hot
-from tallyio.native.u256 import const, load128, load256, to_f64, u256
-from tallyio_protocol_balancer.hot_events import apply_log
-from tallyio_protocol_balancer.hot_fixed import (
+from tallyio.market.fixed.arithmetic import (
     ONE,
     ZERO,
     fits,
@@ -26,6 +22,10 @@ from tallyio_protocol_balancer.hot_fixed import (
     fixed_mul_down,
     fixed_mul_up,
 )
+from tallyio.native.atomics import load
+from tallyio.native.jit import hot
+from tallyio.native.u256 import const, load128, load256, to_f64, u256
+from tallyio_protocol_balancer.hot_events import apply_log
 from tallyio_protocol_balancer.hot_stable import stable_curve, stable_in, stable_out
 from tallyio_protocol_balancer.hot_state import advance
 from tallyio_protocol_balancer.hot_weighted import weighted_curve, weighted_in, weighted_out

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from tallyio.market.abi import APPLY_LOG_SIGNATURE, LOG_APPLIED, LOG_RELOAD
+from tallyio.market.fixed.arithmetic import ZERO
 from tallyio.native.atomics import load, load_be256, store
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const, i64, lo64, load256, negate, store128, u128, u256
-from tallyio_protocol_balancer.hot_fixed import ZERO
 from tallyio_protocol_balancer.hot_state import change_balance, ramp_amp, set_scaling, settle
 from tallyio_protocol_balancer.layout import (
     ADDRESS,

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from tallyio.market.fixed.arithmetic import UNIT, ZERO, div_up, fits
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const, divmod256, load256, to_f64, u256
 from tallyio_protocol_balancer import reference_stable
-from tallyio_protocol_balancer.hot_fixed import UNIT, ZERO, div_up, fits
 from tallyio_protocol_balancer.layout import (
     AMP,
     COUNT,

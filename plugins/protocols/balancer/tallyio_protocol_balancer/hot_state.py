@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from tallyio.market.abi import ADVANCE_SIGNATURE, LOG_APPLIED, LOG_IGNORED, LOG_RELOAD
+from tallyio.market.fixed.arithmetic import ZERO, fits, fixed_mul_down
 from tallyio.native.atomics import load, store
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const, is_negative, load128, load256, negate, store128, store256, u128, u256
-from tallyio_protocol_balancer.hot_fixed import ZERO, fits, fixed_mul_down
 from tallyio_protocol_balancer.hot_stable import compute_invariant
 from tallyio_protocol_balancer.layout import (
     AMP,

@@ -10,11 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from tallyio.native.atomics import load
-from tallyio.native.jit import hot
-from tallyio.native.u256 import const, load256, to_f64, u256
-from tallyio_protocol_balancer import reference_weighted
-from tallyio_protocol_balancer.hot_fixed import (
+from tallyio.market.fixed.arithmetic import (
     ONE,
     ZERO,
     fits,
@@ -23,7 +19,11 @@ from tallyio_protocol_balancer.hot_fixed import (
     fixed_mul_down,
     fixed_mul_up,
 )
-from tallyio_protocol_balancer.hot_pow import is_multiplied, pow_up
+from tallyio.market.fixed.powers import is_multiplied, pow_up
+from tallyio.native.atomics import load
+from tallyio.native.jit import hot
+from tallyio.native.u256 import const, load256, to_f64, u256
+from tallyio_protocol_balancer import reference_weighted
 from tallyio_protocol_balancer.layout import KIND, SCALED, SCALING, WEIGHT, WEIGHTED_POWERS
 
 _MAX_RATIO: Final = const(reference_weighted.MAX_RATIO)

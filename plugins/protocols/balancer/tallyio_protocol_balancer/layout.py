@@ -44,9 +44,9 @@ from typing import Final
 
 import msgspec
 
+from tallyio.market.fixed.reference import ONE, Revert, fixed_mul_down
 from tallyio.model.units import Address
 from tallyio_protocol_balancer import reference_stable
-from tallyio_protocol_balancer.reference_fixed import ONE, Revert, fixed_mul_down
 
 WEIGHTED: Final = 1
 """Exponents always by logarithm: WeightedPool of 2021, WeightedPool2Tokens."""

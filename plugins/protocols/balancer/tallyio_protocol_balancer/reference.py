@@ -7,9 +7,7 @@ and scaling, `Swaps._swapWithPool` and `BalanceAllocation` of vault for what the
 
 from __future__ import annotations
 
-from tallyio_protocol_balancer import reference_stable, reference_weighted
-from tallyio_protocol_balancer.layout import STABLE_KINDS, UINT112_MAX, WEIGHTED_POWERS, PoolState
-from tallyio_protocol_balancer.reference_fixed import (
+from tallyio.market.fixed.reference import (
     ONE,
     Revert,
     checked,
@@ -19,6 +17,8 @@ from tallyio_protocol_balancer.reference_fixed import (
     fixed_mul_up,
     require,
 )
+from tallyio_protocol_balancer import reference_stable, reference_weighted
+from tallyio_protocol_balancer.layout import STABLE_KINDS, UINT112_MAX, WEIGHTED_POWERS, PoolState
 
 
 def quote(state: PoolState, i: int, j: int, amount_in: int) -> int:

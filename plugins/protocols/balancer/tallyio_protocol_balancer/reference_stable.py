@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tallyio_protocol_balancer.reference_fixed import Revert, checked, div_down, div_up, require
+from tallyio.market.fixed.reference import Revert, checked, div_down, div_up, require
 
 AMP_PRECISION: Final = 1000
 MAX_ROUNDS: Final = 255

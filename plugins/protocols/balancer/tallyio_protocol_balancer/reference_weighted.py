@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tallyio_protocol_balancer.reference_fixed import (
+from tallyio.market.fixed.reference import (
     ONE,
     checked,
     complement,

@@ -9,8 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tallyio_protocol_balancer import abi, hot, hot_pow, reference, reference_fixed
-from tallyio_protocol_balancer.hot_fixed import reciprocal
+from tallyio_protocol_balancer import abi, hot, reference
 from tallyio_protocol_balancer.layout import (
     NO_OWN_TOKEN,
     STABLE_KINDS,
@@ -25,21 +24,24 @@ from tallyio_protocol_balancer.layout import (
     TokenState,
     pack_row,
 )
-from tallyio_protocol_balancer.reference_fixed import ONE, Revert
 
 from tallyio.market.abi import LOG_APPLIED, LOG_IGNORED, LOG_RELOAD
+from tallyio.market.fixed import powers
+from tallyio.market.fixed import reference as fixed
+from tallyio.market.fixed.arithmetic import reciprocal
+from tallyio.market.fixed.reference import ONE, Revert
 from tallyio.model.units import Address
 from tallyio.native.memory import Region
 from tests.balancer_states import amount_of, state_of
 
 TOKENS = [Address(bytes([k] * 20)) for k in (1, 2, 3)]
 BASES = st.one_of(
-    st.integers(hot_pow.LOWEST_BASE, hot_pow.HIGHEST_BASE),
+    st.integers(powers.LOWEST_BASE, powers.HIGHEST_BASE),
     st.sampled_from([9 * 10**17, 10**18, 11 * 10**17]).flatmap(lambda x: st.integers(x - 3, x + 3)),
     st.integers(-60, 60).map(lambda k: 10**18 + (1 if k > 0 else -1) * 10 ** (abs(k) * 17 // 60)),
 )
 EXPONENTS = st.one_of(
-    st.integers(1, hot_pow.HIGHEST_EXPONENT),
+    st.integers(1, powers.HIGHEST_EXPONENT),
     st.tuples(st.integers(1, 99), st.integers(1, 99)).map(lambda w: w[0] * ONE // w[1]),
     st.sampled_from([ONE, 2 * ONE, 3 * ONE, 4 * ONE, 99 * ONE]),
 )
@@ -117,14 +119,14 @@ def test_twenty_thousand_seeded_quotes_equal_the_reference(row: Row) -> None:
 
 @given(x=BASES, y=EXPONENTS, has_powers=st.booleans())
 def test_a_power_equals_the_reference(x: int, y: int, has_powers: bool) -> None:  # noqa: FBT001 - drawn
-    assert hot_pow.pow_up(x, y, has_powers) == reference_fixed.pow_up(x, y, has_powers=has_powers)
+    assert powers.pow_up(x, y, has_powers) == fixed.pow_up(x, y, has_powers=has_powers)
 
 
 @pytest.mark.parametrize(
-    ("x", "y"), [(hot_pow.LOWEST_BASE - 1, ONE // 2), (hot_pow.HIGHEST_BASE + 1, 1), (ONE, 2**70)]
+    ("x", "y"), [(powers.LOWEST_BASE - 1, ONE // 2), (powers.HIGHEST_BASE + 1, 1), (ONE, 2**70)]
 )
 def test_a_power_outside_of_the_domain_is_refused(x: int, y: int) -> None:
-    assert hot_pow.pow_up(x, y, False) == 0
+    assert powers.pow_up(x, y, False) == 0
 
 
 @given(divisor=st.integers(1, 2**120), bits=st.integers(1, 256), data=st.data())

@@ -1,7 +1,7 @@
-"""Powers of fixed numbers as weighted pools compute them; `reference_fixed.pow_up` is the specification.
+"""Powers of fixed numbers as weighted pools compute them; `reference.pow_up` is the specification.
 
-Solidity computes with signed integers, and its division cuts towards zero. So every step is the same
-for a number and its negative, and magnitudes are enough: a logarithm is negative where its argument
+Layer: market. Solidity computes with signed integers, and its division cuts towards zero. So every step is
+the same for a number and its negative, and magnitudes are enough: a logarithm is negative where its argument
 is below one, and so is every term of its series.
 
 The domain is what a swap can ask for. An amount is at most 30 % of its balance, so a base is more than
@@ -14,10 +14,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tallyio.native.jit import hot
-from tallyio.native.u256 import const, divmod256
-from tallyio_protocol_balancer import reference_fixed
-from tallyio_protocol_balancer.hot_fixed import (
+from tallyio.market.fixed import reference
+from tallyio.market.fixed.arithmetic import (
     ONE,
     UNIT,
     ZERO,
@@ -27,7 +25,9 @@ from tallyio_protocol_balancer.hot_fixed import (
     times,
     times_wide,
 )
-from tallyio_protocol_balancer.reference_fixed import POWERS
+from tallyio.market.fixed.reference import POWERS
+from tallyio.native.jit import hot
+from tallyio.native.u256 import const, divmod256
 
 LOWEST_BASE: Final = 75 * 10**16
 HIGHEST_BASE: Final = 145 * 10**16
@@ -36,9 +36,9 @@ HIGHEST_EXPONENT: Final = 99 * 10**18
 _LOWEST_BASE: Final = const(LOWEST_BASE)
 _HIGHEST_BASE: Final = const(HIGHEST_BASE)
 _HIGHEST_EXPONENT: Final = const(HIGHEST_EXPONENT)
-_TWO: Final = const(reference_fixed.TWO)
-_FOUR: Final = const(reference_fixed.FOUR)
-_MARGIN: Final = const(reference_fixed.MAX_POW_RELATIVE_ERROR)
+_TWO: Final = const(reference.TWO)
+_FOUR: Final = const(reference.FOUR)
+_MARGIN: Final = const(reference.MAX_POW_RELATIVE_ERROR)
 _HUNDRED: Final = const(100)
 _ONE_20: Final = const(10**20)
 _ONE_36: Final = const(10**36)

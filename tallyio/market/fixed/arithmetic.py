@@ -1,20 +1,21 @@
-"""Balancer's fixed-point arithmetic in compiled code; `reference_fixed` is the specification.
+"""Fixed-point arithmetic in compiled code; `reference` is the specification.
 
-Nothing reverts here: a caller asks `fits` before a product that may pass 2**256, and refuses. Division
-by zero gives 0. Division by a constant is a multiplication: `reciprocal` says by what, and why it is exact.
+Layer: market. Nothing reverts here: a caller asks `fits` before a product that may pass 2**256, and
+refuses. Division by zero gives 0. Division by a constant is a multiplication: `reciprocal` says by what, and
+why it is exact.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from tallyio.market.fixed import reference
 from tallyio.native.jit import hot
 from tallyio.native.u256 import clz, const, divmod256, mul_wide, u256, u512
-from tallyio_protocol_balancer import reference_fixed
 
 ZERO: Final = const(0)
 UNIT: Final = const(1)
-ONE: Final = const(reference_fixed.ONE)
+ONE: Final = const(reference.ONE)
 _BITS: Final = 256
 
 

@@ -1,8 +1,9 @@
-"""Balancer's fixed-point arithmetic in Python integers: the specification of `hot_fixed` and `hot_pow`.
+"""Fixed-point arithmetic in Python integers: the specification of `arithmetic` and `powers`.
 
-Sources: `FixedPoint`, `Math` and `LogExpMath` of solidity-utils (balancer-v2-monorepo). Where the
-contract reverts, these raise `Revert`. Solidity 0.7 wraps what is not checked; no value here comes near
-that, so plain integers are the same. A *fixed* number has 18 decimals.
+Layer: market. Sources: `FixedPoint`, `Math` and `LogExpMath` of solidity-utils (balancer-v2-monorepo, and
+the same in balancer-v3-monorepo). Where the contract reverts, these raise `Revert`. Solidity 0.7 wraps what
+is not checked; no value here comes near that, so plain integers are the same. A *fixed* number has 18
+decimals.
 """
 
 from __future__ import annotations
