@@ -40,9 +40,11 @@ from tallyio.model.units import Address, hex_text
 class RevmBackend:
     """Runs recipes on a pyrevm EVM, and remembers what each block logged. `evm` is open to tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, largest_code: int | None = None) -> None:
+        """Start an empty chain. `largest_code` is in bytes; without it chains' own limit holds (EIP-170)."""
         self._pyrevm = _pyrevm()
-        environment = self._pyrevm.Env(cfg=self._pyrevm.CfgEnv(chain_id=CHAIN_ID))
+        config = self._pyrevm.CfgEnv(chain_id=CHAIN_ID, limit_contract_code_size=largest_code)
+        environment = self._pyrevm.Env(cfg=config)
         self.evm: Any = self._pyrevm.EVM(env=environment)
         self._logs: list[list[Any]] = [[]]
         for account in ACCOUNTS:
@@ -186,9 +188,10 @@ class RevmBackend:
 class RevmWorld:
     """A world and the EVM it stands on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, largest_code: int | None = None) -> None:
+        """Build the world; `largest_code` as for `RevmBackend`."""
         ensure_fetched()
-        self.backend = RevmBackend()
+        self.backend = RevmBackend(largest_code=largest_code)
         self.world: World = self.backend.run(build_world())
         self.backend.block(())  # as on a node, where this block settles the base fee
 

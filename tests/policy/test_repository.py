@@ -36,6 +36,7 @@ Lines = Iterable[tuple[str, int, str]]
 OWN_SOLIDITY: Final = {
     f"plugins/protocols/{plugin}/tests/contracts/{name}.sol"
     for plugin, names in {
+        "balancer_v3": ("VaultBench",),
         "erc4626": ("Vaults",),
         "solidly": ("FactoryBench", "PoolBench", "SolidlySolver"),
     }.items()

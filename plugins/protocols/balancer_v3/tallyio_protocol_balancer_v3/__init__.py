@@ -1,0 +1,1 @@
+"""Weighted and stable pools of Balancer V3, behind its Vault."""
