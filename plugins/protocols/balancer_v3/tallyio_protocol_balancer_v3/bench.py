@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import pyperf
 
-from tallyio.native.jit import hot, use_cache
+from tallyio.native.jit import hot
 from tallyio.native.memory import Region
 from tallyio.native.u256 import const, load256
-
-# Compiled code is cached by source: without this an edit in a helper module would go unmeasured.
-use_cache(Path(__file__).parent.glob("*.py"))
-
-from tallyio_protocol_balancer_v3 import reference  # noqa: E402 - see above
-from tallyio_protocol_balancer_v3.hot import quote  # noqa: E402 - see above
-from tallyio_protocol_balancer_v3.layout import HEAD_BYTES, TOKEN_BYTES, pack_row  # noqa: E402 - see above
-from tallyio_protocol_balancer_v3.state import PoolState, TokenState  # noqa: E402 - see above
+from tallyio_protocol_balancer_v3 import reference
+from tallyio_protocol_balancer_v3.hot import quote
+from tallyio_protocol_balancer_v3.layout import HEAD_BYTES, TOKEN_BYTES, pack_row
+from tallyio_protocol_balancer_v3.state import PoolState, TokenState
 
 POOLS: Final = 256
 TOKENS: Final = 3

@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import pyperf
 
-from tallyio.native.jit import hot, use_cache
+from tallyio.native.jit import hot
 from tallyio.native.memory import Region
 from tallyio.native.u256 import const, load256
-
-# Compiled code is cached by source: without this an edit in a helper module would go unmeasured.
-use_cache(Path(__file__).parent.glob("*.py"))
-
-from tallyio_protocol_wrapped_native import reference  # noqa: E402 - see above
-from tallyio_protocol_wrapped_native.hot import quote  # noqa: E402 - see above
-from tallyio_protocol_wrapped_native.layout import ROW_BYTES, pack_row  # noqa: E402 - see above
+from tallyio_protocol_wrapped_native import reference
+from tallyio_protocol_wrapped_native.hot import quote
+from tallyio_protocol_wrapped_native.layout import ROW_BYTES, pack_row
 
 AMOUNTS: Final = 1_024
 _ZERO: Final = const(0)
