@@ -13,13 +13,14 @@ from tallyio_protocol_uniswap_v2 import hot as v2_hot
 from tallyio_protocol_uniswap_v2.adapter import UniswapV2
 
 from tallyio.engine.executor import deployment
+from tallyio.engine.markets import load_market
 from tallyio.engine.planner import plan
 from tallyio.hooks.interfaces import ExchangeProtocol
 from tallyio.lab.artifact import Artifact, Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.recipe import units
 from tallyio.lab.solidity import compile_solidity, package_sources
-from tallyio.lab.steps import Reverted
+from tallyio.lab.steps import BLOCK_SECONDS, Reverted
 from tallyio.lab.world import OPERATOR
 from tallyio.market.abi import LOG_APPLIED, LOG_IGNORED, LOG_RELOAD
 from tallyio.model.erc20 import approve, balance_of, transfer
@@ -241,6 +242,26 @@ async def test_a_vault_that_earns_is_read_anew(made: dict[str, Artifact]) -> Non
     shares = world.has(world.vault.address) // 2
     assert quote(fresh, 1, shares) > quote(row, 1, shares) > 0
     assert quote(fresh, 1, shares) == world.backend.read(world.vault, "previewRedeem", shares)[0]
+
+
+async def test_in_a_market_a_vault_waits_for_a_fresh_row_when_it_is_too_old(
+    made: dict[str, Artifact],
+) -> None:
+    """A row is believed for the block that trades next, if that is young enough."""
+    world = World(made["Earning"])
+    adapter = world.adapter(max_age_seconds=2 * BLOCK_SECONDS)
+    market, _ = await load_market(world, [("erc4626", adapter)], head=world.latest)
+    with market:
+        for is_believed in (True, False):
+            block = world.block_of()
+            market.apply(block, next_timestamp=block.head.timestamp + BLOCK_SECONDS)
+            assert market.is_enabled(0) is is_believed
+        assert market.waiting == (0,)
+        (fresh,) = await adapter.load(world, market.shape.pools, block=world.latest)
+        assert market.reload(0, fresh, block=world.latest.hash)
+        assert market.is_enabled(0)
+        shares = world.has(world.vault.address) // 2
+        assert market.quote(0, 1, 0, shares) == world.backend.read(world.vault, "previewRedeem", shares)[0]
 
 
 async def test_an_empty_vault_starts_as_its_kind_does(made: dict[str, Artifact]) -> None:
