@@ -32,7 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     vault: str = VAULT
     """The same on every chain where Balancer deployed it."""
     max_age_seconds: int = 30
-    """For how long rates and amp are believed: they move without an event."""
+    """For how long rates and amp are believed, which move without an event. It must reach into the next
+    block, or nothing is ever quoted."""
     gas: int = 180_000
     """Estimate for one swap, with both transfers."""
 

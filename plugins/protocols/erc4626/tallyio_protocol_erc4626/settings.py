@@ -39,7 +39,8 @@ class VaultSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     holder: str | None = None
     """An owner of many shares: what the vault lets it redeem at once, it is taken to let anyone redeem."""
     max_age_seconds: int = 30
-    """For how long totals are believed: they change without an event when a vault earns or gets a gift."""
+    """For how long totals are believed, which change without an event when a vault earns or gets a gift. It
+    must reach into the next block, or nothing is ever quoted."""
     gas_deposit: int = 110_000
     """Estimate for a deposit with its two allowances; vaults that invest what they get need more."""
     gas_redeem: int = 80_000
