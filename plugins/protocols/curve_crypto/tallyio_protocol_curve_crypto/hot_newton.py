@@ -124,11 +124,13 @@ def walk_to_y(row: int, d: int, i: int, j: int, x: int) -> int:
     ann, gamma, n = u256(load(row + ANN, 0)), u256(load(row + GAMMA, 0)), u256(load(row + COUNT, 0))
     z = ZERO if n == _TWO else xp_of(row, 3 - i - j)
     y, k0_i = _start_of_two(row, d, x) if n == _TWO else _start_of_three(d, x, z)
-    # Both balances are at most 100 * D or refused, so their sum fits.
+    if k0_i == REVERTED:
+        return REVERTED
+    # Both balances are at most 100 * D, so their sum fits.
     limit = max(divmod256(max(max(x, z), d), ROUGH)[0], _HUNDRED)
     for _ in range(MAX_STEPS):
         after, may_end = _y_step(d, y, k0_i, x + z, ann, gamma, n)
-        if REVERTED in (after, k0_i):
+        if after == REVERTED:
             return REVERTED
         if may_end and distance(after, y) < max(limit, divmod256(after, ROUGH)[0]):
             return after

@@ -1,0 +1,145 @@
+"""Pools drawn at random and rows in memory, for the benchmark and the tests of this plugin."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Final
+
+from tallyio_protocol_curve_crypto import reference
+from tallyio_protocol_curve_crypto.hot_state import bring
+from tallyio_protocol_curve_crypto.layout import Ramp, State, pack_row, row_bytes
+from tallyio_protocol_curve_crypto.reference_newton import PRECISION, newton_d
+from tallyio_protocol_curve_crypto.reference_words import Revert
+from tallyio_protocol_curve_crypto.templates import MIN_GAMMA, TEMPLATES, Template
+
+from tallyio.native.memory import Region
+
+NOW: Final = 1_700_000_000
+DECIMALS: Final = (0, 2, 6, 8, 18, 18)
+
+
+class Row:
+    """One row in native memory."""
+
+    def __init__(self) -> None:
+        self._memory = Region(row_bytes(3) + 512)
+        self.address = self._memory.address
+
+    def set(self, state: State) -> int:
+        """Put the complete row of `state` into memory; return its address."""
+        raw = pack_row(state)
+        self._memory.view("u1", len(raw))[:] = bytearray(raw)
+        bring(self.address, state.time, True)  # noqa: FBT003 - a compiled function takes no keywords
+        return self.address
+
+    def raw(self, coins: int) -> bytes:
+        """Return the row in memory."""
+        return self._memory.view("u1", row_bytes(coins)).tobytes()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+
+
+def at_rest(ann: int, gamma: int) -> Ramp:
+    """Return settings that do not move."""
+    return Ramp(ann, gamma, ann, gamma)
+
+
+def in_a_ramp(ann: int, gamma: int) -> Ramp:
+    """Return settings that are these at `NOW`, with a ramp under way: an exchange computes D anew."""
+    return Ramp(ann, gamma, ann, gamma, NOW - 1, NOW + 1)
+
+
+def draw_state(draw: random.Random, kind: str) -> State:
+    """Return a pool: as real ones are, lopsided, or anything at all."""
+    template, wild = TEMPLATES[kind], draw.random() < 0.1
+    precisions = [10 ** (18 - draw.choice(DECIMALS)) for _ in range(template.coins)]
+    prices = [int(10 ** draw.uniform(12, 24)) for _ in range(template.coins - 1)]
+    xp = [int(10**scale) for scale in _scales(draw, template.coins)]
+    balances = [
+        x * PRECISION // price // precision
+        for x, price, precision in zip(xp, (PRECISION, *prices), precisions, strict=True)
+    ]
+    ann, gamma = _settings(draw, template)
+    d = _invariant(draw, template, (ann, gamma), balances, prices, precisions)
+    fees = sorted(draw.choice((0, 1, 10**6, 3 * 10**7, 10**10, draw.randrange(10**10))) for _ in range(2))
+    return State(
+        template=template,
+        balances=tuple(balances),
+        price_scale=tuple(prices),
+        precisions=tuple(precisions),
+        ramp=(in_a_ramp if draw.random() < 0.2 else at_rest)(ann, gamma),
+        d=draw.getrandbits(draw.randrange(50, 128)) if wild else d,
+        mid_fee=fees[0],
+        out_fee=fees[1],
+        fee_gamma=draw.choice((0, 1, 10**12, 23 * 10**13, 10**16, draw.randrange(10**18))),
+        time=NOW,
+    )
+
+
+def _scales(draw: random.Random, coins: int) -> list[float]:
+    style, middle = draw.random(), draw.uniform(19, 31)
+    if style < 0.05:
+        return [draw.uniform(6, 35) for _ in range(coins)]
+    lean = 2.3 if style < 0.3 else 0.3
+    return [middle + draw.uniform(-lean, lean) for _ in range(coins)]
+
+
+def _settings(draw: random.Random, template: Template) -> tuple[int, int]:
+    edge = draw.random() < 0.04
+    ann = int(template.min_a * (template.max_a / template.min_a) ** draw.random())
+    gamma = int(MIN_GAMMA * (template.max_gamma / MIN_GAMMA) ** draw.random())
+    if draw.random() < 0.3:
+        gamma = int(template.tight_gamma * draw.uniform(0.5, template.max_gamma / template.tight_gamma))
+    if edge:
+        ann += draw.choice((-ann, template.max_a, 0, template.min_a - ann, template.min_a - ann - 1))
+        gamma = draw.choice((MIN_GAMMA - 1, MIN_GAMMA, template.max_gamma, template.max_gamma + 1))
+    return ann, gamma
+
+
+def _invariant(  # noqa: PLR0913 - the facts of one pool
+    draw: random.Random,
+    template: Template,
+    settings: tuple[int, int],
+    balances: Sequence[int],
+    prices: Sequence[int],
+    precisions: Sequence[int],
+) -> int:
+    pairs = zip(balances, (PRECISION, *prices), precisions, strict=True)
+    xp = [balance * price * precision // PRECISION for balance, price, precision in pairs]
+    try:
+        return min(2**128 - 1, newton_d(template, *settings, xp))
+    except Revert:
+        return int(10 ** draw.uniform(16, 34))
+
+
+def draw_amount(draw: random.Random, balance: int) -> int:
+    """Return an input: from dust to more than all, and sometimes nonsense."""
+    style = draw.random()
+    if style < 0.06:
+        return draw.getrandbits(draw.randrange(1, 257))
+    return min(2**256 - 1, int(balance * 10 ** draw.uniform(-9, 1)) + draw.randrange(2))
+
+
+def pool_of(state: State) -> reference.Pool:
+    """Return `state` as the reference takes it: at its own time."""
+    ramp = state.ramp
+    ann, gamma = (
+        reference.interpolated(first, last, ramp.started, ramp.ends, state.time)
+        for first, last in ((ramp.initial_a, ramp.future_a), (ramp.initial_gamma, ramp.future_gamma))
+    )
+    moves = reference.is_moving(state.template, ramp.ends, state.time)
+    return reference.Pool(
+        template=state.template,
+        balances=state.balances,
+        price_scale=state.price_scale,
+        precisions=state.precisions,
+        ann=ann,
+        gamma=gamma,
+        d=None if moves else state.d,
+        mid_fee=state.mid_fee,
+        out_fee=state.out_fee,
+        fee_gamma=state.fee_gamma,
+    )
