@@ -8,7 +8,7 @@ from typing import Final
 
 from tallyio_protocol_curve_crypto import reference
 from tallyio_protocol_curve_crypto.hot_state import bring
-from tallyio_protocol_curve_crypto.layout import Ramp, State, pack_row, row_bytes
+from tallyio_protocol_curve_crypto.layout import UINT128_MAX, Ramp, State, pack_row, row_bytes
 from tallyio_protocol_curve_crypto.reference_newton import PRECISION, newton_d
 from tallyio_protocol_curve_crypto.reference_words import Revert
 from tallyio_protocol_curve_crypto.templates import MIN_GAMMA, TEMPLATES, Template
@@ -59,7 +59,7 @@ def draw_state(draw: random.Random, kind: str) -> State:
     prices = [int(10 ** draw.uniform(12, 24)) for _ in range(template.coins - 1)]
     xp = [int(10**scale) for scale in _scales(draw, template.coins)]
     balances = [
-        x * PRECISION // price // precision
+        min(UINT128_MAX, x * PRECISION // price // precision)
         for x, price, precision in zip(xp, (PRECISION, *prices), precisions, strict=True)
     ]
     ann, gamma = _settings(draw, template)
@@ -110,7 +110,7 @@ def _invariant(  # noqa: PLR0913 - the facts of one pool
     pairs = zip(balances, (PRECISION, *prices), precisions, strict=True)
     xp = [balance * price * precision // PRECISION for balance, price, precision in pairs]
     try:
-        return min(2**128 - 1, newton_d(template, *settings, xp))
+        return min(UINT128_MAX, newton_d(template, *settings, xp))
     except Revert:
         return int(10 ** draw.uniform(16, 34))
 
