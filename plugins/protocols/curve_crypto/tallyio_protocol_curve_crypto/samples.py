@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-from tallyio_protocol_curve_crypto import reference
 from tallyio_protocol_curve_crypto.hot_state import bring
 from tallyio_protocol_curve_crypto.layout import UINT128_MAX, Ramp, State, pack_row, row_bytes
 from tallyio_protocol_curve_crypto.reference_newton import PRECISION, newton_d
@@ -121,25 +120,3 @@ def draw_amount(draw: random.Random, balance: int) -> int:
     if style < 0.06:
         return draw.getrandbits(draw.randrange(1, 257))
     return min(2**256 - 1, int(balance * 10 ** draw.uniform(-9, 1)) + draw.randrange(2))
-
-
-def pool_of(state: State) -> reference.Pool:
-    """Return `state` as the reference takes it: at its own time."""
-    ramp = state.ramp
-    ann, gamma = (
-        reference.interpolated(first, last, ramp.started, ramp.ends, state.time)
-        for first, last in ((ramp.initial_a, ramp.future_a), (ramp.initial_gamma, ramp.future_gamma))
-    )
-    moves = reference.is_moving(state.template, ramp.ends, state.time)
-    return reference.Pool(
-        template=state.template,
-        balances=state.balances,
-        price_scale=state.price_scale,
-        precisions=state.precisions,
-        ann=ann,
-        gamma=gamma,
-        d=None if moves else state.d,
-        mid_fee=state.mid_fee,
-        out_fee=state.out_fee,
-        fee_gamma=state.fee_gamma,
-    )

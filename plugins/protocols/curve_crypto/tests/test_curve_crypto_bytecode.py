@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tallyio_protocol_curve_crypto.samples import Row, draw_amount, draw_state, pool_of
-from tallyio_protocol_curve_crypto import hot_swap, reference
+from tallyio_protocol_curve_crypto import hot, reference
 from tallyio_protocol_curve_crypto.layout import unpack_d
+from tallyio_protocol_curve_crypto.loading import pool_of
 from tallyio_protocol_curve_crypto.reference_words import Revert
+from tallyio_protocol_curve_crypto.samples import Row, draw_amount, draw_state
 from tallyio_protocol_curve_crypto.templates import TEMPLATES
 
 from tallyio.lab.artifact import Artifact, Contract
@@ -70,7 +71,7 @@ def test_an_exchange_equals_the_bytecode(
         fees = [state.mid_fee, state.out_fee, state.fee_gamma]
         answer = said(backend, contract, "dy_of", i, j, amount, *facts, state.d, pool.d is None, fees)
         assert paid_by_reference(pool, i, j, amount) == answer, (state, i, j, amount)
-        assert hot_swap.exchange(row.set(state), i, j, amount) == (answer or 0), (state, i, j, amount)
+        assert hot.quote(row.set(state), i, j, amount) == (answer or 0), (state, i, j, amount)
         if pool.d is None:
             moving += 1
             xp = reference.scaled(pool, pool.balances)
