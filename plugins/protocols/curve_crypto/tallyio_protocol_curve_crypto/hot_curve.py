@@ -73,8 +73,8 @@ def curve_of(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
         return 0.0, 0.0
     off = to_f64(before - solved) if before >= solved else -to_f64(solved - before)
     out, slope = off + q * y - 1.0, slope * y / x
-    if not out > 0.0:
-        return 0.0, slope * to_xp * from_xp if amount_in == 0.0 else 0.0
+    # Nothing pays nothing, wherever the balance is beside the solution.
+    out = max(0.0, out) if amount_in > 0.0 else 0.0
     fee, fee_slope = _fee(row, i, j, x + dx, y - q * y, slope)
     falling = max(0.0, slope * (1.0 - fee) - out * fee_slope)
     return out * (1.0 - fee) * from_xp, falling * to_xp * from_xp

@@ -120,3 +120,29 @@ def draw_amount(draw: random.Random, balance: int) -> int:
     if style < 0.06:
         return draw.getrandbits(draw.randrange(1, 257))
     return min(2**256 - 1, int(balance * 10 ** draw.uniform(-9, 1)) + draw.randrange(2))
+
+
+def usual_state(draw: random.Random, kind: str) -> State:
+    """Return a pool as real ones are: of millions, leaning a little, at rest, with usual settings."""
+    template = TEMPLATES[kind]
+    precisions = [10 ** (18 - draw.choice((6, 8, 18))) for _ in range(template.coins)]
+    prices = [int(10 ** draw.uniform(16, 22)) for _ in range(template.coins - 1)]
+    middle = draw.uniform(23, 26)
+    balances = [
+        int(10 ** (middle + draw.uniform(-0.3, 0.3))) * PRECISION // price // precision
+        for price, precision in zip((PRECISION, *prices), precisions, strict=True)
+    ]
+    ann = template.min_a * draw.choice((100, 400, 1_000))
+    gamma = draw.choice((118 * 10**11, 145 * 10**12, 10**14, 10**16))
+    return State(
+        template=template,
+        balances=tuple(balances),
+        price_scale=tuple(prices),
+        precisions=tuple(precisions),
+        ramp=at_rest(ann, gamma),
+        d=_invariant(draw, template, (ann, gamma), balances, prices, precisions),
+        mid_fee=draw.choice((26 * 10**6, 3 * 10**6)),
+        out_fee=45 * 10**6,
+        fee_gamma=draw.choice((23 * 10**13, 5 * 10**14, 10**16)),
+        time=NOW,
+    )
