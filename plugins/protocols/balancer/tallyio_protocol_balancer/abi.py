@@ -54,7 +54,6 @@ GET_PRICE_RATE_CACHE: Final = selector("getPriceRateCache(address)")
 GET_RATE: Final = selector("getRate()")
 DECIMALS: Final = selector("decimals()")
 
-APPROVE: Final = selector("approve(address,uint256)")
 
 POOL_ID_BYTES: Final = 32
 

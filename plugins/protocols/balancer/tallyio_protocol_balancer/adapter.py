@@ -13,6 +13,7 @@ from tallyio.hooks.interfaces import ChainReader, CompiledProtocol
 from tallyio.hooks.interfaces import Settings as RawSettings
 from tallyio.hooks.settings import parse_addresses, parse_settings
 from tallyio.model.chain import Head
+from tallyio.model.erc20 import approve
 from tallyio.model.execution import Call
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, checksum
@@ -78,17 +79,13 @@ class Balancer:
         sold, bought = pool.tokens[token_in], pool.tokens[token_out]
         data = _swap_data(pool.id, (sold, bought), (amount_in, amount_out), recipient)
         return (
-            _approve(sold, vault, amount_in),
+            approve(sold, vault, amount_in),
             Call(to=vault, data=data),
-            _approve(sold, vault, 0),
+            approve(sold, vault, 0),
         )
 
     def _is_wanted(self, pool: PoolSpec) -> bool:
         return not self._tokens or len(self._tokens & set(pool.tokens)) >= _ENOUGH
-
-
-def _approve(token: Address, vault: Address, amount: int) -> Call:
-    return Call(to=token, data=abi.APPROVE + address_word(vault) + word(amount))
 
 
 def _swap_data(

@@ -34,7 +34,11 @@ SIGNATURES: Final = (
     "NewParameters(uint256,uint256,uint256,uint256,uint256,uint256,uint256)",
     "RampAgamma(uint256,uint256,uint256,uint256,uint256,uint256)",
     "StopRampA(uint256,uint256,uint256)",
-    *(signature for count in sorted({template.coins for template in TEMPLATES.values()}) for signature in _of(count)),
+    *(
+        signature
+        for count in sorted({template.coins for template in TEMPLATES.values()})
+        for signature in _of(count)
+    ),
 )
 
 TOPICS: Final = tuple(event_topic(signature) for signature in SIGNATURES)

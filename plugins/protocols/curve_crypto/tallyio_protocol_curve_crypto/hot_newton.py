@@ -180,5 +180,3 @@ def newton_y(row: int, i: int, j: int, x: int) -> int:
         return REVERTED
     y = walk_to_y(row, d, i, j, x)
     return y if is_share(y, d, LEAST_SHARE) else REVERTED
-
-

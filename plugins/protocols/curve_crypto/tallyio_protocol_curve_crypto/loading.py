@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader
@@ -20,8 +21,8 @@ from tallyio_protocol_curve_crypto.reference import Pool, exchange, interpolated
 from tallyio_protocol_curve_crypto.reference_words import Revert
 from tallyio_protocol_curve_crypto.settings import WHERE
 
-_PROBES: Final = tuple((i, 1 - i, part) for i in (0, 1) for part in (7, 31, 1_000, 9_973))
-"""Directions, and what part of the balance is sold, to compare with the pool's own `get_dy`."""
+_PARTS: Final = (7, 31, 1_000, 9_973)
+"""What parts of a balance are sold, to compare with the pool's own `get_dy`."""
 
 _FIELDS: Final = {
     "d": abi.D,
@@ -94,7 +95,8 @@ async def check_kinds(
     probes = [
         (pool, pool_of(state), i, j, max(1, state.balances[i] // part))
         for pool, state in zip(pools, states, strict=True)
-        for i, j, part in _PROBES
+        for i, j in permutations(range(len(pool.tokens)), 2)
+        for part in _PARTS
     ]
     calls = [
         Call(to=pool.address, data=abi.GET_DY + word(i) + word(j) + word(amount))

@@ -129,9 +129,7 @@ def _of_three(template: Template, ann: int, gamma: int, xp: Sequence[int], d: in
         require_fraction(y, d, 10**16)
         return y
     a, b, _, _ = cubic
-    c1 = unsafe_int_div(
-        int_fit(_signed_cbrt(b) ** 2 // PRECISION * _second_cbrt(delta1, root)), PRECISION
-    )
+    c1 = unsafe_int_div(int_fit(_signed_cbrt(b) ** 2 // PRECISION * _second_cbrt(delta1, root)), PRECISION)
     root_k0 = unsafe_int_div(int_fit(int_fit(b + int_div(int_fit(b * delta0), c1)) - c1), 3)
     product = d * d // 27 // z * d // x
     y = fit(unsafe_int_div(int_fit(product * root_k0), a))

@@ -81,9 +81,7 @@ def newton_y(template: Template, ann: int, gamma: int, xp: Sequence[int], d: int
     return y
 
 
-def newton_y_unchecked(
-    template: Template, ann: int, gamma: int, xp: Sequence[int], d: int, j: int
-) -> int:
+def newton_y_unchecked(template: Template, ann: int, gamma: int, xp: Sequence[int], d: int, j: int) -> int:
     """Return `newton_y` without its checks of the settings and the result. Raises: Revert."""
     n = template.coins
     if n == 2:  # noqa: PLR2004 - the contract of two coins
@@ -229,10 +227,7 @@ def _d_step_tricrypto_ng(ann: int, gamma: int, x: Sequence[int], s: int, d: int)
     mul1 = unsafe_div(unsafe(once * g1k0 * A_MULTIPLIER), ann)
     mul2 = unsafe_div(unsafe(6 * PRECISION * k0), g1k0)
     slope = unsafe(
-        s
-        + unsafe(s * mul2) // PRECISION
-        + unsafe_div(unsafe(mul1 * 3), k0)
-        - unsafe(mul2 * d) // PRECISION
+        s + unsafe(s * mul2) // PRECISION + unsafe_div(unsafe(mul1 * 3), k0) - unsafe(mul2 * d) // PRECISION
     )
     plus = unsafe_div(fit(d * unsafe(slope + s)), slope)
     minus = unsafe_div(fit(d * d), slope)
@@ -259,4 +254,3 @@ def cbrt(x: int) -> int:
     for _ in range(CBRT_STEPS):
         a = unsafe(2 * a + unsafe_div(whole, unsafe(a * a))) // 3
     return unsafe(a * scale)
-

@@ -67,7 +67,12 @@ def test_an_exchange_equals_the_bytecode(
         pool = pool_of(state)
         i, j = draw.sample(range(template.coins), 2)
         amount = draw_amount(draw, state.balances[i])
-        facts = (list(state.balances), list(state.price_scale), list(state.precisions), [pool.ann, pool.gamma])
+        facts = (
+            list(state.balances),
+            list(state.price_scale),
+            list(state.precisions),
+            [pool.ann, pool.gamma],
+        )
         fees = [state.mid_fee, state.out_fee, state.fee_gamma]
         answer = said(backend, contract, "dy_of", i, j, amount, *facts, state.d, pool.d is None, fees)
         assert paid_by_reference(pool, i, j, amount) == answer, (state, i, j, amount)

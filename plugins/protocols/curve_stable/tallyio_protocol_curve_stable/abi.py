@@ -36,7 +36,6 @@ GET_DY: Final = selector("get_dy(int128,int128,uint256)")
 EXCHANGE: Final = selector("exchange(int128,int128,uint256,uint256)")
 
 DECIMALS: Final = selector("decimals()")
-APPROVE: Final = selector("approve(address,uint256)")
 
 POOL_COUNT: Final = selector("pool_count()")
 POOL_LIST: Final = selector("pool_list(uint256)")

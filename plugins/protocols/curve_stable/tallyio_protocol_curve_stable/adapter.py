@@ -12,10 +12,11 @@ from tallyio.hooks.interfaces import ChainReader, CompiledProtocol
 from tallyio.hooks.interfaces import Settings as RawSettings
 from tallyio.hooks.settings import parse_address, parse_settings
 from tallyio.model.chain import Head
+from tallyio.model.erc20 import approve
 from tallyio.model.execution import Call
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, checksum
-from tallyio.model.words import address_word, word
+from tallyio.model.words import word
 from tallyio_protocol_curve_stable import abi
 from tallyio_protocol_curve_stable.discovery import factory_pools, pool_spec
 from tallyio_protocol_curve_stable.events import TOPICS
@@ -88,11 +89,7 @@ class CurveStable:
         token = pool.tokens[token_in]
         exchange = abi.EXCHANGE + word(token_in) + word(token_out) + word(amount_in) + word(amount_out)
         return (
-            _approval(token, pool.address, amount_in),
+            approve(token, pool.address, amount_in),
             Call(to=pool.address, data=exchange),
-            _approval(token, pool.address, 0),
+            approve(token, pool.address, 0),
         )
-
-
-def _approval(token: Address, spender: Address, amount: int) -> Call:
-    return Call(to=token, data=abi.APPROVE + address_word(spender) + word(amount))
