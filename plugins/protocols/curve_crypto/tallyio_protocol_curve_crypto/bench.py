@@ -63,7 +63,7 @@ def main() -> None:
     for k, (state, amount_in) in enumerate(cases):
         row = pack_row(state)
         memory.view("u1", len(row), k * STRIDE)[:] = bytearray(row)
-        bring(rows + k * STRIDE, state.time, True)  # noqa: FBT003 - a compiled function takes no keywords
+        bring(rows + k * STRIDE, state.time, True)
         memory.view("u1", _WORD, POOLS * STRIDE + k * _WORD)[:] = bytearray(
             amount_in.to_bytes(_WORD, "little")
         )

@@ -54,7 +54,7 @@ def advance(row: int, timestamp: int) -> int:
     """Bring A and gamma, and with them D, to a block with this time."""
     if not 0 <= timestamp <= MAX_TIME:
         return LOG_RELOAD
-    return LOG_APPLIED if bring(row, timestamp, False) else LOG_IGNORED  # noqa: FBT003 - no keywords here
+    return LOG_APPLIED if bring(row, timestamp, False) else LOG_IGNORED
 
 
 @hot(APPLY_LOG_SIGNATURE)

@@ -29,13 +29,12 @@ from tallyio_protocol_curve_crypto.hot_words import (
     ONE,
     REVERTED,
     ZERO,
-    div,
     int_add,
     int_div,
     int_mul,
     int_sub,
     magnitude,
-    mul,
+    ratio,
     to_uint,
     unsafe_int_div,
     unsafe_int_mul,
@@ -94,7 +93,7 @@ def _second_cbrt(delta1: int, root: int) -> int:
 
 @hot("u256(int64, u256, int64, int64, u256)")
 def _of_two(row: int, d: int, i: int, j: int, x: int) -> int:
-    k0_i = div(mul(_TWO_WADS, x), d)
+    k0_i = ratio(_TWO_WADS, x, d)
     least, most = imbalance_bounds(row)
     if not least <= k0_i <= most:
         return REVERTED
@@ -140,7 +139,8 @@ def _scaled_of_two(row: int, d: int, x: int) -> tuple[int, int, int, int]:
     delta1 = int_sub(int_add(int_mul(_THREE, delta0), b), far)
     if BROKEN in (delta0, delta1):
         return ZERO, BROKEN, ZERO, ZERO
-    divider = _divider_of_two(min(min(magnitude(delta0), magnitude(delta1)), _A_OF_TWO))
+    threshold = min(magnitude(delta0), magnitude(delta1))
+    divider = _divider_of_two(min(threshold, _A_OF_TWO))
     return (
         divmod256(_A_OF_TWO, divider)[0],
         unsafe_int_div(b, divider),
@@ -188,17 +188,12 @@ def _of_three(row: int, d: int, i: int, j: int, x: int) -> int:
     root_k0 = unsafe_int_div(int_sub(int_add(b, int_div(int_mul(b, delta0), c1)), c1), _THREE)
     # D**2 / 27 / x < 10**34, times D < 10**67.
     product = divmod256(divmod256(divmod256(d * d, _27)[0], other)[0] * d, first)[0]
-    y = _as_uint(unsafe_int_div(int_mul(product, root_k0), a))
-    k0 = _as_uint(unsafe_int_div(int_mul(WAD, root_k0), a))
+    # BROKEN is negative.
+    y = to_uint(unsafe_int_div(int_mul(product, root_k0), a))
+    k0 = to_uint(unsafe_int_div(int_mul(WAD, root_k0), a))
     if REVERTED in (y, k0) or not is_share(y, d, LEAST_SHARE - ONE):
         return REVERTED
     return y
-
-
-@hot("u256(u256)", inline=True)
-def _as_uint(value: int) -> int:
-    # BROKEN is negative.
-    return to_uint(value)
 
 
 @hot("UniTuple(u256, 4)(int64, u256, u256, u256)")

@@ -30,6 +30,7 @@ from tallyio_protocol_curve_crypto.hot_words import (
     distance,
     div,
     mul,
+    ratio,
     sub,
     unsafe_div,
 )
@@ -59,22 +60,24 @@ def newton_d(row: int) -> int:
     two, ng = load(row + COUNT, 0) == _PAIR, load(row + NG, 0)
     a, b = xp_of(row, 0), xp_of(row, 1)
     c = ZERO if two else xp_of(row, 2)
-    x, z = max(max(a, b), c), min(min(a, b), c)
+    large, small = max(a, b), min(a, b)
+    x, z = max(large, c), min(small, c)
     y = a + b + c - x - z  # the middle one, modulo 2**256; with two coins the smaller one, and z is 0
     if x == REVERTED:
         return REVERTED
     if ng and not two:
         return _of_three_ng(row, x, y, z)
-    if not has_safe_settings(row) or not _SMALLEST <= x <= _LARGEST or not _is_even(x, y if two else z, two):
+    even = _is_even(x, y, _LEAST_OF_TWO) if two else _is_even(x, z, _LEAST_OF_THREE)
+    if not has_safe_settings(row) or not _SMALLEST <= x <= _LARGEST or not even:
         return REVERTED
     least = LEAST_SHARE - ONE if ng else LEAST_SHARE
     return _walk(row, x, y, z, _start(x, y, z, ng), least)
 
 
-@hot("boolean(u256, u256, boolean)", inline=True)
-def _is_even(x: int, smallest: int, two: bool) -> bool:
+@hot("boolean(u256, u256, u256)", inline=True)
+def _is_even(x: int, smallest: int, least: int) -> bool:
     # The source checks each of the smaller ones; x is at least 10**9 and none is beyond 10**33.
-    return divmod256(smallest * WAD, x)[0] >= (_LEAST_OF_TWO if two else _LEAST_OF_THREE)
+    return divmod256(smallest * WAD, x)[0] >= least
 
 
 @hot("u256(u256, u256, u256, int64)")
@@ -103,8 +106,8 @@ def _mean_of_three(x: int, y: int, z: int) -> int:
     d = x
     for _ in range(MAX_STEPS):
         before = d
-        part = div(mul(div(mul(div(mul(WAD, x), d), y), d), z), d)
-        d = div(mul(d, add(_TWO_WADS, part)), _THREE_WADS)
+        part = ratio(ratio(ratio(WAD, x, d), y, d), z, d)
+        d = ratio(d, add(_TWO_WADS, part), _THREE_WADS)
         moved = distance(d, before)
         if d == REVERTED or moved <= ONE or mul(moved, WAD) < d:
             return d
@@ -130,22 +133,22 @@ def _walk(row: int, x: int, y: int, z: int, start: int, least: int) -> int:
 def _step(row: int, x: int, y: int, z: int, d: int) -> int:
     ann, gamma, n = u256(load(row + ANN, 0)), u256(load(row + GAMMA, 0)), u256(load(row + COUNT, 0))
     if n == _TWO:
-        k0 = div(mul(div(mul(_FOUR_WADS, x), d), y), d)
+        k0 = ratio(ratio(_FOUR_WADS, x, d), y, d)
     else:
-        k0 = div(mul(mul(WAD, x), _THREE), d)
-        k0 = div(mul(mul(k0, y), _THREE), d)
-        k0 = div(mul(mul(k0, z), _THREE), d)
+        k0 = ratio(mul(WAD, x), _THREE, d)
+        k0 = ratio(mul(k0, y), _THREE, d)
+        k0 = ratio(mul(k0, z), _THREE, d)
     if k0 == REVERTED:
         return REVERTED
     s = x + y + z  # of three numbers up to 10**33
     g1k0 = g1k0_of(gamma, k0)
     mul1 = mul1_of(d, gamma, g1k0, ann)
-    mul2 = div(mul(_TWO_WADS * n, k0), g1k0)
-    rising = add(add(s, div(mul(s, mul2), WAD)), div(mul(mul1, n), k0))
-    slope = sub(rising, div(mul(mul2, d), WAD))
-    plus = div(mul(d, add(slope, s)), slope)
-    minus = div(mul(d, d), slope)
-    change = div(mul(div(mul(d, div(mul1, slope)), WAD), distance(WAD, k0)), k0)
+    mul2 = ratio(_TWO_WADS * n, k0, g1k0)
+    rising = add(add(s, ratio(s, mul2, WAD)), ratio(mul1, n, k0))
+    slope = sub(rising, ratio(mul2, d, WAD))
+    plus = ratio(d, add(slope, s), slope)
+    minus = ratio(d, d, slope)
+    change = ratio(ratio(d, div(mul1, slope), WAD), distance(WAD, k0), k0)
     return _next(plus, add(minus, change) if k0 < WAD else sub(minus, change))
 
 
@@ -160,7 +163,7 @@ def _next(plus: int, minus: int) -> int:
 def _of_three_ng(row: int, x: int, y: int, z: int) -> int:
     if x == ZERO or x >= _NG_LARGEST:
         return REVERTED
-    product = div(mul(div(mul(x, y), WAD), z), WAD)
+    product = ratio(ratio(x, y, WAD), z, WAD)
     if product == REVERTED:
         return REVERTED
     d = cbrt(product) * _THREE if product > ZERO else ZERO

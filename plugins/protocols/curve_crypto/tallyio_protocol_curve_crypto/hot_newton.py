@@ -10,7 +10,7 @@ from typing import Final
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const, divmod256, load256, u256
-from tallyio_protocol_curve_crypto.hot_words import REVERTED, ZERO, add, distance, div, mul
+from tallyio_protocol_curve_crypto.hot_words import REVERTED, ZERO, add, distance, div, mul, ratio
 from tallyio_protocol_curve_crypto.layout import (
     ANN,
     COIN_BYTES,
@@ -34,7 +34,6 @@ LEAST_SHARE: Final = const(10**16)
 MOST_SHARE: Final = const(10**20)
 
 _ONE: Final = const(1)
-_TWO: Final = const(2)
 _THREE: Final = const(3)
 _FOUR: Final = const(4)
 _HUNDRED: Final = const(100)
@@ -45,6 +44,7 @@ _MAX_D: Final = const(MAX_D)
 _OLD_LEAST: Final = const(2 * 10**16)
 _OLD_MOST: Final = const(2 * 10**20)
 _WHOLE: Final = const(10**36)
+_PAIR: Final = 2
 
 
 @hot("u256(int64, int64)", inline=True)
@@ -70,7 +70,7 @@ def is_safe_d(d: int) -> bool:
 @hot("u256(u256, u256)")
 def share_of(x: int, d: int) -> int:
     """Return 10**18 * x / D."""
-    return div(mul(x, WAD), d)
+    return ratio(x, WAD, d)
 
 
 @hot("boolean(u256, u256, u256)", inline=True)
@@ -88,32 +88,31 @@ def g1k0_of(gamma: int, k0: int) -> int:
 @hot("u256(u256, u256, u256, u256)")
 def mul1_of(d: int, gamma: int, g1k0: int, ann: int) -> int:
     """Return 10**18 * D * g1k0**2 / gamma**2 / A, in the contract's order."""
-    once = div(mul(div(mul(WAD, d), gamma), g1k0), gamma)
-    return div(mul(mul(once, g1k0), _A_MULTIPLIER), ann)
+    once = ratio(ratio(WAD, d, gamma), g1k0, gamma)
+    return ratio(mul(once, g1k0), _A_MULTIPLIER, ann)
 
 
-@hot("Tuple(u256, boolean)(u256, u256, u256, u256, u256, u256, u256)")
-def _y_step(  # noqa: PLR0917 - the loop's own variables
-    d: int, y: int, k0_i: int, s_i: int, ann: int, gamma: int, n: int
-) -> tuple[int, bool]:
+@hot("Tuple(u256, boolean)(int64, u256, u256, u256, u256)")
+def _y_step(row: int, d: int, y: int, k0_i: int, s_i: int) -> tuple[int, bool]:
     # The next y, and whether it may be the last: the contract goes on where it has to halve y here.
-    k0, s = div(mul(mul(k0_i, y), n), d), add(s_i, y)
+    ann, gamma, n = u256(load(row + ANN, 0)), u256(load(row + GAMMA, 0)), u256(load(row + COUNT, 0))
+    k0, s = ratio(mul(k0_i, y), n, d), add(s_i, y)
     if k0 == REVERTED:
         return REVERTED, True
     g1k0 = g1k0_of(gamma, k0)
     mul1 = mul1_of(d, gamma, g1k0, ann)
-    mul2 = add(WAD, div(mul(_TWO_WADS, k0), g1k0))
+    mul2 = add(WAD, ratio(_TWO_WADS, k0, g1k0))
     slope, less = add(add(mul(WAD, y), mul(s, mul2)), mul1), mul(d, mul2)
-    if slope == REVERTED or less == REVERTED:
+    if REVERTED in (slope, less):
         return REVERTED, True
     if slope < less:
         return y >> 1, False
     slope = slope - less
     fprime = div(slope, y)
     down = div(mul1, fprime)
-    up = add(div(add(slope, mul(WAD, d)), fprime), div(mul(down, WAD), k0))
-    down = add(down, div(mul(WAD, s), fprime))
-    if up == REVERTED or down == REVERTED:
+    up = add(div(add(slope, mul(WAD, d)), fprime), ratio(down, WAD, k0))
+    down = add(down, ratio(WAD, s, fprime))
+    if REVERTED in (up, down):
         return REVERTED, True
     return (y >> 1 if up < down else up - down), True
 
@@ -121,15 +120,16 @@ def _y_step(  # noqa: PLR0917 - the loop's own variables
 @hot("u256(int64, u256, int64, int64, u256)")
 def walk_to_y(row: int, d: int, i: int, j: int, x: int) -> int:
     """Return `newton_y_unchecked`: the scaled balance of coin `j` once that of coin `i` is `x`."""
-    ann, gamma, n = u256(load(row + ANN, 0)), u256(load(row + GAMMA, 0)), u256(load(row + COUNT, 0))
-    z = ZERO if n == _TWO else xp_of(row, 3 - i - j)
-    y, k0_i = _start_of_two(row, d, x) if n == _TWO else _start_of_three(d, x, z)
+    two = load(row + COUNT, 0) == _PAIR
+    z = ZERO if two else xp_of(row, 3 - i - j)
+    y, k0_i = _start_of_two(row, d, x) if two else _start_of_three(d, x, z)
     if k0_i == REVERTED:
         return REVERTED
     # Both balances are at most 100 * D, so their sum fits.
-    limit = max(divmod256(max(max(x, z), d), ROUGH)[0], _HUNDRED)
+    largest = max(x, z)
+    limit = max(divmod256(max(largest, d), ROUGH)[0], _HUNDRED)
     for _ in range(MAX_STEPS):
-        after, may_end = _y_step(d, y, k0_i, x + z, ann, gamma, n)
+        after, may_end = _y_step(row, d, y, k0_i, x + z)
         if after == REVERTED:
             return REVERTED
         if may_end and distance(after, y) < max(limit, divmod256(after, ROUGH)[0]):
@@ -141,11 +141,11 @@ def walk_to_y(row: int, d: int, i: int, j: int, x: int) -> int:
 @hot("UniTuple(u256, 2)(int64, u256, u256)")
 def _start_of_two(row: int, d: int, x: int) -> tuple[int, int]:
     # The first y, and K0 without it; REVERTED where the source refuses `x`.
-    k0_i = div(mul(_TWO_WADS, x), d)
+    k0_i = ratio(_TWO_WADS, x, d)
     least, most = imbalance_bounds(row)
     if not least <= k0_i <= most:
         return ZERO, REVERTED
-    return div(mul(d, d), mul(x, _FOUR)), k0_i
+    return ratio(d, d, mul(x, _FOUR)), k0_i
 
 
 @hot("UniTuple(u256, 2)(u256, u256, u256)")

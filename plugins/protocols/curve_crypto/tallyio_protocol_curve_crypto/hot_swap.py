@@ -9,7 +9,7 @@ from tallyio.native.jit import hot
 from tallyio.native.u256 import const, divmod256, load256, u256
 from tallyio_protocol_curve_crypto.hot_cubic import get_y
 from tallyio_protocol_curve_crypto.hot_newton import WAD, newton_y, xp_of
-from tallyio_protocol_curve_crypto.hot_words import ONE, REVERTED, ZERO, add, div, mul, sub
+from tallyio_protocol_curve_crypto.hot_words import ONE, REVERTED, ZERO, add, div, mul, ratio, sub
 from tallyio_protocol_curve_crypto.layout import (
     BALANCE,
     COIN_BYTES,
@@ -44,7 +44,7 @@ def scaled(row: int, k: int, balance: int) -> int:
     at = row + COINS + k * COIN_BYTES
     whole = mul(balance, u256(load(at + MULTIPLIER, 0)))
     # The source multiplies by the price first: a product of three, in any order, fits or does not.
-    return whole if k == 0 else div(mul(whole, load256(at + PRICE)), WAD)
+    return whole if k == 0 else ratio(whole, load256(at + PRICE), WAD)
 
 
 @hot("u256(int64, int64, int64, u256)")
@@ -60,9 +60,9 @@ def exchange(row: int, i: int, j: int, amount_in: int) -> int:
         return ZERO
     dy = before - y - ONE
     if j > 0:
-        dy = div(mul(dy, WAD), load256(bought + PRICE))
+        dy = ratio(dy, WAD, load256(bought + PRICE))
     dy = div(dy, u256(load(bought + MULTIPLIER, 0)))
-    paid = sub(dy, div(mul(fee_of(row, i, x, j, y), dy), _FEE_BASE))
+    paid = sub(dy, ratio(fee_of(row, i, x, j, y), dy, _FEE_BASE))
     # At most the scaled difference, scaled back: no more than the balance.
     return ZERO if paid == REVERTED or paid > load256(bought + BALANCE) else paid
 
@@ -75,7 +75,7 @@ def fee_of(row: int, i: int, x: int, j: int, y: int) -> int:
     first, second = (x, y) if i < j else (y, x)
     if two:
         total = add(x, y)
-        share = div(mul(div(mul(_FOUR_WADS, first), total), second), total)
+        share = ratio(ratio(_FOUR_WADS, first, total), second, total)
     else:
         share = _balance_of_three(row, i, x, j, y)
     if share > WAD:  # REVERTED; a product is never above its mean's power, and every step rounds down
@@ -84,7 +84,7 @@ def fee_of(row: int, i: int, x: int, j: int, y: int) -> int:
         share = div(gamma * WAD, gamma + WAD - share)  # gamma <= 10**18
     if share == REVERTED:
         return REVERTED
-    # share <= 10**18 and fees <= 10**10.
+    # A share is at most 10**18 and a fee 10**10.
     return divmod256(u256(mid) * share + u256(out) * (WAD - share), WAD)[0]
 
 
@@ -98,5 +98,5 @@ def _balance_of_three(row: int, i: int, x: int, j: int, y: int) -> int:
             here = x
         if k == j:
             here = y
-        share = div(mul(mul(share, _THREE), here), total)
+        share = ratio(mul(share, _THREE), here, total)
     return share

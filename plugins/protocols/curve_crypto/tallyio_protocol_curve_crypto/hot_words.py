@@ -27,7 +27,7 @@ def mul(a: int, b: int) -> int:
     bits = 2 * _WORD - clz(a) - clz(b)
     half, product = (a >> 1) * b, a * b
     over = bits > _WORD and (half >= BROKEN or product < half << 1)
-    return REVERTED if a == REVERTED or b == REVERTED or bits > _WORD + 1 or over else product
+    return REVERTED if REVERTED in (a, b) or bits > _WORD + 1 or over else product
 
 
 @hot("u256(u256, u256)", inline=True)
@@ -46,9 +46,15 @@ def sub(a: int, b: int) -> int:
 @hot("u256(u256, u256)")
 def div(a: int, b: int) -> int:
     """Return a / b of uint256, rounded down."""
-    if b == ZERO or a == REVERTED or b == REVERTED:
+    if b == ZERO or REVERTED in (a, b):
         return REVERTED
     return divmod256(a, b)[0]
+
+
+@hot("u256(u256, u256, u256)")
+def ratio(a: int, b: int, c: int) -> int:
+    """Return a * b / c of uint256, rounded down."""
+    return div(mul(a, b), c)
 
 
 @hot("u256(u256, u256)", inline=True)
@@ -72,7 +78,7 @@ def magnitude(a: int) -> int:
 @hot("u256(u256, u256)")
 def int_mul(a: int, b: int) -> int:
     """Return a * b of int256."""
-    if a == BROKEN or b == BROKEN:
+    if BROKEN in (a, b):
         return BROKEN
     absolute_a, absolute_b = magnitude(a), magnitude(b)
     product = absolute_a * absolute_b
@@ -86,7 +92,7 @@ def int_add(a: int, b: int) -> int:
     """Return a + b of int256."""
     total = a + b
     over = is_negative(a) == is_negative(b) and is_negative(total) != is_negative(a)
-    return BROKEN if a == BROKEN or b == BROKEN or over else total
+    return BROKEN if BROKEN in (a, b) or over else total
 
 
 @hot("u256(u256, u256)", inline=True)
@@ -98,7 +104,7 @@ def int_sub(a: int, b: int) -> int:
 @hot("u256(u256, u256)")
 def unsafe_int_div(a: int, b: int) -> int:
     """Return a / b of int256, rounded towards 0; 0 where b is 0."""
-    if a == BROKEN or b == BROKEN:
+    if BROKEN in (a, b):
         return BROKEN
     quotient = divmod256(magnitude(a), magnitude(b))[0]
     return quotient if is_negative(a) == is_negative(b) else negate(quotient)
@@ -113,7 +119,7 @@ def int_div(a: int, b: int) -> int:
 @hot("u256(u256, u256)", inline=True)
 def unsafe_int_mul(a: int, b: int) -> int:
     """Return a * b modulo 2**256."""
-    return BROKEN if a == BROKEN or b == BROKEN else a * b
+    return BROKEN if BROKEN in (a, b) else a * b
 
 
 @hot("u256(u256)", inline=True)

@@ -81,7 +81,7 @@ COIN_BYTES: Final = 160
 
 UINT128_MAX: Final = 2**128 - 1
 MAX_SETTING: Final = 2**60
-"""A and gamma are far below (the contracts allow 4 * 10**9 and 199 * 10**15); so are their sums below 2**63."""
+"""The contracts allow A up to 4 * 10**9 and gamma up to 199 * 10**15."""
 MAX_TIME: Final = 2**40
 LINE: Final = 64
 

@@ -63,7 +63,7 @@ def make_row(pool: PoolSpec, state: State) -> bytes:
         raise ChainError(f"pool {checksum(pool.address)} has an impossible state: {error}") from None
     with Region(len(row)) as memory:
         memory.view("u1", len(row))[:] = bytearray(row)
-        bring(memory.address, state.time, True)  # noqa: FBT003 - a compiled function takes no keywords
+        bring(memory.address, state.time, True)
         return memory.view("u1", len(row)).tobytes()
 
 

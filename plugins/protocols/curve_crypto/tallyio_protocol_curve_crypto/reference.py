@@ -107,5 +107,5 @@ def interpolated(initial: int, future: int, started: int, ends: int, now: int) -
 
 
 def is_moving(template: Template, ends: int, now: int) -> bool:
-    """Return whether an exchange computes D anew: NG while the ramp runs, old pools until one came after it."""
+    """Return whether an exchange computes D anew: NG in the ramp, old pools until one came after it."""
     return ends > now if template.ng else ends > 0

@@ -36,7 +36,7 @@ def _g1k0(gamma: int, k0: int) -> int:
 
 
 def _mul1(d: int, gamma: int, g1k0: int, ann: int) -> int:
-    # D / (A * N**N) * g1k0**2 / gamma**2
+    # In the order of the source: D times (g1k0 / gamma)**2 over A.
     once = fit(fit(PRECISION * d) // gamma * g1k0) // gamma
     return div(fit(fit(once * g1k0) * A_MULTIPLIER), ann)
 

@@ -6,13 +6,12 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
+from tallyio.native.memory import Region
 from tallyio_protocol_curve_crypto.hot_state import bring
 from tallyio_protocol_curve_crypto.layout import UINT128_MAX, Ramp, State, pack_row, row_bytes
 from tallyio_protocol_curve_crypto.reference_newton import PRECISION, newton_d
 from tallyio_protocol_curve_crypto.reference_words import Revert
 from tallyio_protocol_curve_crypto.templates import MIN_GAMMA, TEMPLATES, Template
-
-from tallyio.native.memory import Region
 
 NOW: Final = 1_700_000_000
 DECIMALS: Final = (0, 2, 6, 8, 18, 18)
@@ -29,7 +28,7 @@ class Row:
         """Put the complete row of `state` into memory; return its address."""
         raw = pack_row(state)
         self._memory.view("u1", len(raw))[:] = bytearray(raw)
-        bring(self.address, state.time, True)  # noqa: FBT003 - a compiled function takes no keywords
+        bring(self.address, state.time, True)
         return self.address
 
     def raw(self, coins: int) -> bytes:
@@ -53,7 +52,7 @@ def in_a_ramp(ann: int, gamma: int) -> Ramp:
 
 def draw_state(draw: random.Random, kind: str) -> State:
     """Return a pool: as real ones are, lopsided, or anything at all."""
-    template, wild = TEMPLATES[kind], draw.random() < 0.1
+    template, wild = TEMPLATES[kind], _one_in(draw, 10)
     precisions = [10 ** (18 - draw.choice(DECIMALS)) for _ in range(template.coins)]
     prices = [int(10 ** draw.uniform(12, 24)) for _ in range(template.coins - 1)]
     xp = [int(10**scale) for scale in _scales(draw, template.coins)]
@@ -69,7 +68,7 @@ def draw_state(draw: random.Random, kind: str) -> State:
         balances=tuple(balances),
         price_scale=tuple(prices),
         precisions=tuple(precisions),
-        ramp=(in_a_ramp if draw.random() < 0.2 else at_rest)(ann, gamma),
+        ramp=(in_a_ramp if _one_in(draw, 5) else at_rest)(ann, gamma),
         d=draw.getrandbits(draw.randrange(50, 128)) if wild else d,
         mid_fee=fees[0],
         out_fee=fees[1],
@@ -78,27 +77,30 @@ def draw_state(draw: random.Random, kind: str) -> State:
     )
 
 
+def _one_in(draw: random.Random, count: int) -> bool:
+    return draw.randrange(count) == 0
+
+
 def _scales(draw: random.Random, coins: int) -> list[float]:
-    style, middle = draw.random(), draw.uniform(19, 31)
-    if style < 0.05:
+    middle = draw.uniform(19, 31)
+    if _one_in(draw, 20):
         return [draw.uniform(6, 35) for _ in range(coins)]
-    lean = 2.3 if style < 0.3 else 0.3
+    lean = 2.3 if _one_in(draw, 4) else 0.3
     return [middle + draw.uniform(-lean, lean) for _ in range(coins)]
 
 
 def _settings(draw: random.Random, template: Template) -> tuple[int, int]:
-    edge = draw.random() < 0.04
     ann = int(template.min_a * (template.max_a / template.min_a) ** draw.random())
     gamma = int(MIN_GAMMA * (template.max_gamma / MIN_GAMMA) ** draw.random())
-    if draw.random() < 0.3:
+    if _one_in(draw, 3):
         gamma = int(template.tight_gamma * draw.uniform(0.5, template.max_gamma / template.tight_gamma))
-    if edge:
+    if _one_in(draw, 25):
         ann += draw.choice((-ann, template.max_a, 0, template.min_a - ann, template.min_a - ann - 1))
         gamma = draw.choice((MIN_GAMMA - 1, MIN_GAMMA, template.max_gamma, template.max_gamma + 1))
     return ann, gamma
 
 
-def _invariant(  # noqa: PLR0913 - the facts of one pool
+def _invariant(
     draw: random.Random,
     template: Template,
     settings: tuple[int, int],
@@ -116,8 +118,7 @@ def _invariant(  # noqa: PLR0913 - the facts of one pool
 
 def draw_amount(draw: random.Random, balance: int) -> int:
     """Return an input: from dust to more than all, and sometimes nonsense."""
-    style = draw.random()
-    if style < 0.06:
+    if _one_in(draw, 16):
         return draw.getrandbits(draw.randrange(1, 257))
     return min(2**256 - 1, int(balance * 10 ** draw.uniform(-9, 1)) + draw.randrange(2))
 

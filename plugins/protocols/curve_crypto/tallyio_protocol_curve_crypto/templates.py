@@ -2,8 +2,8 @@
 
 | kind | source |
 |---|---|
-| `twocrypto` | `two/CurveCryptoSwap2.vy`, `two/CurveCryptoSwap2ETH.vy` (curve-crypto-contract), also of its factory |
-| `tricrypto` | `tricrypto/CurveCryptoSwap.vy`, `tricrypto/CurveCryptoMath3.vy` (curve-crypto-contract): tricrypto2 |
+| `twocrypto` | `CurveCryptoSwap2.vy`, `CurveCryptoSwap2ETH.vy` (curve-crypto-contract) |
+| `tricrypto` | tricrypto2: `CurveCryptoSwap.vy`, `CurveCryptoMath3.vy` (curve-crypto-contract) |
 | `twocrypto_ng` | `CurveTwocryptoOptimized.vy` with its math contract, versions 2.0 and 2.1 (twocrypto-ng) |
 | `tricrypto_ng` | `CurveTricryptoOptimized(WETH).vy`, `CurveCryptoMathOptimized3.vy` (tricrypto-ng) |
 
