@@ -21,7 +21,7 @@ use_cache(Path(__file__).parent.glob("*.py"))
 
 from tallyio_protocol_curve_crypto import reference  # noqa: E402 - see above
 from tallyio_protocol_curve_crypto.hot import quote  # noqa: E402 - see above
-from tallyio_protocol_curve_crypto.hot_state import bring  # noqa: E402 - see above
+from tallyio_protocol_curve_crypto.hot_state import advance  # noqa: E402 - see above
 from tallyio_protocol_curve_crypto.layout import State, pack_row, row_bytes  # noqa: E402 - see above
 from tallyio_protocol_curve_crypto.loading import pool_of  # noqa: E402 - see above
 from tallyio_protocol_curve_crypto.samples import usual_state  # noqa: E402 - see above
@@ -63,7 +63,7 @@ def main() -> None:
     for k, (state, amount_in) in enumerate(cases):
         row = pack_row(state)
         memory.view("u1", len(row), k * STRIDE)[:] = bytearray(row)
-        bring(rows + k * STRIDE, state.time, True)
+        advance(rows + k * STRIDE, state.time)
         memory.view("u1", _WORD, POOLS * STRIDE + k * _WORD)[:] = bytearray(
             amount_in.to_bytes(_WORD, "little")
         )

@@ -9,30 +9,19 @@ may be some units off, and then the output falls where it should rise.
 from __future__ import annotations
 
 from tallyio.market.abi import (
-    ADVANCE_SIGNATURE,
     APPLY_LOG_SIGNATURE,
     CURVE_SIGNATURE,
     GAS_SIGNATURE,
-    LOG_APPLIED,
-    LOG_IGNORED,
     LOG_RELOAD,
-    QUOTE_SIGNATURE,
 )
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
 from tallyio_protocol_curve_crypto.hot_curve import curve_of
-from tallyio_protocol_curve_crypto.hot_state import bring
-from tallyio_protocol_curve_crypto.hot_swap import exchange, is_direction
-from tallyio_protocol_curve_crypto.hot_words import ZERO
-from tallyio_protocol_curve_crypto.layout import GAS, MAX_TIME
+from tallyio_protocol_curve_crypto.hot_state import advance
+from tallyio_protocol_curve_crypto.hot_swap import is_direction, quote
+from tallyio_protocol_curve_crypto.layout import GAS
 
-
-@hot(QUOTE_SIGNATURE)
-def quote(row: int, i: int, j: int, amount_in: int) -> int:
-    """Return what an exchange pays for `amount_in`, exactly; 0 where it reverts or pays nothing."""
-    if not is_direction(row, i, j):
-        return ZERO
-    return exchange(row, i, j, amount_in)
+__all__ = ["advance", "apply_log", "curve", "gas", "quote"]
 
 
 @hot(CURVE_SIGNATURE)
@@ -47,14 +36,6 @@ def curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
 def gas(row: int, i: int, j: int, amount_in: int) -> int:  # noqa: ARG001 - the same for every exchange
     """Return the configured gas of one exchange."""
     return load(row + GAS, 0)
-
-
-@hot(ADVANCE_SIGNATURE)
-def advance(row: int, timestamp: int) -> int:
-    """Bring A and gamma, and with them D, to a block with this time."""
-    if not 0 <= timestamp <= MAX_TIME:
-        return LOG_RELOAD
-    return LOG_APPLIED if bring(row, timestamp, False) else LOG_IGNORED
 
 
 @hot(APPLY_LOG_SIGNATURE)

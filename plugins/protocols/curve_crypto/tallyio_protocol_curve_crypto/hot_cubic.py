@@ -80,15 +80,16 @@ def get_y(row: int, i: int, j: int, x: int) -> int:
 
 @hot("u256(u256)", inline=True)
 def _signed_cbrt(value: int) -> int:
-    return negate(cbrt(negate(value))) if is_negative(value) else cbrt(value)
+    root = cbrt(magnitude(value))
+    return negate(root) if is_negative(value) else root
 
 
 @hot("u256(u256, u256)")
 def _second_cbrt(delta1: int, root: int) -> int:
     # |delta1| and root are below 2**128: their squares are int256.
-    if is_negative(delta1) or delta1 == ZERO:
-        return negate(cbrt((root - delta1) >> 1))
-    return cbrt((delta1 + root) >> 1)
+    above = not is_negative(delta1) and delta1 != ZERO
+    second = cbrt((root + delta1 if above else root - delta1) >> 1)
+    return second if above else negate(second)
 
 
 @hot("u256(int64, u256, int64, int64, u256)")

@@ -1,12 +1,13 @@
 """Keep a row complete: A and gamma over time, scaled balances, D, and where the float curve starts.
 
-Whatever changes a row ends in `bring`.
+`advance` does all of it.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from tallyio.market.abi import ADVANCE_SIGNATURE, LOG_APPLIED, LOG_IGNORED, LOG_RELOAD
 from tallyio.native.atomics import load, store, store_f64
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const, divmod256, i64, load256, muldiv, store256, to_f64, u256
@@ -30,6 +31,7 @@ from tallyio_protocol_curve_crypto.layout import (
     INITIAL_TIME,
     KEPT_D,
     LEFT,
+    MAX_TIME,
     NG,
     SOLVED,
     TIME,
@@ -46,25 +48,30 @@ def is_moving(row: int, now: int) -> bool:
     return load(row + FUTURE_TIME, 0) > (now if load(row + NG, 0) else 0)
 
 
-@hot("boolean(int64, int64, boolean)")
-def bring(row: int, now: int, anew: bool) -> bool:  # noqa: FBT001 - a compiled function takes no keywords
-    """Bring a row to time `now`, and return whether anything changed; `anew` computes all in any case."""
-    changed = anew or is_moving(row, now) != is_moving(row, load(row + TIME, 0))
-    store(row + TIME, 0, now)
+@hot(ADVANCE_SIGNATURE)
+def advance(row: int, timestamp: int) -> int:
+    """Bring A and gamma, and with them all that is derived, to a block with this time.
+
+    A row that was just packed has an A that none is, so all of it is computed.
+    """
+    if not 0 <= timestamp <= MAX_TIME:
+        return LOG_RELOAD
+    moved = is_moving(row, timestamp) != is_moving(row, load(row + TIME, 0))
+    store(row + TIME, 0, timestamp)
     ann = _interpolated(row, load(row + INITIAL_A, 0), load(row + FUTURE_A, 0))
     gamma = _interpolated(row, load(row + INITIAL_GAMMA, 0), load(row + FUTURE_GAMMA, 0))
-    if not changed and ann == load(row + ANN, 0) and gamma == load(row + GAMMA, 0):
-        return False
+    if not moved and ann == load(row + ANN, 0) and gamma == load(row + GAMMA, 0):
+        return LOG_IGNORED
     store(row + ANN, 0, ann)
     store(row + GAMMA, 0, gamma)
     count = load(row + COUNT, 0)
     for k in range(count):
         at = row + COINS + k * COIN_BYTES
         store256(at + XP, scaled(row, k, load256(at + BALANCE)))
-    store256(row + D, newton_d(row) if is_moving(row, now) else load256(row + KEPT_D))
+    store256(row + D, newton_d(row) if is_moving(row, timestamp) else load256(row + KEPT_D))
     for k in range(count):
         _prepare(row, k)
-    return True
+    return LOG_APPLIED
 
 
 @hot("void(int64, int64)", inline=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tallyio.market.abi import QUOTE_SIGNATURE
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const, divmod256, load256, u256
@@ -47,12 +48,14 @@ def scaled(row: int, k: int, balance: int) -> int:
     return whole if k == 0 else ratio(whole, load256(at + PRICE), WAD)
 
 
-@hot("u256(int64, int64, int64, u256)")
-def exchange(row: int, i: int, j: int, amount_in: int) -> int:
-    """Return what an exchange pays; 0 where it reverts. `i` and `j` are a direction of the pool."""
+@hot(QUOTE_SIGNATURE)
+def quote(row: int, i: int, j: int, amount_in: int) -> int:
+    """Return what an exchange pays for `amount_in`, exactly; 0 where it reverts or pays nothing."""
+    if not is_direction(row, i, j) or amount_in == ZERO:
+        return ZERO
     sold, bought = row + COINS + i * COIN_BYTES, row + COINS + j * COIN_BYTES
     x = scaled(row, i, add(load256(sold + BALANCE), amount_in))
-    if amount_in == ZERO or x == REVERTED:
+    if x == REVERTED:
         return ZERO
     before = xp_of(row, j)
     y = get_y(row, i, j, x) if load(row + NG, 0) else newton_y(row, i, j, x)

@@ -122,7 +122,7 @@ def row_bytes(coins: int) -> int:
 
 
 def pack_row(state: State) -> bytes:
-    """Return a row without what is derived; `hot_state.rebuild` fills that in.
+    """Return a row without what is derived; `hot_state.advance` fills that in.
 
     Raises: ValueError: a number is out of the range that the compiled code is proven for.
     """
@@ -131,7 +131,7 @@ def pack_row(state: State) -> bytes:
     header = _HEADER.pack(
         template.coins,
         template.ng,
-        0,
+        -1,  # no A: `hot_state.advance` derives what is derived
         0,
         ramp.initial_a,
         ramp.future_a,

@@ -55,7 +55,7 @@ async def read_states(chain: ChainReader, pools: Sequence[PoolSpec], *, block: H
 
 def make_row(pool: PoolSpec, state: State) -> bytes:
     """Return the complete row of a pool. Raises: ChainError: a number that no proof allows for."""
-    from tallyio_protocol_curve_crypto.hot_state import bring  # noqa: PLC0415 - numba loads for rows only
+    from tallyio_protocol_curve_crypto.hot_state import advance  # noqa: PLC0415 - numba loads for rows only
 
     try:
         row = pack_row(state)
@@ -63,7 +63,7 @@ def make_row(pool: PoolSpec, state: State) -> bytes:
         raise ChainError(f"pool {checksum(pool.address)} has an impossible state: {error}") from None
     with Region(len(row)) as memory:
         memory.view("u1", len(row))[:] = bytearray(row)
-        bring(memory.address, state.time, True)
+        advance(memory.address, state.time)
         return memory.view("u1", len(row)).tobytes()
 
 

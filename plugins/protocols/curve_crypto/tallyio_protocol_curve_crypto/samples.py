@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tallyio.native.memory import Region
-from tallyio_protocol_curve_crypto.hot_state import bring
+from tallyio_protocol_curve_crypto.hot_state import advance
 from tallyio_protocol_curve_crypto.layout import UINT128_MAX, Ramp, State, pack_row, row_bytes
 from tallyio_protocol_curve_crypto.reference_newton import PRECISION, newton_d
 from tallyio_protocol_curve_crypto.reference_words import Revert
@@ -28,7 +28,7 @@ class Row:
         """Put the complete row of `state` into memory; return its address."""
         raw = pack_row(state)
         self._memory.view("u1", len(raw))[:] = bytearray(raw)
-        bring(self.address, state.time, True)
+        advance(self.address, state.time)
         return self.address
 
     def raw(self, coins: int) -> bytes:
