@@ -7,25 +7,20 @@ Run with `python bench.py`, or `tallyio bench curve_crypto`. Both walk the same 
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Final
 
 import pyperf
 
-from tallyio.native.jit import hot, use_cache
+from tallyio.native.jit import hot
 from tallyio.native.memory import Region
 from tallyio.native.u256 import const, load256
-
-# Compiled code is cached by source: without this an edit in a helper module would go unmeasured.
-use_cache(Path(__file__).parent.glob("*.py"))
-
-from tallyio_protocol_curve_crypto import reference  # noqa: E402 - see above
-from tallyio_protocol_curve_crypto.hot import quote  # noqa: E402 - see above
-from tallyio_protocol_curve_crypto.hot_state import advance  # noqa: E402 - see above
-from tallyio_protocol_curve_crypto.layout import State, pack_row, row_bytes  # noqa: E402 - see above
-from tallyio_protocol_curve_crypto.loading import pool_of  # noqa: E402 - see above
-from tallyio_protocol_curve_crypto.samples import usual_state  # noqa: E402 - see above
-from tallyio_protocol_curve_crypto.templates import TEMPLATES  # noqa: E402 - see above
+from tallyio_protocol_curve_crypto import reference
+from tallyio_protocol_curve_crypto.hot import quote
+from tallyio_protocol_curve_crypto.hot_state import advance
+from tallyio_protocol_curve_crypto.layout import State, pack_row, row_bytes
+from tallyio_protocol_curve_crypto.loading import pool_of
+from tallyio_protocol_curve_crypto.samples import usual_state
+from tallyio_protocol_curve_crypto.templates import TEMPLATES
 
 POOLS: Final = 256
 KINDS: Final = tuple(TEMPLATES)
