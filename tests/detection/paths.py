@@ -57,7 +57,7 @@ class Cycle:
         self.records, self.edges = records, edges
         self.cycle = self.memory.view(layout.CYCLE, 1, start)
         self.legs = self.memory.view("i8", 3 * MAX_LEGS, start + 64)
-        self.scratch = self.memory.view("u1", 2 * layout.CHAIN_BYTES, start + 256)
+        self.scratch = self.memory.view("u1", layout.SEARCH.itemsize, start + 256)
         self.best = self.memory.view("u1", 64, start + 1024)
 
     def set(self, legs: list[Leg]) -> None:
@@ -83,7 +83,7 @@ class Cycle:
 
     @property
     def scratch_address(self) -> int:
-        """Where two chains have room."""
+        """Where a SEARCH record has room."""
         return int(self.scratch.ctypes.data)
 
     @property
