@@ -89,7 +89,9 @@ SEARCH: Final = np.dtype(
         ("budget", "i8"),  # chains that may still be tried
         ("x", "f8"),  # input at which the curves' profit is highest
         ("top", "f8"),  # that profit
+        ("bound", "f8"),  # what no chain gains more than
         ("allowed", "f8"),  # what more is not looked for
+        ("enough", "f8"),  # ... less what the curves may be wrong by
         ("bend", "f8"),  # the profit falls by this times the square of a step from `x`, nearby
         ("low", "i8"),  # least value of the coarsest amount that may gain more
         ("high", "i8"),  # ... greatest

@@ -37,6 +37,9 @@ from tallyio_strategy_arbitrage.reference_walk import SOLVED, Leg, Venue, chain,
 
 ROUNDING: Final = 1e-12
 """Of the input: what floats may be wrong by, and what is too little to look for."""
+TINY: Final = 2.0**16
+UNITS: Final = 4.0
+"""Below the first, a coarsest amount is so small that the curve's own error of smallest units matters: so many."""
 FINE: Final = 2.0**50
 """From here on a unit is less than `ROUNDING`, and its value no exact float."""
 NEWTON_STEPS: Final = 16
@@ -77,7 +80,7 @@ def size(venue: Venue, legs: Sequence[Leg], x: float, tolerance: float, budget: 
     search = _Search(venue, legs, x, tolerance, budget)
     proved = search.run()
     gained = gain(search.best)
-    gap = search.allowed if proved else search.top - gained + x * ROUNDING
+    gap = search.allowed if proved else search.bound - gained + x * ROUNDING
     return Sized(search.best, gap) if gained > 0.0 else None
 
 
@@ -119,8 +122,12 @@ class _Search:
         for leg in legs:
             self.floats.append(venue.curve(leg, self.floats[-1])[0])
         self.place = min(range(len(self.floats)), key=lambda place: self.floats[place])
+        coarsest = self.floats[self.place]
+        unsure = UNITS * x / coarsest if 0.0 < coarsest < TINY else 0.0
         self.top = self.floats[-1] - x
         self.allowed = tolerance + x * ROUNDING
+        self.bound = self.top + unsure
+        self.enough = self.allowed - unsure
         self.best: tuple[int, ...] = (0,) * len(self.floats)
         self.low, self.high = 0, 0
 
@@ -143,7 +150,7 @@ class _Search:
 
     def is_good(self) -> bool:
         """Return whether nothing can gain more by more than is allowed."""
-        return self.top - gain(self.best) <= self.allowed
+        return self.bound - gain(self.best) <= self.allowed
 
     def try_input(self, amount: int) -> bool:
         """Keep the chain of this input if it gains more."""
@@ -163,7 +170,7 @@ class _Search:
 
     def set_bracket(self) -> None:
         """Find between which values of the coarsest amount one may gain more by more than is allowed."""
-        x, target = self.x, gain(self.best) + self.allowed
+        x, target = self.x, gain(self.best) + self.enough
         root = math.sqrt(max(1.0 + SOLVED, walk(self.venue, self.legs, 0.0)[1]))
         bend = (root - 1.0) / root / x
         width = WIDER * math.sqrt(max(0.0, self.top - target) / bend)

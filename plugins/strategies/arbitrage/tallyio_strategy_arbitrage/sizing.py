@@ -20,6 +20,8 @@ _ZERO: Final = const(0)
 _ONE: Final = const(1)
 _SOLVED: Final = reference_walk.SOLVED
 _ROUNDING: Final = reference_sizing.ROUNDING
+_TINY: Final = reference_sizing.TINY
+_UNITS: Final = reference_sizing.UNITS
 _FINE: Final = reference_sizing.FINE
 _NEWTON_STEPS: Final = reference_sizing.NEWTON_STEPS
 _NEWTON_DONE: Final = reference_sizing.NEWTON_DONE
@@ -46,6 +48,8 @@ _FLOATS: Final = word(layout.SEARCH, "floats")
 _PLACE: Final = word(layout.SEARCH, "place")
 _X: Final = word(layout.SEARCH, "x")
 _TOP: Final = word(layout.SEARCH, "top")
+_BOUND: Final = word(layout.SEARCH, "bound")
+_ENOUGH: Final = word(layout.SEARCH, "enough")
 _ALLOWED: Final = word(layout.SEARCH, "allowed")
 _BEND: Final = word(layout.SEARCH, "bend")
 _LOW: Final = word(layout.SEARCH, "low")
@@ -64,7 +68,7 @@ def size(cycle: int, search: int, x: float, tolerance: float, budget: int) -> tu
     _begin(cycle, search, x, tolerance, budget)
     proved = _run(cycle, search)
     gained = _gain(cycle, search)
-    gap = load_f64(search, _ALLOWED) if proved else load_f64(search, _TOP) - gained + x * _ROUNDING
+    gap = load_f64(search, _ALLOWED) if proved else load_f64(search, _BOUND) - gained + x * _ROUNDING
     return load(search, _BEST) if gained > 0.0 else 0, gap
 
 
@@ -87,7 +91,11 @@ def _begin(cycle: int, search: int, x: float, tolerance: float, budget: int) -> 
         store256(best + (k + 1) * _AMOUNT, _ZERO)
         if amount < load_f64(search, _FLOATS + place):
             place = k + 1
+    coarsest = load_f64(search, _FLOATS + place)
+    unsure = _UNITS * x / coarsest if 0.0 < coarsest < _TINY else 0.0
     store_f64(search, _TOP, amount - x)
+    store_f64(search, _BOUND, amount - x + unsure)
+    store_f64(search, _ENOUGH, load_f64(search, _ALLOWED) - unsure)
     store(search, _PLACE, place)
 
 
@@ -129,7 +137,7 @@ def _gain(cycle: int, search: int) -> float:
 
 @hot("boolean(int64, int64)", inline=True)
 def _is_good(cycle: int, search: int) -> bool:
-    return load_f64(search, _TOP) - _gain(cycle, search) <= load_f64(search, _ALLOWED)
+    return load_f64(search, _BOUND) - _gain(cycle, search) <= load_f64(search, _ALLOWED)
 
 
 @hot("int64(int64)", inline=True)
@@ -208,7 +216,7 @@ def least_near(edge: int, target: int, known: float) -> int:
 def _set_bracket(cycle: int, search: int) -> None:
     """Find between which values of the coarsest amount one may gain more by more than is allowed."""
     x, top, place = load_f64(search, _X), load_f64(search, _TOP), load(search, _PLACE)
-    target = _gain(cycle, search) + load_f64(search, _ALLOWED)
+    target = _gain(cycle, search) + load_f64(search, _ENOUGH)
     width = _WIDER * math.sqrt(max(0.0, top - target) / load_f64(search, _BEND))
     low = _end(cycle, x, -width, target)
     high = _end(cycle, x, width, target)
