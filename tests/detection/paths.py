@@ -43,9 +43,10 @@ class Leg(NamedTuple):
     i: int
 
 
-def fuse_all() -> Fused:
-    """Fuse the protocols and the strategy."""
-    protocols = [(name, CompiledProtocol(module=f"tallyio_protocol_{name}.hot")) for name in _MODULES]
+def fuse_with(protocol_count: int) -> Fused:
+    """Fuse the first protocols and the strategy."""
+    names = _MODULES[:protocol_count]
+    protocols = [(name, CompiledProtocol(module=f"tallyio_protocol_{name}.hot")) for name in names]
     strategy = Arbitrage({"base_tokens": [checksum(ZERO_ADDRESS)]})
     return fuse(protocols, [("arbitrage", strategy.compiled)])
 

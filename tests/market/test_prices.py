@@ -60,21 +60,23 @@ def test_prices_follow_blocks_and_pools_that_wait_do_not_price(toy: Toy) -> None
 
 
 def test_prices_after_many_blocks_are_those_of_a_new_market(toy: Toy) -> None:
-    """Exactly where a token shares a pool with the native one, and within two thousandths where it does not."""
+    """Exactly where a token shares a pool with the native one; within two thousandths where it does not."""
     draw = random.Random(5)
     ends = [(1, 2), (1, 2), (3, 1), (1, 3), (2, 4), (4, 3), (2, 5), (5, 6), (6, 2), (3, 6)]
-    reserves = [[draw.randrange(10**18, 10**21) for _ in range(2)] for _ in ends]
-    with make(toy, *((*pair, *held) for pair, held in zip(ends, reserves, strict=True))) as market:
+    pools = [(*pair, draw.randrange(10**18, 10**21), draw.randrange(10**18, 10**21)) for pair in ends]
+    with make(toy, *pools) as market:
         refresh(toy, market)
         for _ in range(200):
             market.settle()
             logs = []
             for pool in draw.sample(range(len(ends)), draw.randrange(1, 4)):
-                reserves[pool] = [int(each * draw.uniform(0.999, 1.001)) for each in reserves[pool]]
-                logs.append(toys.event_log(market.shape.pools[pool], 0, *reserves[pool]))
+                one, other, *held = pools[pool]
+                moved = [int(each * draw.uniform(0.999, 1.001)) for each in held]
+                pools[pool] = (one, other, moved[0], moved[1])
+                logs.append(toys.event_log(market.shape.pools[pool], 0, *moved))
             market.apply(toys.block(market.head, logs))
             prices = refresh(toy, market)
-            with make(toy, *((*pair, *held) for pair, held in zip(ends, reserves, strict=True))) as anew:
+            with make(toy, *pools) as anew:
                 expected = refresh(toy, anew)
             assert {token: prices[token] for token in (1, 2, 3)} == {
                 token: expected[token] for token in (1, 2, 3)

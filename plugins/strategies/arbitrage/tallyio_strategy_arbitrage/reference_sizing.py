@@ -5,26 +5,32 @@ highest tooth short.
 
 **A bound.** Each leg's curve is concave, and no quote lies above it: contracts round against the
 trader. So whatever is put in, the profit is at most p(x) = out(x) - x of the curves, which is concave
-too, and highest, `top`, where the cycle is solved. A chain whose profit is within `allowed` of `top` ends the
-search: nothing gains more by more than that. Mostly the first chain does. It loses what its legs round
-away, some units each, and a unit is worth most where amounts are small numbers: of all amounts
+too, and highest, `top`, where the cycle is solved. A chain whose profit is within `allowed` of `top` ends
+the search: nothing gains more by more than that. Mostly the first chain does. It loses what its legs
+round away, some units each, and a unit is worth most where amounts are small numbers: of all amounts
 the least is the *coarsest*.
 
-**One integer.** For a value v of the coarsest amount the best chain is known: the least input that gives v,
-and what comes of it. So the search is one over v. Let p(low) and p(high), low < x < high, be no more than
-the best profit so far + `allowed`. As p is concave, no input outside gains more by more than `allowed`; and so
-does no v below that of `low` or above that of `high`, which need such inputs. Hence, once every v between the
-two was tried, the best found is proved best, up to `allowed`. Where the coarsest token is the only
-coarse one, two values close the gap. Where further legs round to coarse units as well (a fee of 0.3
+**One integer.** For a value v of the coarsest amount the best chain is known: the least input that gives
+v, and what comes of it. So the search is one over v. Let p(low) and p(high), low < x < high, be no more
+than the best profit so far + `allowed`. As p is concave, no input outside gains more by more than that;
+and so does no v below that of `low` or above that of `high`, which need such inputs. Hence, once every v
+between the two was tried, the best found is proved best, up to `allowed`. Where the coarsest token is the
+only coarse one, two values close the gap. Where further legs round to coarse units as well (a fee of 0.3
 percent rounded to units is a saw with teeth of 333), strides of powers of two climb a tooth first; then
 the values next to the best are tried one by one, outwards, until the proof is complete or the budget is
 spent. `Sized.gap` says which of the two: it is `allowed`, or what is left to `top`.
 
-`allowed` is the caller's tolerance, and `ROUNDING` of the input for floats: the curves of
-constant product and concentrated pools err by less than 1e-14 of their output, those of stable and weighted
-pools by less than 1e-13. The inputs for v are found by Newton's method on the curve and confirmed by
-exact quotes. On a concave curve it comes from below and doubles its digits with each step; the input
-is the least one up to 2**-44 of it, a loss that `ROUNDING` covers.
+**Errors.** `allowed` is the caller's tolerance, and `ROUNDING` of the input for floats: the curves of
+constant product and concentrated pools err by less than 1e-14 of their output, those of stable and
+weighted pools by less than 1e-13. (The market's contract allows a `curve` more, 1e-9; one that makes use of
+that makes the proof as much weaker.) A concentrated pool's curve also contains the units that a swap loses
+at each stop, so it is not concave by so many. They matter where the coarsest amount is a few thousand
+units, a sale of cents: below `TINY`, `UNITS` of them are added to the bound; above, a gap may be understated
+by that much.
+
+The inputs for v are found by Newton's method on the curve and confirmed by exact quotes. On a concave curve
+it comes from below and doubles its digits with each step; the input is the least one up to 2**-44 of it,
+a loss that `ROUNDING` covers.
 """
 
 from __future__ import annotations
@@ -39,7 +45,7 @@ ROUNDING: Final = 1e-12
 """Of the input: what floats may be wrong by, and what is too little to look for."""
 TINY: Final = 2.0**16
 UNITS: Final = 4.0
-"""Below the first, a coarsest amount is so small that the curve's own error of smallest units matters: so many."""
+"""Below the first, a coarsest amount is so small that units matter which the curve is wrong by: so many."""
 FINE: Final = 2.0**50
 """From here on a unit is less than `ROUNDING`, and its value no exact float."""
 NEWTON_STEPS: Final = 16
@@ -160,7 +166,7 @@ class _Search:
         return better
 
     def try_value(self, value: int) -> bool:
-        """Keep the chain with about the least input that gives `value` at the coarsest place if it gains more."""
+        """Keep the chain with `value` at the coarsest place and about the least input if it gains more."""
         needed = value
         for k in range(self.place - 1, -1, -1):
             needed = least_near(self.venue, self.legs[k], needed, self.floats[k])

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Protocol
 
 SOLVE_STEPS: Final = 64
 SOLVED: Final = 1e-10
-"""|1 / sqrt(M) - 1| at which the input is good: the loss is its square of the input, over 1 - 1 / sqrt(M(0))."""
+"""|1 / sqrt(M) - 1| at which the input is good; of the input, its square / (1 - 1 / sqrt(M(0))) is lost."""
 MOST_AHEAD: Final = 64.0
 """Longest step beyond the last input, as a multiple of the step before."""
 MOST_BACK: Final = 65536.0

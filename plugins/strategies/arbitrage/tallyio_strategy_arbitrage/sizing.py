@@ -1,6 +1,7 @@
 """The exact size of one cycle, compiled.
 
-`reference_sizing` explains the search, proves what it promises, and does the same in plain Python, bit for bit.
+`reference_sizing` explains the search, proves what it promises, and does the same in plain Python, to
+the bit.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from tallyio.market.abi import word
 from tallyio.market.fused import curve, quote
 from tallyio.native.atomics import load, load_f64, store, store_f64
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, from_f64, i64, load256, lo64, store256, to_f64
+from tallyio.native.u256 import const, from_f64, i64, lo64, load256, store256, to_f64
 from tallyio_strategy_arbitrage import layout, reference_sizing, reference_walk
 from tallyio_strategy_arbitrage.walking import walk
 
