@@ -24,9 +24,9 @@ spent. `Sized.gap` says which of the two: it is `allowed`, or what is left to `t
 constant product and concentrated pools err by less than 1e-14 of their output, those of stable and
 weighted pools by less than 1e-13. (The market's contract allows a `curve` more, 1e-9; one that makes use of
 that makes the proof as much weaker.) A concentrated pool's curve also contains the units that a swap loses
-at each stop, so it is not concave by so many. They matter where the coarsest amount is a few thousand
-units, a sale of cents: below `TINY`, `UNITS` of them are added to the bound; above, a gap may be understated
-by that much.
+at each stop, so it is not concave by so many. They matter where the coarsest amount is a small number:
+below `TINY`, `UNITS` of them are added to the bound; above, a gap may be understated by that much, which is
+less than a thousandth of the profit of a cycle that gains a percent.
 
 The inputs for v are found by Newton's method on the curve and confirmed by exact quotes. On a concave curve
 it comes from below and doubles its digits with each step; the input is the least one up to 2**-44 of it,
@@ -43,7 +43,7 @@ from tallyio_strategy_arbitrage.reference_walk import SOLVED, Leg, Venue, chain,
 
 ROUNDING: Final = 1e-12
 """Of the input: what floats may be wrong by, and what is too little to look for."""
-TINY: Final = 2.0**16
+TINY: Final = 2.0**20
 UNITS: Final = 4.0
 """Below the first, a coarsest amount is so small that units matter which the curve is wrong by: so many."""
 FINE: Final = 2.0**50
