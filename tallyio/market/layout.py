@@ -91,12 +91,17 @@ BLOCK: Final = np.dtype(
 
 PRICES: Final = np.dtype(
     [
-        ("edges", "i8"),  # address of EDGE records: first those to the native token, then the others
+        ("edges", "i8"),  # address of EDGE records by token: first those to the native token, then the others
         ("edge_count", "i8"),
-        ("depth", "i8"),  # address of float64 per token: depth of the pool that priced it
         ("native", "i8"),  # token id of the wrapped native token, or -1
         ("round", "i8"),  # counts the refreshments
-        ("touched", "i8"),  # address of int64 per pool: round in which it was last dirty
+        ("begin", "i8"),  # address of int64 per token: number of its first edge
+        ("end", "i8"),  # ... one after its last
+        ("pool_edges_at", "i8"),  # address of int64 offsets: the edges of pool p ...
+        ("pool_edges", "i8"),  # ... by number, from offset p to offset p + 1
+        ("followers_at", "i8"),  # address of int64 offsets: the tokens that token t may price ...
+        ("followers", "i8"),  # ... from offset t to offset t + 1
+        ("followed", "i8"),  # address of float64 per token: its price when they were priced last
     ]
 )
 """What native prices are made from."""

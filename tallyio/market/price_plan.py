@@ -35,16 +35,28 @@ class PriceMemory:
                 way_out="configure pools with it, or correct its address",
             )
         self.native: Final = UNPRICED if native is None else shape.token_ids[native]
-        edges = np.array([(*edge, 0.0, 0.0, 0) for edge in _edges(shape, self.native)], dtype=EDGE)
-        self._edges = allocate(EDGE, len(edges))
-        self._edges[:] = edges
-        self._table = allocate("f8", len(shape.tokens))
-        self._depth = allocate("f8", len(shape.tokens))
-        self._touched = allocate("i8", len(shape.pools))
+        listed = _edges(shape, self.native)
+        edges = np.array([(*edge, 0.0, 0.0, 0) for edge in listed], dtype=EDGE)
+        tokens, pools = len(shape.tokens), len(shape.pools)
+        self._table = allocate("f8", tokens)
         record = allocate(PRICES, 1)
-        record[0]["edges"], record[0]["edge_count"] = self._edges.ctypes.data, len(edges)
-        record[0]["depth"] = self._depth.ctypes.data
-        record[0]["native"], record[0]["touched"] = self.native, self._touched.ctypes.data
+        followers = np.unique(edges[["via", "token"]][edges["via"] != self.native])
+        columns = {
+            "edges": edges,
+            "begin": _first_places(edges["token"], tokens),
+            "end": len(edges) - _first_places(edges["token"][::-1], tokens),
+            "pool_edges_at": _offsets(edges["pool"], pools),
+            "pool_edges": np.argsort(edges["pool"], kind="stable"),
+            "followers_at": _offsets(followers["via"], tokens),
+            "followers": followers["token"],
+            "followed": np.zeros(tokens),
+        }
+        self._columns = {}
+        for name, values in columns.items():
+            self._columns[name] = column = allocate(values.dtype, len(values))
+            column[:] = values
+            record[0][name] = column.ctypes.data
+        record[0]["edge_count"], record[0]["native"] = len(edges), self.native
         self.address: Final = int(record.ctypes.data)
         self.table_address: Final = int(self._table.ctypes.data)
 
@@ -72,4 +84,22 @@ def _edges(shape: Shape, native: int) -> list[Edge]:
     direct = [edge for edge in everything if edge[4] == native]
     priced = {edge[3] for edge in direct}
     hops = [edge for edge in everything if edge[3] not in priced and edge[4] in priced]
-    return direct + hops
+    return [*sorted(direct, key=_token_of), *sorted(hops, key=_token_of)]
+
+
+def _token_of(edge: Edge) -> int:
+    return edge[3]
+
+
+def _first_places(values: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
+    """Return per number below `count` where `values` has it first; their length for those it has not."""
+    places = np.full(count, len(values), dtype=np.int64)
+    places[values[::-1]] = np.arange(len(values))[::-1]
+    return places
+
+
+def _offsets(values: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
+    """Return where the group of each number below `count` starts in sorted `values`, and the end."""
+    offsets = np.zeros(count + 1, dtype=np.int64)
+    offsets[1:] = np.cumsum(np.bincount(values, minlength=count))
+    return offsets

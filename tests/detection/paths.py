@@ -1,4 +1,4 @@
-"""Random cycles over real V2 and V3 pools, in native memory."""
+"""Random cycles over real V2, V3, weighted and stable pools, in native memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 from typing import Final, NamedTuple
 
 import numpy as np
+from tallyio_protocol_balancer import layout as balancer
 from tallyio_protocol_uniswap_v2.layout import pack_row as pack_v2
 from tallyio_strategy_arbitrage import layout
 from tallyio_strategy_arbitrage.strategy import Arbitrage
@@ -17,13 +18,20 @@ from tallyio.market.concentrated import changes
 from tallyio.market.concentrated.reference import Pool
 from tallyio.market.concentrated.reference_math import MAX_TICK, get_sqrt_ratio_at_tick
 from tallyio.market.fusion import Fused, fuse
-from tallyio.model.units import ZERO_ADDRESS, checksum
+from tallyio.model.units import ZERO_ADDRESS, Address, checksum
 from tallyio.native.memory import Region
 
 V2: Final = 0
 V3: Final = 1
+BALANCER: Final = 2
+WEIGHTED: Final = 3
+STABLE: Final = 4
+"""What a leg may be; the first three are numbers of protocols as fused as well."""
+_MODULES: Final = ("uniswap_v2", "uniswap_v3", "balancer")
 _ROW_BYTES: Final = 1 << 19
 """Liquidity over all ticks has many ends of bitmap words, each with a stop in either direction."""
+_SCALED: Final = 1e42
+"""What a rate makes of each balance of a stable pool: 10**24, by the precision of 10**18."""
 _SPACING: Final = {500: 10, 3000: 60, 10_000: 200}
 
 
@@ -35,11 +43,10 @@ class Leg(NamedTuple):
     i: int
 
 
-def fuse_both() -> Fused:
-    """Fuse both protocols and the strategy."""
-    protocols = [
-        (f"uniswap_v{n}", CompiledProtocol(module=f"tallyio_protocol_uniswap_v{n}.hot")) for n in (2, 3)
-    ]
+def fuse_with(protocol_count: int) -> Fused:
+    """Fuse the first protocols and the strategy."""
+    names = _MODULES[:protocol_count]
+    protocols = [(name, CompiledProtocol(module=f"tallyio_protocol_{name}.hot")) for name in names]
     strategy = Arbitrage({"base_tokens": [checksum(ZERO_ADDRESS)]})
     return fuse(protocols, [("arbitrage", strategy.compiled)])
 
@@ -57,8 +64,8 @@ class Cycle:
         self.records, self.edges = records, edges
         self.cycle = self.memory.view(layout.CYCLE, 1, start)
         self.legs = self.memory.view("i8", 3 * MAX_LEGS, start + 64)
-        self.scratch = self.memory.view("u1", 2 * layout.CHAIN_BYTES, start + 256)
-        self.best = self.memory.view("u1", 64, start + 1024)
+        self.scratch = self.memory.view("u1", layout.SEARCH.itemsize, start + 256)
+        self.best = self.memory.view("u1", 64, start + 2048)
 
     def set(self, legs: list[Leg]) -> None:
         """Put a cycle there."""
@@ -83,7 +90,7 @@ class Cycle:
 
     @property
     def scratch_address(self) -> int:
-        """Where two chains have room."""
+        """Where a SEARCH record has room."""
         return int(self.scratch.ctypes.data)
 
     @property
@@ -122,7 +129,12 @@ def random_path(draw: random.Random, shape: tuple[int, ...]) -> list[Leg]:
         fee = draw.choice((500, 3000, 10_000))
         better = math.exp(gap / count) / (1 - fee / 1e6) * math.exp(draw.gauss(0, 1e-4))
         sold, bought = depth * units[k], depth * units[(k + 1) % count] * better
-        legs.append(_v2(draw, sold, bought, fee) if kind == V2 else _v3(draw, sold, bought, fee))
+        if kind == V2:
+            legs.append(_v2(draw, sold, bought, fee))
+        elif kind == V3:
+            legs.append(_v3(draw, sold, bought, fee))
+        else:
+            legs.append(_balancer(draw, kind, (sold, bought), fee))
     return legs
 
 
@@ -149,3 +161,30 @@ def _v3(draw: random.Random, sold: float, bought: float, fee: int) -> Leg:
         lower = (tick + draw.randrange(-600, 600)) // spacing * spacing - width // 2 // spacing * spacing
         pool.modify_liquidity(lower, lower + width, int(liquidity * 10 ** draw.uniform(-1, 1)) + 1)
     return Leg(V3, pool.row(gas=(110_000, 20_000, 3_000)), i)
+
+
+def _balancer(draw: random.Random, kind: int, depths: tuple[float, float], fee: int) -> Leg:
+    """Return a pool with that price: balances in proportion to weights, or rates that make them even."""
+    share = draw.randrange(20, 81) * 10**16
+    i, weights = draw.randrange(2), (share, 10**18 - share)
+    tokens = []
+    for k, depth in enumerate(depths):
+        part = weights[k] * 2e-18 if kind == WEIGHTED else 1.0
+        cash = min(balancer.UINT112_MAX, int(depth * part) + 2)
+        rate = min(balancer.UINT128_MAX, int(_SCALED / cash))
+        made = balancer.TokenState(
+            address=Address(bytes([k + 1] * 20)),
+            cash=cash,
+            weight=weights[k] if kind == WEIGHTED else 0,
+            rate=None
+            if kind == WEIGHTED
+            else balancer.Rate(cached=rate, live=rate, expires=1 << 40, duration=0),
+        )
+        tokens.append(made)
+    state = balancer.PoolState(
+        kind=balancer.WEIGHTED if kind == WEIGHTED else balancer.STABLE_TRUNCATED,
+        tokens=tuple(tokens if i == 0 else tokens[::-1]),
+        fee=fee * 10**12,
+        amp=balancer.Amp(start_value=200_000, end_value=200_000),
+    )
+    return Leg(BALANCER, balancer.pack_row(state), i)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from tallyio.market.fusion import Fused
@@ -55,6 +57,31 @@ def test_prices_follow_blocks_and_pools_that_wait_do_not_price(toy: Toy) -> None
         market.settle()
         market.apply(toys.block(market.head, [toys.event_log(pool, 2)]))
         assert refresh(toy, market)[2] == pytest.approx(10.0)
+
+
+def test_prices_after_many_blocks_are_those_of_a_new_market(toy: Toy) -> None:
+    """Exactly where a token shares a pool with the native one; within two thousandths where it does not."""
+    draw = random.Random(5)
+    ends = [(1, 2), (1, 2), (3, 1), (1, 3), (2, 4), (4, 3), (2, 5), (5, 6), (6, 2), (3, 6)]
+    pools = [(*pair, draw.randrange(10**18, 10**21), draw.randrange(10**18, 10**21)) for pair in ends]
+    with make(toy, *pools) as market:
+        refresh(toy, market)
+        for _ in range(200):
+            market.settle()
+            logs = []
+            for pool in draw.sample(range(len(ends)), draw.randrange(1, 4)):
+                one, other, *held = pools[pool]
+                moved = [int(each * draw.uniform(0.999, 1.001)) for each in held]
+                pools[pool] = (one, other, moved[0], moved[1])
+                logs.append(toys.event_log(market.shape.pools[pool], 0, *moved))
+            market.apply(toys.block(market.head, logs))
+            prices = refresh(toy, market)
+            with make(toy, *pools) as anew:
+                expected = refresh(toy, anew)
+            assert {token: prices[token] for token in (1, 2, 3)} == {
+                token: expected[token] for token in (1, 2, 3)
+            }
+            assert prices == pytest.approx(expected, rel=2e-3)
 
 
 def test_an_empty_pool_prices_nothing(toy: Toy) -> None:

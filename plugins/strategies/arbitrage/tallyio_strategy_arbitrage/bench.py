@@ -22,6 +22,7 @@ from tallyio.native.memory import Region
 from tallyio_strategy_arbitrage import generate, reference
 from tallyio_strategy_arbitrage.bench_pools import RESERVES_TOPIC, pack_row
 from tallyio_strategy_arbitrage.cycles import NO_LEG, find_cycles
+from tallyio_strategy_arbitrage.reference_walk import Leg
 from tallyio_strategy_arbitrage.strategy import Arbitrage, ArbitrageIndex
 
 POOLS: Final = 12
@@ -78,17 +79,17 @@ class FusedVenue:
         self._pool = market.pool_address
         self._quote, self._curve, self._gas = (fused.function(name) for name in ("quote", "curve", "gas"))
 
-    def quote(self, leg: reference.Leg, amount_in: int) -> int:
+    def quote(self, leg: Leg, amount_in: int) -> int:
         """Return the exact output."""
         answer: int = self._quote(self._pool(leg.pool), leg.i, leg.j, amount_in)
         return answer
 
-    def curve(self, leg: reference.Leg, amount_in: float) -> tuple[float, float]:
+    def curve(self, leg: Leg, amount_in: float) -> tuple[float, float]:
         """Return output and slope."""
         answer: tuple[float, float] = self._curve(self._pool(leg.pool), leg.i, leg.j, amount_in)
         return answer
 
-    def gas(self, leg: reference.Leg, amount_in: int) -> int:
+    def gas(self, leg: Leg, amount_in: int) -> int:
         """Return the gas."""
         answer: int = self._gas(self._pool(leg.pool), leg.i, leg.j, amount_in)
         return answer
@@ -101,7 +102,7 @@ def reference_search(
     cycles = find_cycles(market.shape, [market.shape.token_ids[NATIVE]], max_legs)
     edges = cycles.edges
     paths = [
-        [reference.Leg(int(edges.pool[e]), int(edges.i[e]), int(edges.j[e])) for e in row if e != NO_LEG]
+        [Leg(int(edges.pool[e]), int(edges.i[e]), int(edges.j[e])) for e in row if e != NO_LEG]
         for row in cycles.legs
     ]
     prices = market.prices.native_per_unit

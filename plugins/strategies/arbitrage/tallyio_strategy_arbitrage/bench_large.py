@@ -133,21 +133,21 @@ def sizing_figures(large: Large, legs: int) -> Iterator[Figure]:
 
 
 def _sized(large: Large, legs: int, cycles: Any) -> Iterator[Figure]:
-    scratch = np.zeros(2 * layout.CHAIN_BYTES, np.uint8)
-    sizing: Any = large.fused.load("tallyio_strategy_arbitrage.sizing")
+    search = np.zeros(1, layout.SEARCH)
+    walking: Any = large.fused.load("tallyio_strategy_arbitrage.walking")
     at = [cycles[k : k + 1].ctypes.data for k in range(SAMPLE)]
-    inputs = np.array([sizing.solve(cycle, sizing.walk(cycle, 0.0)[1], 1e18) for cycle in at])
+    inputs = np.array([walking.solve(cycle, walking.walk(cycle, 0.0)[1], 1e18) for cycle in at])
     amounts = np.zeros((SAMPLE, _LINE_WORDS), np.uint64)
     amounts[:, 0] = 10**18
     loops, name = large.loops, "-".join(["V2"] * legs)
-    first, room = cycles.ctypes.data, scratch.ctypes.data
+    first, room = cycles.ctypes.data, search.ctypes.data
     yield Figure(
         f"{name} quoted", timed(lambda: loops.quote_all(first, SAMPLE, amounts.ctypes.data, room), SAMPLE)
     )
     yield Figure(f"{name} solved in floats", timed(lambda: loops.solve_all(first, SAMPLE, 1e21), SAMPLE))
     yield Figure(
         f"{name} sized exactly",
-        timed(lambda: loops.size_all(first, SAMPLE, inputs.ctypes.data, room), SAMPLE),
+        timed(lambda: loops.size_all(first, SAMPLE, inputs.ctypes.data, room, 0.0), SAMPLE),
     )
 
 

@@ -8,10 +8,11 @@ from tallyio.market.abi import word
 from tallyio.native.atomics import load, load_f64, store, store_f64
 from tallyio.native.jit import hot
 from tallyio.native.u256 import load256
-from tallyio_strategy_arbitrage import layout
+from tallyio_strategy_arbitrage import layout, reference
 from tallyio_strategy_arbitrage.hub_rates import update_hubs
 from tallyio_strategy_arbitrage.hub_search import search_edge
-from tallyio_strategy_arbitrage.sizing import run_chain, size, solve, walk
+from tallyio_strategy_arbitrage.sizing import run_chain, size
+from tallyio_strategy_arbitrage.walking import solve, walk
 
 _EDGES: Final = word(layout.INDEX, "edges")
 _HUBS: Final = word(layout.INDEX, "hubs")
@@ -53,12 +54,13 @@ def solve_all(cycles: int, count: int, guess: float) -> float:
     return total
 
 
-@hot("int64(int64, int64, int64, int64)")
-def size_all(cycles: int, count: int, inputs: int, scratch: int) -> int:
+@hot("int64(int64, int64, int64, int64, float64)")
+def size_all(cycles: int, count: int, inputs: int, search: int, tolerance: float) -> int:
     """Size every cycle exactly around its float input; return how many gain."""
     gaining = 0
     for k in range(count):
-        gaining += size(cycles + k * _CYCLE_BYTES, scratch, load_f64(inputs, k)) != 0
+        cycle = cycles + k * _CYCLE_BYTES
+        gaining += size(cycle, search, load_f64(inputs, k), tolerance, reference.BUDGET)[0] != 0
     return gaining
 
 

@@ -14,11 +14,12 @@ from tallyio.market.abi import DETECT_SIGNATURE, word
 from tallyio.native.atomics import copy_bytes, load, load_f64, store, store_f64
 from tallyio.native.jit import hot
 from tallyio.native.u256 import load256, to_f64
-from tallyio_strategy_arbitrage import layout
+from tallyio_strategy_arbitrage import layout, reference
 from tallyio_strategy_arbitrage.hub_search import search_hubs
 from tallyio_strategy_arbitrage.measure import measure_dirty
 from tallyio_strategy_arbitrage.shortlist import offer, worth_of
-from tallyio_strategy_arbitrage.sizing import gas_of_chain, size
+from tallyio_strategy_arbitrage.sizing import size
+from tallyio_strategy_arbitrage.walking import gas_of_chain
 
 _DIRTY: Final = word(abi.MARKET, "dirty")
 _DIRTY_COUNT: Final = word(abi.MARKET, "dirty_count")
@@ -33,7 +34,8 @@ _STAMPS: Final = word(layout.INDEX, "stamps")
 _ROUND: Final = word(layout.INDEX, "round")
 _SHORTLIST: Final = word(layout.INDEX, "shortlist")
 _LISTED: Final = word(layout.INDEX, "listed")
-_AMOUNTS: Final = word(layout.INDEX, "amounts")
+_SEARCH: Final = word(layout.INDEX, "search")
+_WITHIN: Final = word(layout.INDEX, "within")
 _PLAN_GAS: Final = word(layout.INDEX, "plan_gas")
 _MIN_NET: Final = word(layout.INDEX, "min_net")
 _LOOKED_AT: Final = word(layout.INDEX, "looked_at")
@@ -61,6 +63,7 @@ _FOUND_IN: Final = word(abi.FOUND, "token_in")
 _FOUND_OUT: Final = word(abi.FOUND, "token_out")
 _FOUND_AMOUNTS: Final = 8 * word(abi.FOUND, "amounts")
 _AMOUNT: Final = layout.AMOUNT_BYTES
+_BUDGET: Final = reference.BUDGET
 
 
 @hot(DETECT_SIGNATURE)
@@ -81,10 +84,12 @@ def detect(market: int, index: int, found: int, capacity: int) -> int:
     count = 0
     for k in range(listed):
         cycle = load(index, _SHORTLIST) + k * _CANDIDATE_BYTES
-        amounts = size(cycle, load(index, _AMOUNTS), load_f64(cycle, _INPUT))
+        worth = worth_of(market, cycle)
+        tolerance = load_f64(index, _WITHIN) * gas_price / worth
+        amounts, _ = size(cycle, load(index, _SEARCH), load_f64(cycle, _INPUT), tolerance, _BUDGET)
         if amounts != 0 and count < capacity:
             spent = load(index, _PLAN_GAS) + gas_of_chain(cycle, amounts)
-            net = _profit(cycle, amounts) * worth_of(market, cycle) - float(spent) * gas_price
+            net = _profit(cycle, amounts) * worth - float(spent) * gas_price
             if net >= load_f64(index, _MIN_NET):
                 _record(cycle, amounts, spent, net, _open_place(found, count, net))
                 count += 1

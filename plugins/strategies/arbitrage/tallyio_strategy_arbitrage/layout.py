@@ -41,7 +41,8 @@ INDEX: Final = np.dtype(
         ("shortlist", "i8"),  # address of top_k CANDIDATE records
         ("listed", "i8"),
         ("top_k", "i8"),
-        ("amounts", "i8"),  # address of two chains
+        ("search", "i8"),  # address of a SEARCH record
+        ("within", "f8"),  # gas whose cost is too little to look for
         ("plan_gas", "i8"),  # gas of a plan beside its swaps
         ("min_net", "f8"),  # least profit after gas, in wei of the native currency
         ("looked_at", "i8"),  # in the last round: cycles through dirty pools
@@ -79,6 +80,26 @@ CYCLE: Final = np.dtype([("legs", "i8", LEGS), ("leg_count", "i8")])
 
 CANDIDATE: Final = np.dtype([("cycle", CYCLE), ("net", "f8"), ("input", "f8"), ("unused", "i8")])
 """A cycle on the shortlist, with its float sizing: one cache line."""
+
+SEARCH: Final = np.dtype(
+    [
+        ("best", "i8"),  # address of the best chain so far: one of `chains`, and all zero at first
+        ("tried", "i8"),  # address of the other one
+        ("place", "i8"),  # of the coarsest amount in a chain
+        ("budget", "i8"),  # chains that may still be tried
+        ("x", "f8"),  # input at which the curves' profit is highest
+        ("top", "f8"),  # that profit
+        ("bound", "f8"),  # what no chain gains more than
+        ("allowed", "f8"),  # what more is not looked for
+        ("enough", "f8"),  # ... less what the curves may be wrong by
+        ("bend", "f8"),  # the profit falls by this times the square of a step from `x`, nearby
+        ("low", "i8"),  # least value of the coarsest amount that may gain more
+        ("high", "i8"),  # ... greatest
+        ("floats", "f8", LEGS + 1),  # amounts of the curves at `x`
+        ("chains", "u1", 2 * CHAIN_BYTES),
+    ]
+)
+"""The search for the exact size of a cycle; see `reference_sizing`."""
 
 HUBS: Final = np.dtype(
     [

@@ -1,6 +1,6 @@
 """What `detect` knows of each edge, measured anew when its pool changed; compiled.
 
-`sieve` explains `needed` and `rate`, `reference.measure` slope and bend; both compute the same.
+`sieve` explains `needed` and `rate`, `reference_walk.measure` slope and bend; both compute the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tallyio.market.fused import curve, gas
 from tallyio.native.atomics import load, load_f64, store, store_f64
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const
-from tallyio_strategy_arbitrage import layout, reference, sieve
+from tallyio_strategy_arbitrage import layout, reference_walk, sieve
 from tallyio_strategy_arbitrage.hub_rates import rebuild_hubs, update_hubs
 
 _ONE: Final = const(1)
@@ -58,11 +58,11 @@ _RATE: Final = word(layout.EDGE, "rate")
 _EDGE_DIRTY: Final = word(layout.EDGE, "dirty")
 _NUMBER: Final = word(layout.EDGE, "number")
 
-_TOO_NEAR: Final = reference.TOO_NEAR
-_TOO_FAR: Final = reference.TOO_FAR
-_PROBE_FACTOR: Final = reference.PROBE_FACTOR
-_PROBES: Final = reference.PROBES
-_MOST_PROBE: Final = reference.MOST_PROBE
+_TOO_NEAR: Final = reference_walk.TOO_NEAR
+_TOO_FAR: Final = reference_walk.TOO_FAR
+_PROBE_FACTOR: Final = reference_walk.PROBE_FACTOR
+_PROBES: Final = reference_walk.PROBES
+_MOST_PROBE: Final = reference_walk.MOST_PROBE
 _MOST_OFF: Final = sieve.MOST_OFF
 _CURVE_ERROR: Final = sieve.CURVE_ERROR
 _SURE: Final = sieve.SURE

@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Most opportunities reported per block."""
     plan_gas: int = 80_000
     """Gas of a plan beside its swaps: the transaction's own 21,000, its calldata, the executor's checks."""
+    within_gas: int = 1
+    """Sizing may leave a profit that so much gas costs: what a further unit of a coarse token is worth."""
     hubs: int = 16
     """In a large market, how many of the most traded tokens the index keeps rates to for every token."""
 
@@ -44,6 +46,7 @@ def read_settings(raw: RawSettings) -> tuple[Settings, tuple[Address, ...]]:
     _check_range("top_k", parsed.top_k, 1, MAX_TOP_K)
     _check_range("min_profit_wei", parsed.min_profit_wei, 0, None)
     _check_range("plan_gas", parsed.plan_gas, 0, None)
+    _check_range("within_gas", parsed.within_gas, 0, None)
     _check_range("hubs", parsed.hubs, 1, MAX_HUBS)
     return parsed, parse_addresses(parsed.base_tokens, where=f"{WHERE}.base_tokens")
 

@@ -20,7 +20,7 @@ from tallyio.market.abi import word
 from tallyio.native.atomics import copy_bytes, load, load_f64, store, store_f64
 from tallyio.native.jit import hot
 from tallyio_strategy_arbitrage import layout, reference
-from tallyio_strategy_arbitrage.sizing import gas_of_chain, solve, walk, walk_chain
+from tallyio_strategy_arbitrage.walking import gas_of_chain, solve_from, walk, walk_chain
 
 _PRICE: Final = word(abi.MARKET, "native_per_unit")
 _GAS_PRICE: Final = word(abi.MARKET, "gas_price_wei")
@@ -28,7 +28,7 @@ _GAS_PRICE: Final = word(abi.MARKET, "gas_price_wei")
 _SHORTLIST: Final = word(layout.INDEX, "shortlist")
 _LISTED: Final = word(layout.INDEX, "listed")
 _TOP_K: Final = word(layout.INDEX, "top_k")
-_AMOUNTS: Final = word(layout.INDEX, "amounts")
+_SEARCH: Final = word(layout.INDEX, "search")
 _PLAN_GAS: Final = word(layout.INDEX, "plan_gas")
 _MIN_NET: Final = word(layout.INDEX, "min_net")
 _LOOKED_AT: Final = word(layout.INDEX, "looked_at")
@@ -47,6 +47,8 @@ _LEG_COUNT: Final = word(layout.CYCLE, "leg_count")
 _CANDIDATE_BYTES: Final = layout.CANDIDATE.itemsize
 _NET: Final = word(layout.CANDIDATE, "net")
 _INPUT: Final = word(layout.CANDIDATE, "input")
+
+_CHAINS: Final = 8 * word(layout.SEARCH, "chains")
 
 _GENEROUS: Final = reference.GENEROUS
 _TANGENT_ERROR: Final = 4e-9
@@ -71,8 +73,8 @@ def offer(market: int, index: int, cycle: int) -> None:
     out, there = walk(cycle, x)
     if out > 0.0 and there <= 1.0 and (out - there * x + x * _TANGENT_ERROR) * worth * _GENEROUS <= enough:
         return
-    x = solve(cycle, slope, x)
-    scratch = load(index, _AMOUNTS)
+    x = solve_from(cycle, slope, x, there)
+    scratch = load(index, _SEARCH) + _CHAINS
     gross = (walk_chain(cycle, x, scratch) - x) * worth * _GENEROUS
     if gross > least:
         spent = load(index, _PLAN_GAS) + gas_of_chain(cycle, scratch)
@@ -101,7 +103,7 @@ def _may_pay(cycle: int, slope: float, worth: float) -> bool:
 
 @hot("float64(int64)")
 def _guess(cycle: int) -> float:
-    """Return the best input if every leg bent as it does near zero; see `reference.guess`."""
+    """Return the best input if every leg bent as it does near zero; see `reference_walk.guess`."""
     bend, scale = 0.0, 1.0
     for k in range(load(cycle, _LEG_COUNT)):
         edge = load(cycle, k)

@@ -95,7 +95,8 @@ class ArbitrageIndex:
         record["max_legs"] = settings.max_legs
         record["path"] = self._address(layout.CYCLE, 2)
         record["shortlist"] = self._address(layout.CANDIDATE, settings.top_k)
-        record["amounts"] = self._address("u1", 2 * layout.CHAIN_BYTES)
+        record["search"] = self._address(layout.SEARCH, 1)
+        record["within"] = settings.within_gas
         record["top_k"], record["plan_gas"] = settings.top_k, settings.plan_gas
         record["min_net"] = settings.min_profit_wei
 

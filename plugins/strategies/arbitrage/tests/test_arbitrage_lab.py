@@ -115,8 +115,9 @@ def check(followed: Followed, record: Any) -> None:
     assert followed.chain_of(record, amounts[0]) == amounts
     profit = amounts[-1] - amounts[0]
     assert profit > 0
-    # One unit of the coarsest amount on the way, in units of the start token, is what rounding may cost.
-    unit = max(amounts[-1] // amount for amount in amounts) + 1
+    # In units of the start token: what one gas costs, and one unit of the coarsest amount on the way.
+    unspent = GAS_PRICE_WEI / followed.market.prices.native_per_unit[int(record["token"])]
+    unit = int(unspent) + max(amounts[-1] // amount for amount in amounts) + 1
     for step in range(2, 40):
         for sign in (1, -1):
             near = followed.chain_of(record, amounts[0] + sign * (amounts[0] >> step))

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tallyio_strategy_arbitrage import reference
-from tallyio_strategy_arbitrage.reference import Leg, Terms
+from tallyio_strategy_arbitrage import reference, reference_sizing, reference_walk
+from tallyio_strategy_arbitrage.reference import Terms
+from tallyio_strategy_arbitrage.reference_walk import Leg
 
 
 class ConstantProduct:
@@ -80,7 +81,7 @@ def legs_of(count: int) -> list[Leg]:
 
 def best_of_all(venue: ConstantProduct, legs: list[Leg], limit: int) -> tuple[int, ...]:
     """Return the best chain of all inputs below `limit`."""
-    chains = (reference.chain(venue, legs, amount) for amount in range(1, limit))
+    chains = (reference_walk.chain(venue, legs, amount) for amount in range(1, limit))
     return max(chains, key=lambda amounts: amounts[-1] - amounts[0])
 
 
@@ -97,24 +98,38 @@ def random_pools(draw: random.Random, count: int) -> list[tuple[int, int]]:
     ]
 
 
+ENOUGH = 10**5
+"""Chains that complete every proof here."""
+
+
 @given(st.integers(0, 2**32), st.integers(2, 3))
-def test_no_input_gains_more_by_a_unit_of_the_coarsest_amount(seed: int, count: int) -> None:
+def test_a_completed_search_finds_the_best_of_all_inputs(seed: int, count: int) -> None:
     venue, legs = ConstantProduct(random_pools(random.Random(seed), count)), legs_of(count)
     best = best_of_all(venue, legs, min(2000, venue.pools[0][0]))
     if best[-1] <= best[0]:
         return
-    unit = max(best[-1] / amount for amount in best)
-    found = reference.detect(venue, [legs], FREE)
-    profit = found[0].amounts[-1] - found[0].amounts[0] if found else 0
-    assert best[-1] - best[0] - profit <= unit
+    sized = reference_sizing.size(venue, legs, reference_walk.solve(venue, legs, 1.0), 0.0, ENOUGH)
+    assert sized is not None
+    assert sized.gap < 1.0
+    assert sized.amounts[-1] - sized.amounts[0] >= best[-1] - best[0]
+
+
+@given(st.integers(0, 2**32), st.integers(2, 3), st.integers(0, 30), st.floats(0.0, 3.0))
+def test_a_gap_is_never_understated(seed: int, count: int, budget: int, tolerance: float) -> None:
+    venue, legs = ConstantProduct(random_pools(random.Random(seed), count)), legs_of(count)
+    best = best_of_all(venue, legs, min(2000, venue.pools[0][0]))
+    x = reference_walk.solve(venue, legs, 1.0)
+    sized = reference_sizing.size(venue, legs, x, tolerance, budget)
+    if sized is not None:
+        assert sized.amounts == reference_walk.chain(venue, legs, sized.amounts[0])
+        assert best[-1] - best[0] - (sized.amounts[-1] - sized.amounts[0]) <= sized.gap
 
 
 @given(st.integers(0, 2**32), st.integers(2, 3))
-def test_amounts_are_exact_and_none_can_be_spared(seed: int, count: int) -> None:
+def test_reported_amounts_are_exact(seed: int, count: int) -> None:
     venue, legs = ConstantProduct(random_pools(random.Random(seed), count)), legs_of(count)
     for found in reference.detect(venue, [legs], FREE):
-        assert found.amounts == reference.chain(venue, legs, found.amounts[0])
-        assert reference.chain(venue, legs, found.amounts[0] - 1)[-1] < found.amounts[-1]
+        assert found.amounts == reference_walk.chain(venue, legs, found.amounts[0])
         assert found.net == found.amounts[-1] - found.amounts[0] > 0
 
 
@@ -122,12 +137,12 @@ def test_a_middle_token_of_few_decimals_costs_nothing() -> None:
     """18 decimals to 6 and back: the staircase is 3 * 10**8 wei wide."""
     venue = ConstantProduct([(10**21, 3 * 10**12), (29 * 10**11, 10**21)])
     [found] = reference.detect(venue, [legs_of(2)], FREE)
-    smooth = reference.solve(venue, legs_of(2), 1.0)
+    smooth = reference_walk.solve(venue, legs_of(2), 1.0)
     nearby = [
-        reference.chain(venue, legs_of(2), int(smooth) + offset * 10**7) for offset in range(-2000, 2000)
+        reference_walk.chain(venue, legs_of(2), int(smooth) + offset * 10**7) for offset in range(-2000, 2000)
     ]
     best = max(amounts[-1] - amounts[0] for amounts in nearby)
-    assert found.net >= best
+    assert found.net >= best - smooth * reference_sizing.ROUNDING
 
 
 @pytest.mark.parametrize("guess", [1.0, 1e3, 1e9, 1e18])
@@ -136,23 +151,26 @@ def test_the_solver_crosses_kinks_jumps_and_the_end_of_a_curve(guess: float) -> 
     for count in range(1, 5):
         venue = Kinked(ranges[:count])
         end = min(sum(piece.size for piece in ranges[:count]), 1150.0)
-        assert reference.solve(venue, legs_of(1), guess) == pytest.approx(end, rel=1e-9)
+        assert reference_walk.solve(venue, legs_of(1), guess) == pytest.approx(end, rel=1e-9)
 
 
 def test_the_solver_finds_the_root_inside_a_range() -> None:
     venue = Kinked([Range(100, 1.5, 1.4), Range(100, 1.2, 0.8), Range(100, 0.5, 0.1)])
-    assert reference.solve(venue, legs_of(1), 1.0) == pytest.approx(150.0, rel=1e-6)
+    assert reference_walk.solve(venue, legs_of(1), 1.0) == pytest.approx(150.0, rel=1e-6)
 
 
-@given(st.integers(1, 10**30), st.integers(1, 10**30), st.integers(1, 10**25), st.integers(0, 10**20))
-def test_the_least_input_is_the_least(a: int, b: int, amount: int, slack: int) -> None:
-    venue, leg = ConstantProduct([(a, b)]), Leg(0, 0, 1)
+@given(st.integers(1, 10**30), st.integers(1, 10**30), st.integers(1, 10**25), st.floats(0.01, 100.0))
+def test_the_input_for_an_output_is_the_least_up_to_the_precision_of_floats(
+    a: int, b: int, amount: int, off: float
+) -> None:
+    venue, leg, amount = ConstantProduct([(a, b)]), Leg(0, 0, 1), min(amount, 100 * a)
     target = venue.quote(leg, amount)
     if target == 0:
         return
-    found = reference.least_input(venue, leg, target, amount + slack)
+    found = reference_sizing.least_near(venue, leg, target, amount * off)
     assert venue.quote(leg, found) >= target
-    assert venue.quote(leg, found - 1) < target
+    spared = found - 2 - int(found * reference_sizing.ROUNDING)
+    assert spared < 1 or venue.quote(leg, spared) < target
 
 
 def test_the_best_come_first_and_only_so_many() -> None:
