@@ -221,12 +221,13 @@ def _check_present(plugin: str, compiled: Compiled) -> None:
 
 @contextlib.contextmanager
 def _noting_what_is_built(module: str) -> Iterator[None]:
-    """Note `module` and whatever is imported with it as built on the fusion."""
+    """Note `module` and the compiled modules that are imported with it as built on the fusion."""
     before = set(sys.modules)
     try:
         yield
     finally:
-        _built_on_fusion.update({module, *(set(sys.modules) - before)})
+        fresh = [name for name in set(sys.modules) - before if _defines_hot(sys.modules[name])]
+        _built_on_fusion.update({module, *fresh})
 
 
 def _forget_outdated(protocols: Iterable[Plugin], strategies: Iterable[Plugin]) -> None:
