@@ -7,10 +7,12 @@ import json
 import sys
 import threading
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import trio
 
+from tallyio.kernel import loop_meter
 from tallyio.kernel.loop_meter import LoopMeter
 from tallyio.kernel.loop_watch import LoopStall, blame, watch_loop
 
@@ -67,13 +69,17 @@ async def test_a_loop_that_gets_on_is_left_alone() -> None:
     assert "loop-watch" not in {thread.name for thread in threading.enumerate()}
 
 
-async def test_late_waking_is_measured() -> None:
+@pytest.mark.parametrize(("asked_s", "late_ns"), [(0.001, 7_000), (0.0, 0)])
+def test_late_waking_is_measured_where_a_time_was_asked_for(
+    asked_s: float, late_ns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter((5_000, 5_000 + int(asked_s * 1e9) + 7_000))
+    monkeypatch.setattr(loop_meter, "time", SimpleNamespace(perf_counter_ns=lambda: next(clock)))
     meter = LoopMeter()
-    trio.lowlevel.add_instrument(meter)
-    await trio.sleep(0.001)
-    trio.lowlevel.remove_instrument(meter)
-    assert meter.late_by_ns > 0
-    assert meter.statistics().lateness.most_ns == meter.late_by_ns
+    meter.before_io_wait(asked_s)
+    meter.after_io_wait(asked_s)
+    assert meter.late_by_ns == late_ns
+    assert meter.statistics().lateness.most_ns == late_ns
 
 
 @pytest.mark.parametrize("frame", [None, sys._getframe()])
