@@ -19,7 +19,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple, Protocol, cast
@@ -102,6 +102,8 @@ class Fused(msgspec.Struct, frozen=True, kw_only=True):
     strategies: tuple[str, ...]
     source: str
     """The generated modules as text."""
+    modules: Mapping[str, ModuleType]
+    """The generated modules by name, also after another fusion has taken their place."""
 
     def load(self, module: str) -> ModuleType:
         """Import a module that is built on the fused functions, such as a lane's program."""
@@ -111,7 +113,7 @@ class Fused(msgspec.Struct, frozen=True, kw_only=True):
     def function(self, name: str) -> HotFunction[..., Any]:
         """Return a fused function: one of a protocol's, or `detect`."""
         module = DETECTORS if name == STRATEGY_EXPORT.name else FUSED
-        return cast("HotFunction[..., Any]", getattr(sys.modules[module], name))
+        return cast("HotFunction[..., Any]", getattr(self.modules[module], name))
 
 
 def fuse(
@@ -145,6 +147,7 @@ def fuse(
         protocols=tuple(name for name, _ in protocols),
         strategies=tuple(name for name, _ in strategies),
         source="\n\n".join(texts.values()),
+        modules={name: sys.modules[name] for name in texts},
     )
 
 

@@ -188,3 +188,13 @@ def test_importing_the_fused_functions_before_fusion_says_what_to_do(tmp_path: P
     assert done.returncode == 1
     assert f"tallyio.market.{module} does not exist before the enabled plugins are fused" in done.stderr
     assert ConfigError.__name__ in done.stderr
+
+
+def test_a_fusion_keeps_its_functions_when_another_one_follows(tmp_path: Path) -> None:
+    first, second = toys.toy(tmp_path), toys.toy(tmp_path, bonus=7)
+    row = toys.row(10**12, 10**12)
+    earlier = fuse([("first", first)])
+    with Market(earlier, [toys.holding(first, [toys.pool(0, 1, 2)], [row], "first")], toys.GENESIS) as market:
+        before = market.quote(0, 0, 1, 1000)
+        fuse([("second", second)])
+        assert market.quote(0, 0, 1, 1000) == before
