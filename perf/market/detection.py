@@ -34,7 +34,6 @@ POOLS: Final = 100_000
 MAX_LEGS: Final = 4
 EDGES: Final = 256
 BLOCKS: Final = 20
-_GUESS: Final = 1e18
 _ANSWER: Final = 64
 _FEES: Final = (997, 997)
 _COMPILED: Final = CompiledProtocol(module="tallyio_protocol_uniswap_v2.hot")

@@ -4,9 +4,11 @@ Layer: native. Compiled code holds the code and the constants of what it uses. T
 the top of its module, so a digest over the sources along the imports changes with everything that
 the code depends on, and with nothing else: an edit in a plugin leaves the core's code as it is.
 
-Followed are imports within a package, and into any module with compiled functions; what the standard
-library, numpy or numba give to compiled code changes with their versions. An import inside a function
-is not seen. Files may lie anywhere: names and contents count.
+Followed are imports within a package, into the core, whose layouts and constants plugins compile in, and
+into any module with compiled functions; what the standard library, numpy or numba give to compiled code
+changes with their versions. Not seen are an import inside a function, and a plain module of yet another
+package: keep constants that are compiled in beside the code. Files may lie anywhere: names and contents
+count.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Final, NamedTuple
 _IMPORT: Final = re.compile(r"^from (\.*[\w.]*) import (\([^)]*\)|.*)$|^import ([\w., ]+)$", re.MULTILINE)
 _NAME: Final = re.compile(r"\w+")
 _MARK: Final = "@hot"
+_CORE: Final = __name__.partition(".")[0]
 _OUTSIDE: Final = frozenset({*sys.stdlib_module_names, "llvmlite", "numba", "numpy"})
 
 
@@ -54,7 +57,7 @@ def digest(module: str, file: Path) -> str:
 
 
 def closure(root: Source) -> set[Source]:
-    """Return `root` and the modules that it imports from its own package or that are compiled, and so on."""
+    """Return `root`, and the modules that it imports and that are followed, and so on."""
     found: set[Source] = set()
     waiting = [root]
     while waiting:
@@ -74,7 +77,7 @@ def _followed(source: Source) -> Iterator[Source]:
             file = _file_of(name, source)
             if file is not None:
                 found = Source(name, file)
-                if found.top == source.top or _read(file).has_compiled:
+                if found.top in (source.top, _CORE) or _read(file).has_compiled:
                     yield found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tallyio.market import abi
 from tallyio.native import divide
 from tallyio.native.sources import Source, closure, digest
 
@@ -43,8 +44,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lines = [line.removeprefix(" " * 8) for line in text.splitlines()]
         file.write_text("hot = lambda _: lambda f: f\n" + "\n".join(lines))
     monkeypatch.syspath_prepend(str(tmp_path))
-    yielded = {name for name in sys.modules if name.partition(".")[0] in ("firm", "lib", "plain")}
-    for name in yielded:
+    imported = {name for name in sys.modules if name.partition(".")[0] in ("firm", "lib", "plain")}
+    for name in imported:
         monkeypatch.delitem(sys.modules, name)
     import_module("firm.fast")
     return tmp_path
@@ -64,6 +65,14 @@ def test_an_edit_in_any_of_them_changes_it(folder: Path, changed: str) -> None:
     before = of_fast(folder)
     (folder / changed).write_text((folder / changed).read_text() + "# edited\n")
     assert of_fast(folder) != before
+
+
+def test_it_follows_imports_into_the_core_where_nothing_is_compiled(folder: Path) -> None:
+    """A plugin compiles in the layout of a pool: an edit of that must not meet the plugin's old code."""
+    file = folder / "firm" / "priced.py"
+    file.write_text("from tallyio.market.abi import POOL\n@hot('void()')\ndef f(): pass\n")
+    assert "@hot" not in Path(abi.__file__).read_text()
+    assert abi.__name__ in {source.name for source in closure(Source("firm.priced", file))}
 
 
 @pytest.mark.parametrize("changed", ["firm/apart.py", "plain.py"])
