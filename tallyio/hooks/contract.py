@@ -19,6 +19,9 @@ CONTRACT_FILE: Final = "contract.toml"
 Kind = Literal["chain", "protocol", "strategy", "signer", "notifier"]
 KINDS: Final[tuple[Kind, ...]] = ("chain", "protocol", "strategy", "signer", "notifier")
 
+LENDING: Final = "lending"
+"""The capability of a protocol that defines `tallyio_lending` instead of `tallyio_protocol`."""
+
 SUPPORTED_HOOK_API: Final = range(1, 2)
 """Values of `hook_api` that this TallyIO can host."""
 
@@ -46,6 +49,11 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     summary: str
     capabilities: tuple[str, ...] = ()
     bench: tuple[Bench, ...] = ()
+
+    @property
+    def hook(self) -> str:
+        """The part of the hook's name after `tallyio_`."""
+        return LENDING if self.kind == "protocol" and LENDING in self.capabilities else self.kind
 
 
 def read_contract(folder: Path, *, kind: Kind, name: str) -> Contract:

@@ -15,7 +15,7 @@ import pluggy
 
 from tallyio.hooks import specs
 from tallyio.hooks.catalog import Catalog, Installed
-from tallyio.hooks.contract import Kind
+from tallyio.hooks.contract import LENDING, Kind
 from tallyio.hooks.interfaces import (
     Chain,
     ExchangeProtocol,
@@ -24,6 +24,7 @@ from tallyio.hooks.interfaces import (
     Signer,
     Strategy,
 )
+from tallyio.hooks.lending import LendingProtocol
 from tallyio.model.errors import PluginError, TallyError
 
 
@@ -49,6 +50,15 @@ class PluginHost:
         """Build a protocol with plugin `name`. Raises: PluginError, ConfigError."""
         return cast("ExchangeProtocol", self._build("protocol", name, settings))
 
+    def lending(self, name: str, settings: Settings) -> LendingProtocol:
+        """Build a lending protocol with plugin `name`. Raises: PluginError, ConfigError."""
+        return cast("LendingProtocol", self._build("protocol", name, settings))
+
+    def lends(self, name: str) -> bool:
+        """Return whether protocol plugin `name` is one of lending. Raises: PluginError."""
+        contract = self._catalog.sound("protocol", name).contract
+        return contract is not None and contract.hook == LENDING
+
     def strategy(self, name: str, settings: Settings) -> Strategy:
         """Build a strategy with plugin `name`. Raises: PluginError, ConfigError."""
         return cast("Strategy", self._build("strategy", name, settings))
@@ -62,13 +72,11 @@ class PluginHost:
         return cast("Notifier", self._build("notifier", name, settings))
 
     def _build(self, kind: Kind, name: str, settings: Settings) -> object:
-        self.load(kind, name)
+        hook = self.load(kind, name)
         others = [
             plugin for key, plugin in self._manager.list_name_plugin() if key != _register_name(kind, name)
         ]
-        call = cast(
-            "Callable[..., object]", self._manager.subset_hook_caller(f"{specs.PROJECT}_{kind}", others)
-        )
+        call = cast("Callable[..., object]", self._manager.subset_hook_caller(hook, others))
         try:
             built = call(settings=settings)
         except TallyError:
@@ -81,16 +89,20 @@ class PluginHost:
             raise PluginError(name, "built nothing", way_out="report it to the plugin's owners")
         return built
 
-    def load(self, kind: Kind, name: str) -> None:
-        """Import plugin `name` and check its hooks; building is a separate step. Raises: PluginError."""
-        if (kind, name) in self._loaded:
-            return
+    def load(self, kind: Kind, name: str) -> str:
+        """Import plugin `name`, check its hooks, and return the name of the one that builds it.
+
+        Building is a separate step. Raises: PluginError.
+        """
         plugin = self._catalog.sound(kind, name)
+        hook = f"{specs.PROJECT}_{plugin.contract.hook if plugin.contract else kind}"
+        if (kind, name) in self._loaded:
+            return hook
         module = _import(plugin)
-        if not hasattr(module, f"{specs.PROJECT}_{kind}"):
+        if not hasattr(module, hook):
             raise PluginError(
                 name,
-                f"has no hook {specs.PROJECT}_{kind} in {plugin.module}",
+                f"has no hook {hook} in {plugin.module}",
                 way_out="add it, decorated with @hookimpl",
             )
         try:
@@ -102,6 +114,7 @@ class PluginHost:
                 name, f"does not fit the hook specification: {_one_line(error)}", way_out="mend the hook"
             ) from error
         self._loaded[kind, name] = plugin
+        return hook
 
 
 def _import(plugin: Installed) -> ModuleType:

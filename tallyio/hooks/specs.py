@@ -17,6 +17,7 @@ from tallyio.hooks.interfaces import (
     Signer,
     Strategy,
 )
+from tallyio.hooks.lending import LendingProtocol
 
 HOOK_API = 1
 PROJECT = "tallyio"
@@ -33,6 +34,14 @@ def tallyio_chain(settings: Settings) -> Chain | None:
 @hookspec(firstresult=True)
 def tallyio_protocol(settings: Settings) -> ExchangeProtocol | None:
     """Build the protocol that `[protocols.<name>]` configures. Since hook_api 1."""
+
+
+@hookspec(firstresult=True)
+def tallyio_lending(settings: Settings) -> LendingProtocol | None:
+    """Build the lending protocol that `[protocols.<name>]` configures. Since hook_api 1.
+
+    Instead of `tallyio_protocol`, where the contract names the capability "lending".
+    """
 
 
 @hookspec(firstresult=True)

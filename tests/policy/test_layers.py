@@ -39,6 +39,9 @@ FLOORS: Final = {
     "kernel": uses("native", "model", reason="it knows the machine and no chain, pool or plugin"),
     "hooks": uses("model", reason="a plugin's author reads records and interfaces, no machinery"),
     "market": uses("native", "model", reason="state and quotes are compiled; who asks is not their concern"),
+    "lending": uses(
+        "native", "model", reason="positions are state as pools are; who asks is not their concern"
+    ),
     "ledger": uses("model", reason="what is durable must be readable without the engine that wrote it"),
     "risk": uses("model", reason="limits judge records, so they can be tested without a chain"),
     "engine": uses(
@@ -58,7 +61,7 @@ FLOORS: Final = {
 }
 
 PLUGINS_USE: Final = uses(
-    *("hooks", "market", "model", "native"),
+    *("hooks", "lending", "market", "model", "native"),
     reason="interfaces, records, and what compiled functions are made of; the rest may change any day",
 )
 

@@ -1,0 +1,1 @@
+"""Positions of lending protocols in native memory: who can be liquidated. Uses native, model."""
