@@ -39,7 +39,7 @@ from tallyio.kernel.threads import PinError
 from tallyio.kernel.watch import LOOP_LIMIT_S, watch
 from tallyio.ledger.ledger import Ledger, open_ledger
 from tallyio.ledger.records import Mode
-from tallyio.market.fusion import Progress
+from tallyio.market.exports import Progress
 from tallyio.market.market import Market
 from tallyio.model.chain import Block, BlockEvent, Head
 from tallyio.model.errors import ChainError, UnsafeRefused

@@ -15,7 +15,8 @@ from functools import partial
 import trio
 
 from tallyio.hooks.interfaces import ChainReader, ExchangeProtocol
-from tallyio.market.fusion import Plugin, Progress, fuse
+from tallyio.market.exports import Plugin, Progress
+from tallyio.market.fusion import fuse
 from tallyio.market.market import Head as MarketHead
 from tallyio.market.market import Market
 from tallyio.market.shape import Holding

@@ -17,7 +17,8 @@ import msgspec
 from tallyio.engine.built import build
 from tallyio.engine.config import Config
 from tallyio.hooks.host import PluginHost
-from tallyio.market.fusion import Fused, Progress, fuse
+from tallyio.market.exports import Progress
+from tallyio.market.fusion import Fused, fuse
 from tallyio.native.cache import cache_root
 from tallyio.native.jit import HotFunction, is_hot, warm_all
 

@@ -14,43 +14,31 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
-import os
-import re
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, cast
 
 import msgspec
 
-import tallyio.market
 from tallyio.market import abi
+from tallyio.market.exports import (
+    Export,
+    Exported,
+    Plugin,
+    Progress,
+    Steps,
+    check_exports,
+    check_present,
+    tops,
+)
+from tallyio.market.generated import defines_hot, dispatcher, forget, heading, imports, place, register
 from tallyio.market.inverse import LEAST_INPUT
-from tallyio.model.errors import PluginError
-from tallyio.native.cache import is_edited, usable_directory
-from tallyio.native.jit import HotFunction, is_hot, signature_of, warm
-from tallyio.native.signature import parse, render
-
-Progress = Callable[[int, int, str], None]
+from tallyio.native.cache import is_edited
+from tallyio.native.jit import HotFunction
 
 FUSED: Final = "tallyio.market.fused"
 DETECTORS: Final = "tallyio.market.detectors"
-
-_LOOK_AT_ABI: Final = "tallyio.market.abi states what a plugin's module defines"
-
-
-class Export(NamedTuple):
-    """One function that a plugin's module defines."""
-
-    name: str
-    signature: str
-    parameters: str
-    otherwise: str
-    """What the dispatcher returns for a number that no plugin has, or whose plugin leaves it out."""
-    is_optional: bool = False
 
 
 PROTOCOL_EXPORTS: Final = (
@@ -70,25 +58,6 @@ PROTOCOL_EXPORTS: Final = (
 _QUOTE: Final = "quote"
 STRATEGY_EXPORT: Final = Export("detect", abi.DETECT_SIGNATURE, "market, index, found, capacity", "0")
 _DISPATCH_DETECT: Final = "int64(int64, int64, int64, int64, int64)"
-
-
-class Compiled(Protocol):
-    """What names a plugin's compiled module."""
-
-    @property
-    def module(self) -> str:
-        """An importable module."""
-
-
-Plugin = tuple[str, Compiled]
-"""A plugin's name, for messages, and its compiled module."""
-
-
-class Exported(NamedTuple):
-    """A plugin's compiled module and which functions it has."""
-
-    name: str
-    exports: tuple[str, ...]
 
 
 # Modules whose compiled functions are built on a fusion: the next fusion forgets them.
@@ -130,19 +99,19 @@ def fuse(
     of another signature, or does not compile.
     """
     for plugin in (*protocols, *strategies):
-        _check_present(*plugin)
+        check_present(*plugin)
     _forget_outdated(protocols, strategies)
-    steps = _Steps(len(protocols) * len(PROTOCOL_EXPORTS) + len(strategies), progress)
-    modules = [_check(*plugin, PROTOCOL_EXPORTS, steps) for plugin in protocols]
+    steps = Steps(len(protocols) * len(PROTOCOL_EXPORTS) + len(strategies), progress)
+    modules = [check_exports(*plugin, PROTOCOL_EXPORTS, steps, look_at=abi.__name__) for plugin in protocols]
     texts = {
         FUSED: fused_source(modules),
         DETECTORS: detectors_source([compiled.module for _, compiled in strategies]),
     }
-    _register(FUSED, _place(texts[FUSED]))
+    register(FUSED, place(texts[FUSED]))
     for plugin in strategies:
         with _noting_what_is_built(plugin[1].module):
-            _check(*plugin, (STRATEGY_EXPORT,), steps)
-    _register(DETECTORS, _place(texts[DETECTORS]))
+            check_exports(*plugin, (STRATEGY_EXPORT,), steps, look_at=abi.__name__)
+    register(DETECTORS, place(texts[DETECTORS]))
     return Fused(
         protocols=tuple(name for name, _ in protocols),
         strategies=tuple(name for name, _ in strategies),
@@ -153,14 +122,14 @@ def fuse(
 
 def fused_source(modules: Sequence[Exported]) -> str:
     """Return the text of `tallyio.market.fused` over these protocol modules; their index is the kind."""
-    parts = [_heading("protocols", [module.name for module in modules]), _imports(modules)]
+    parts = [heading("protocols", [module.name for module in modules]), imports(modules)]
     parts.append(
         f"NOTHING = const(0)\nKIND = {abi.word(abi.POOL, 'kind')}\nROW = {abi.word(abi.POOL, 'row')}"
     )
     for export in PROTOCOL_EXPORTS:
         having = [number for number, module in enumerate(modules) if export.name in module.exports]
         parts.append(
-            _dispatcher(export, export.signature, ("pool", "load(pool, KIND)", "load(pool, ROW)"), having)
+            dispatcher(export, export.signature, ("pool", "load(pool, KIND)", "load(pool, ROW)"), having)
         )
         if export.name == _QUOTE:
             parts.append(LEAST_INPUT)
@@ -170,56 +139,10 @@ def fused_source(modules: Sequence[Exported]) -> str:
 def detectors_source(modules: Sequence[str]) -> str:
     """Return the text of `tallyio.market.detectors` over strategy modules; their index is the number."""
     exported = [Exported(module, (STRATEGY_EXPORT.name,)) for module in modules]
-    parts = [_heading("strategies", modules), _imports(exported)]
+    parts = [heading("strategies", modules), imports(exported)]
     key = ("strategy", "strategy", "")
-    parts.append(_dispatcher(STRATEGY_EXPORT, _DISPATCH_DETECT, key, range(len(modules))))
+    parts.append(dispatcher(STRATEGY_EXPORT, _DISPATCH_DETECT, key, range(len(modules))))
     return "\n\n".join(parts) + "\n"
-
-
-def _heading(what: str, modules: Sequence[str]) -> str:
-    names = ", ".join(modules) or "none"
-    return f'"""Written by tallyio.market.fusion. Fused {what}: {names}."""'
-
-
-def _imports(modules: Sequence[Exported]) -> str:
-    lines = ["from tallyio.native.atomics import load", "from tallyio.native.jit import hot"]
-    lines.append("from tallyio.native.u256 import const")
-    for number, (module, names) in enumerate(modules):
-        lines.append(f"from {module} import " + ", ".join(f"{name} as {name}_{number}" for name in names))
-    return "\n".join(lines)
-
-
-def _dispatcher(export: Export, signature: str, key: tuple[str, str, str], numbers: Iterable[int]) -> str:
-    subject, number_of, row = key
-    arguments = f"{row}, {export.parameters}" if row else export.parameters
-    branches = [
-        f"    if key == {number}:\n        return {export.name}_{number}({arguments})" for number in numbers
-    ]
-    head = [f'@hot("{signature}")', f"def {export.name}({subject}, {export.parameters}):"]
-    look = [f"    key = {number_of}"] if branches else []
-    return "\n".join([*head, *look, *branches, f"    return {export.otherwise}"])
-
-
-class _Steps:
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._total, self._progress, self._done = total, progress, 0
-
-    def done(self, name: str) -> None:
-        self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._total, name)
-
-
-def _check_present(plugin: str, compiled: Compiled) -> None:
-    # The top-level name is located without running any of it.
-    top = compiled.module.partition(".")[0]
-    spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        raise PluginError(
-            plugin,
-            f"names the compiled module {compiled.module}, but there is no {top}",
-            way_out="reinstall it",
-        )
 
 
 @contextlib.contextmanager
@@ -229,114 +152,18 @@ def _noting_what_is_built(module: str) -> Iterator[None]:
     try:
         yield
     finally:
-        fresh = [name for name in set(sys.modules) - before if _defines_hot(sys.modules[name])]
+        fresh = [name for name in set(sys.modules) - before if defines_hot(sys.modules[name])]
         _built_on_fusion.update({module, *fresh})
 
 
 def _forget_outdated(protocols: Iterable[Plugin], strategies: Iterable[Plugin]) -> None:
     """Drop what is built on an earlier fusion, or may be as strategies are, and what was edited since."""
-    own, built = _tops(protocols), _tops(strategies)
-    for name, module in list(sys.modules.items()):
-        top = name.partition(".")[0]
-        if (
-            name in _built_on_fusion
-            or (top in built and _defines_hot(module))
-            or (top in own and is_edited(module))
-        ):
-            del sys.modules[name]
-            # `from package import module` looks at the package first.
-            parent, _, last = name.rpartition(".")
-            if parent in sys.modules:
-                vars(sys.modules[parent]).pop(last, None)
+    own, built = tops(protocols), tops(strategies)
+    forget(
+        name
+        for name, module in list(sys.modules.items())
+        if name in _built_on_fusion
+        or (name.partition(".")[0] in built and defines_hot(module))
+        or (name.partition(".")[0] in own and is_edited(module))
+    )
     _built_on_fusion.clear()
-
-
-def _tops(plugins: Iterable[Plugin]) -> set[str]:
-    return {compiled.module.partition(".")[0] for _, compiled in plugins}
-
-
-def _defines_hot(module: ModuleType) -> bool:
-    return any(is_hot(value) and value.__module__ == module.__name__ for value in vars(module).values())
-
-
-def _check(plugin: str, compiled: Compiled, exports: Sequence[Export], steps: _Steps) -> Exported:
-    module = _import(plugin, compiled.module)
-    found = []
-    for export in exports:
-        function = getattr(module, export.name, None)
-        if function is not None or not export.is_optional:
-            _check_function(plugin, f"{compiled.module}.{export.name}", function, export)
-            found.append(export.name)
-        steps.done(f"{plugin}.{export.name}")
-    return Exported(compiled.module, tuple(found))
-
-
-def _import(plugin: str, module: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except Exception as error:
-        raise PluginError(
-            plugin,
-            f"has a compiled module {module} that does not import: {_reason(error)}",
-            way_out=_LOOK_AT_ABI,
-        ) from error
-
-
-def _check_function(plugin: str, name: str, function: object, export: Export) -> None:
-    if function is None:
-        raise PluginError(plugin, f"does not define {name}", way_out=_LOOK_AT_ABI)
-    if not is_hot(function):
-        raise PluginError(
-            plugin,
-            f"defines {name} without @hot, so it would hold the interpreter's lock",
-            way_out=f"decorate it with @hot({export.signature!r}) from tallyio.native.jit",
-        )
-    if signature_of(function) != render(parse(export.signature)):
-        raise PluginError(
-            plugin, f"declares {name} as {signature_of(function)}", way_out=f"it must be {export.signature}"
-        )
-    try:
-        warm(function)
-    except Exception as error:
-        raise PluginError(
-            plugin, f"has a {name} that does not compile: {_reason(error)}", way_out="mend the function"
-        ) from error
-
-
-_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
-_NOISE: Final = ("Failed in nopython", "During:", "File ", "Overload", "- ", "<")
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first sentence of a compiler's message that says something."""
-    lines = [" ".join(line.split()) for line in _COLOUR.sub("", str(error)).splitlines()]
-    useful = [line for line in lines if line and not line.startswith(_NOISE)]
-    return f"{type(error).__name__}: {useful[0]}" if useful else type(error).__name__
-
-
-def _place(text: str) -> Path:
-    """Write a generated module where equal text, and only that, is found; return its file."""
-    path = usable_directory(text) / "generated.py"
-    _write_once(path, text)
-    return path
-
-
-def _register(name: str, path: Path) -> None:
-    spec = cast("Any", importlib.util.spec_from_file_location(name, path))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    setattr(tallyio.market, name.rpartition(".")[2], module)
-    for function in vars(module).values():
-        if is_hot(function) and function.__module__ == name:
-            warm(function)
-
-
-def _write_once(path: Path, text: str) -> None:
-    # Other processes may start at the same moment, so the file appears whole or not at all.
-    if path.exists():
-        return
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).replace(path)

@@ -11,7 +11,8 @@ from typing import Final
 
 import pytest
 
-from tallyio.market.fusion import PROTOCOL_EXPORTS, Exported, detectors_source, fuse, fused_source
+from tallyio.market.exports import Exported
+from tallyio.market.fusion import PROTOCOL_EXPORTS, detectors_source, fuse, fused_source
 from tallyio.market.market import Market
 from tallyio.model.errors import ConfigError, PluginError
 from tests.market import toys

@@ -1,0 +1,95 @@
+"""Modules that TallyIO writes: kept by their text, imported under a name of ours.
+
+Layer: market.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from tallyio.market.exports import Export, Exported
+from tallyio.native.cache import usable_directory
+from tallyio.native.jit import is_hot, warm
+
+
+def dispatcher(export: Export, signature: str, key: tuple[str, str, str], numbers: Iterable[int]) -> str:
+    """Return the text of a function that hands a call on to the plugin with the right number.
+
+    `key` are its first parameter, the expression of the number, and what a plugin gets in place of the
+    first parameter, if anything.
+    """
+    subject, number_of, row = key
+    arguments = f"{row}, {export.parameters}" if row else export.parameters
+    branches = [
+        f"    if key == {number}:\n        return {export.name}_{number}({arguments})" for number in numbers
+    ]
+    head = [f'@hot("{signature}")', f"def {export.name}({subject}, {export.parameters}):"]
+    look = [f"    key = {number_of}"] if branches else []
+    return "\n".join([*head, *look, *branches, f"    return {export.otherwise}"])
+
+
+def heading(what: str, modules: Sequence[str], *, by: str = "tallyio.market.fusion") -> str:
+    """Return a module's docstring."""
+    names = ", ".join(modules) or "none"
+    return f'"""Written by {by}. Fused {what}: {names}."""'
+
+
+def imports(modules: Sequence[Exported]) -> str:
+    """Return the imports of a dispatcher over `modules`."""
+    lines = ["from tallyio.native.atomics import load", "from tallyio.native.jit import hot"]
+    lines.append("from tallyio.native.u256 import const")
+    for number, (module, names) in enumerate(modules):
+        lines.append(f"from {module} import " + ", ".join(f"{name} as {name}_{number}" for name in names))
+    return "\n".join(lines)
+
+
+def place(text: str) -> Path:
+    """Write a generated module where equal text, and only that, is found; return its file."""
+    path = usable_directory(text) / "generated.py"
+    _write_once(path, text)
+    return path
+
+
+def register(name: str, path: Path) -> None:
+    """Import the module in `path` as `name`, and compile or load what it defines."""
+    spec = cast("Any", importlib.util.spec_from_file_location(name, path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    parent, _, last = name.rpartition(".")
+    setattr(sys.modules[parent], last, module)
+    for function in vars(module).values():
+        if is_hot(function) and function.__module__ == name:
+            warm(function)
+
+
+def _write_once(path: Path, text: str) -> None:
+    # Other processes may start at the same moment, so the file appears whole or not at all.
+    if path.exists():
+        return
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(temporary).replace(path)
+
+
+def forget(names: Iterable[str]) -> None:
+    """Have these modules imported afresh when they are wanted next."""
+    for name in names:
+        if sys.modules.pop(name, None) is not None:
+            # `from package import module` looks at the package first.
+            parent, _, last = name.rpartition(".")
+            if parent in sys.modules:
+                vars(sys.modules[parent]).pop(last, None)
+
+
+def defines_hot(module: ModuleType) -> bool:
+    """Return whether `module` itself defines compiled functions."""
+    return any(is_hot(value) and value.__module__ == module.__name__ for value in vars(module).values())
