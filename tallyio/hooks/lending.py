@@ -65,6 +65,9 @@ class BookEdit(Protocol):
     def set_position(self, position: Position) -> None:
         """Add or replace a position; one without balances is forgotten."""
 
+    def reweigh(self) -> None:
+        """Say that a row which was set changes what collateral counts for: a threshold, not a price."""
+
     def reload_rows(self) -> None:
         """Ask for all rows to be read again."""
 
@@ -99,6 +102,9 @@ class LendingProtocol(Protocol):
         self, chain: ChainReader, book: BookSpec, keys: Sequence[PositionKey], *, block: Head
     ) -> list[Position]:
         """Return the positions of `keys`, in their order, as of `block`; one that is not there is empty."""
+
+    def polls(self, book: BookSpec) -> bool:
+        """Return whether the rows must be read again with every block: a price changes without an event."""
 
     def follow(self, edit: BookEdit, book: BookSpec, event: int, log: Log) -> None:
         """Change the book as `log` says, or ask for what it touched to be read again."""

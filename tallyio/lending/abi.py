@@ -112,7 +112,8 @@ BOOK: Final = np.dtype(
         ("reserves", "i8"),  # address of the reserves' rows, one behind the other
         ("reserve_bytes", "i8"),
         ("reserve_count", "i8"),
-        ("unused", "i8", 3),
+        ("kind", "i8"),  # the protocol's number in the fused dispatcher
+        ("unused", "i8", 2),
     ]
 )
 """One book: one cache line."""
@@ -177,6 +178,10 @@ LINE: Final = 64
 _OWN: Final = 0
 _RESERVES: Final = 2
 _RESERVE_BYTES: Final = 3
+RESERVE_COUNT: Final = 4
+"""The number of the word `reserve_count` in a BOOK."""
+KIND: Final = 5
+"""... of `kind`."""
 _COUNT: Final = 4
 
 COLLATERAL: Final = 0

@@ -151,6 +151,13 @@ def load_i32(builder: Any, address: int, index: int) -> int:
     return builder.sext(builder.load(element, align=4), INT64)
 
 
+@primitive("void(int64, int64, int64)")
+def store_i32(builder: Any, address: int, index: int, value: int) -> None:
+    """Set element `index` of the int32 array at `address` (4-byte aligned) to the low bits of `value`."""
+    element = word_pointer(builder, address, index, INT32)
+    builder.store(builder.trunc(value, INT32), element, align=4)
+
+
 @primitive("u256(int64)")
 def load_be256(builder: Any, address: int) -> int:
     """Return the 32 bytes at `address`, big-endian as in calldata and logs; any alignment."""

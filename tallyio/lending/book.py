@@ -1,0 +1,342 @@
+"""`Book`: one lending market in native memory, with all its positions, following the chain.
+
+Layer: lending. Rows and positions come from a protocol's adapter; what a block changed is undone when the
+chain takes it back. Questions are asked for a time and a block number: those of the block in which a
+transaction would run.
+
+    fused = fuse_lending([("somewhere", adapter.compiled)])
+    book = Book(fused, 0, spec, rows, adapter.compiled, head)
+    book.fill(positions)
+    edit = book.change(head)
+    adapter.follow(edit, spec, event, log)    # for each log of the block
+    for risk in book.at_risk(time, number): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+import numpy as np
+
+from tallyio.lending import abi
+from tallyio.lending.columns import Columns
+from tallyio.lending.fusion import FusedLending
+from tallyio.lending.layout import SIDES
+from tallyio.lending.positions import MAX_BALANCES, Positions
+from tallyio.lending.rows import RowMemory, Rows, check_rows
+from tallyio.lending.undo import Changes, Edit, UndoLog
+from tallyio.model.chain import Head
+from tallyio.model.lending import BookSpec, Position, PositionKey
+from tallyio.model.units import Hash
+from tallyio.native.columns import from_column
+from tallyio.native.memory import Region
+
+DRIFT: Final = 1e-6
+"""By how much a side's value may differ from what the margins have before its holders are renewed."""
+
+AS_MUCH_AS_ALLOWED: Final = (1 << 256) - 1
+"""An offer to repay whatever is lawful."""
+
+_FLOAT_SLACK: Final = 1e-8  # above 2 * 2**-52 * (MAX_BALANCES + 2**24 moves): see `program`
+_MOST_MOVES: Final = 1 << 24
+_GROWN: Final = 2.0
+_SHRUNK: Final = 2.0**-10
+_FOUND_ROOM: Final = 1 << 12
+
+
+class Slack(Protocol):
+    """How near margins are to the contract; `tallyio.hooks.lending.CompiledLending` is one."""
+
+    @property
+    def relative_slack(self) -> float:
+        """A share of collateral plus debt."""
+
+    @property
+    def unit_slack(self) -> float:
+        """Accounting units for each balance."""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """A position's exact health, as the contract computes it."""
+
+    status: int
+    """`HEALTHY`, `LIQUIDATABLE` or `UNKNOWN` of `tallyio.lending.abi`."""
+    collateral: int
+    """What counts against debt, in accounting units."""
+    debt: int
+    factor: int
+    """In 1e-18."""
+
+
+class LiquidationTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What one liquidation takes and gives, in smallest units; zeros where it is not lawful."""
+
+    verdict: int
+    """`LAWFUL`, or why not, of `tallyio.lending.abi`."""
+    repay: int
+    seize: int
+    fee: int
+    written_off: int
+    most: int
+
+
+class Death(msgspec.Struct, frozen=True, kw_only=True):
+    """When a price alone makes a position liquidatable: at `factor` times its present value."""
+
+    key: PositionKey
+    factor: float
+
+
+class Book:
+    """One book and its positions, until `close`. One thread uses it."""
+
+    # Guarantees
+    # - Rows keep their address; positions move only while they are written.
+    # - Whoever `at_risk` leaves out is healthy by the contract's own arithmetic (proof: `program`).
+
+    def __init__(
+        self, fused: FusedLending, kind: int, spec: BookSpec, rows: Rows, slack: Slack, block: Hash
+    ) -> None:
+        check_rows(rows, spec)
+        self.spec: Final = spec
+        self._program: Final[Any] = fused.program
+        self._rows = RowMemory(rows, kind)
+        self._positions = Positions()
+        self._columns = Columns(
+            len(spec.reserves),
+            relative=2.0 * (DRIFT + (1.0 + DRIFT) * slack.relative_slack) + _FLOAT_SLACK,
+            absolute=MAX_BALANCES * slack.unit_slack,
+        )
+        count = SIDES * len(spec.reserves)
+        self._scratch = Region(8 * count + abi.LIQUIDATION.itemsize + 8 * _FOUND_ROOM)
+        self._fresh = self._scratch.view("f8", count)
+        self._out = self._scratch.address + 8 * count
+        self._found = self._scratch.view("i8", _FOUND_ROOM, 8 * count + abi.LIQUIDATION.itemsize)
+        self._base = np.full(count, np.nan)
+        self._moves = 0
+        self._undo = UndoLog(block)
+
+    @property
+    def head(self) -> Hash:
+        """The block that the book stands at."""
+        return self._undo.head
+
+    @property
+    def memory_bytes(self) -> int:
+        """Native memory in use."""
+        return (
+            self._positions.memory_bytes
+            + self._columns.memory_bytes
+            + self._rows.memory_bytes
+            + self._scratch.size
+        )
+
+    def __len__(self) -> int:
+        """Return how many positions there are."""
+        return len(self._positions)
+
+    @property
+    def keys(self) -> list[PositionKey]:
+        """The keys of all positions."""
+        return self._positions.keys
+
+    # --- state
+
+    def own(self) -> bytes:
+        """Return the plugin's own row."""
+        return self._rows.own()
+
+    def reserve(self, number: int) -> bytes:
+        """Return the row of reserve `number`."""
+        return self._rows.reserve(number)
+
+    def position(self, key: PositionKey) -> Position | None:
+        """Return a position, or None."""
+        number = self._positions.id(key)
+        return None if number is None else self._positions.read(number)
+
+    def fill(self, positions: Iterable[Position]) -> None:
+        """Add positions that were loaded as of the book's block; nothing is kept to undo."""
+        for position in positions:
+            self.put(position)
+
+    def change(self, head: Head) -> Edit:
+        """Return the edit of a block on top of the book's. Raises: OutOfOrder: it does not follow it."""
+        return Edit(self, self._undo.begin(head.hash, head.parent_hash), head)
+
+    def take_rows(self, rows: Rows) -> None:
+        """Take rows that were read again as of the book's block. Raises: ValueError: of other sizes."""
+        check_rows(rows, self.spec)
+        changes, before = self._undo.newest(), self._rows.own()
+        changed = [k for k, row in enumerate(rows.reserves) if row != self._rows.reserve(k)]
+        if rows.own != before:
+            changes.own = changes.own or before
+            self._rows.set_own(rows.own)
+        for number in changed:
+            changes.reserves.setdefault(number, self._rows.reserve(number))
+            self._rows.set_reserve(number, rows.reserves[number])
+        if changed or rows.own != before:
+            changes.reweighed = True
+            self.reweigh()
+
+    def take_positions(self, positions: Iterable[Position]) -> None:
+        """Take positions that were read again as of the book's block."""
+        changes = self._undo.newest()
+        for position in positions:
+            changes.positions.setdefault(position.key, self.position(position.key))
+            self.put(position)
+
+    def roll_back(self, dropped: Sequence[Hash]) -> None:
+        """Undo blocks, newest first. Raises: UndoLost: a block is not the newest, or no longer held."""
+        for block in dropped:
+            self.restore(self._undo.take(block))
+
+    def restore(self, changes: Changes) -> None:
+        """Put back what an edit replaced."""
+        if changes.own is not None:
+            self._rows.set_own(changes.own)
+        for number, row in changes.reserves.items():
+            self._rows.set_reserve(number, row)
+        for key, position in changes.positions.items():
+            self.put(position or Position(key=key, balances=()))
+        if changes.reweighed:
+            self.reweigh()
+
+    # --- what an edit writes
+
+    def put_own(self, row: bytes) -> None:
+        """Replace the plugin's own row."""
+        self._rows.set_own(row)
+
+    def put_reserve(self, number: int, row: bytes) -> None:
+        """Replace the row of a reserve."""
+        self._rows.set_reserve(number, row)
+
+    def put(self, position: Position) -> None:
+        """Add, replace, or, without balances, forget a position."""
+        before = self._positions.id(position.key)
+        if before is not None:
+            self._program.detach(self._columns.address, before)
+        if not position.balances:
+            if before is not None:
+                self._positions.remove(before)
+                self._columns.place(before, 0)
+            return
+        number = self._positions.write(position)
+        self._columns.make_room(number)
+        self._columns.place(number, self._positions.address(number))
+        for balance in position.balances:
+            for side in range(SIDES * balance.reserve, SIDES * balance.reserve + SIDES):
+                self._columns.make_side_room(side)
+        self._program.attach(self._rows.address, self._columns.address, number)
+
+    def reweigh(self) -> None:
+        """Make every position's weights anew: what its collateral counts for has changed."""
+        for number in self._positions.numbers:
+            self._program.detach(self._columns.address, number)
+            self._program.attach(self._rows.address, self._columns.address, number)
+
+    # --- questions
+
+    def at_risk(self, time: int, number: int) -> list[PositionKey]:
+        """Return who is liquidatable in a block of that time and number, or cannot be judged.
+
+        Exact: `health` of each says so. All prices and indexes are looked at, and the holders renewed
+        of those that moved.
+        """
+        self._follow_values(time, number)
+        count = self._program.sift(
+            self._rows.address, self._columns.address, time, number, self._found.ctypes.data, len(self._found)
+        )
+        if count > len(self._found):
+            self._found = np.empty(2 * count, "i8")
+            return self.at_risk(time, number)
+        return [self._positions.read(int(found)).key for found in self._found[:count]]
+
+    def health(self, key: PositionKey, time: int, number: int) -> Health:
+        """Return the exact health of a position. Raises: LookupError: there is none."""
+        at = self._address(key)
+        status = self._program.health_of(self._rows.address, at, time, number, self._out)
+        collateral, debt, factor = self._numbers(abi.HEALTH.itemsize)
+        return Health(status=status, collateral=collateral, debt=debt, factor=factor)
+
+    def liquidate(
+        self,
+        key: PositionKey,
+        *,
+        collateral: int,
+        debt: int,
+        time: int,
+        number: int,
+        repay: int = AS_MUCH_AS_ALLOWED,
+    ) -> LiquidationTerms:
+        """Return what repaying the debt in reserve `debt` gives of the collateral in reserve `collateral`.
+
+        Raises: LookupError: there is no such position, or it has nothing in one of the reserves.
+        """
+        at = self._address(key)
+        places = [self._place(key, reserve) for reserve in (collateral, debt)]
+        verdict = self._program.liquidate_one(self._rows.address, at, *places, repay, time, number, self._out)
+        numbers = self._numbers(abi.LIQUIDATION.itemsize)
+        taken, seize, fee, written_off, most = numbers if verdict == abi.LAWFUL else (0, 0, 0, 0, numbers[4])
+        return LiquidationTerms(
+            verdict=verdict, repay=taken, seize=seize, fee=fee, written_off=written_off, most=most
+        )
+
+    def deaths(self, reserve: int, time: int, number: int) -> list[Death]:
+        """Return for each holder of a reserve at which multiple of its price it dies, nearest to 1 first.
+
+        In float64, for people and for ranking. Whom this price alone cannot harm is left out.
+        """
+        self._follow_values(time, number)
+        sides = self._columns.sides
+        room = sum(int(sides[SIDES * reserve + which]["count"]) for which in range(SIDES))
+        ids, factors = np.empty(max(room, 1), "i8"), np.empty(max(room, 1))
+        count = self._program.deaths(self._columns.address, reserve, ids.ctypes.data, factors.ctypes.data)
+        ids, factors = ids[:count], factors[:count]
+        real = np.flatnonzero(np.isfinite(factors) & (factors > 0))
+        order = real[np.argsort(np.abs(np.log(factors[real])), kind="stable")]
+        return [Death(key=self._positions.read(int(ids[k])).key, factor=float(factors[k])) for k in order]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        for part in (self._positions, self._columns, self._rows, self._scratch):
+            part.close()
+
+    # --- within
+
+    def _follow_values(self, time: int, number: int) -> None:
+        fresh, sides = self._fresh, self._columns.sides
+        self._program.read_values(self._rows.address, time, number, fresh.ctypes.data)
+        used = sides["value"]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            grown = fresh / self._base
+            moved = np.flatnonzero(~(np.abs(fresh - used) <= DRIFT * used) & ~((fresh == 0) & (used == 0)))
+            is_far = not np.all(((grown <= _GROWN) & (grown >= _SHRUNK)) | ((fresh == 0) & (self._base == 0)))
+        if is_far or self._moves + len(moved) > _MOST_MOVES:
+            self._program.refresh(self._columns.address, fresh.ctypes.data)
+            self._base, self._moves = fresh.copy(), 0
+            return
+        for side in moved:
+            self._program.move(self._columns.address, int(side), float(fresh[side]))
+        self._moves += len(moved)
+
+    def _address(self, key: PositionKey) -> int:
+        number = self._positions.id(key)
+        if number is None:
+            raise LookupError(f"there is no position {key}")
+        return self._positions.address(number)
+
+    def _place(self, key: PositionKey, reserve: int) -> int:
+        position = self.position(key)
+        for place, balance in enumerate(position.balances if position else ()):
+            if balance.reserve == reserve:
+                return place
+        raise LookupError(f"position {key} has nothing in reserve {reserve}")
+
+    def _numbers(self, size: int) -> list[int]:
+        start = self._out - self._scratch.address
+        column = self._scratch.view("u8", size // 8, start).reshape(-1, 4)
+        return from_column(column)

@@ -1,0 +1,69 @@
+"""Fuse lending protocols: their compiled functions become one dispatcher, and the loops are built on it.
+
+Layer: lending. The counterpart of `tallyio.market.fusion`; books and pools are compiled apart.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Final
+
+import msgspec
+
+from tallyio.lending import abi
+from tallyio.market.exports import Export, Plugin, Progress, Steps, check_exports, check_present, tops
+from tallyio.market.generated import dispatcher, forget, heading, imports, place, register
+from tallyio.native.cache import is_edited
+from tallyio.native.jit import is_hot, warm
+
+FUSED: Final = "tallyio.lending.fused"
+PROGRAM: Final = "tallyio.lending.program"
+
+EXPORTS: Final = (
+    Export("values", abi.VALUES_SIGNATURE, "reserve, time, number, out", str(abi.UNKNOWN)),
+    Export("weight", abi.WEIGHT_SIGNATURE, "position, k", "0.0"),
+    Export("health", abi.HEALTH_SIGNATURE, "position, time, number, out", str(abi.UNKNOWN)),
+    Export(
+        "liquidate",
+        abi.LIQUIDATE_SIGNATURE,
+        "position, collateral, debt, repay, time, number, out",
+        str(abi.OUT_OF_DOMAIN),
+    ),
+)
+
+
+class FusedLending(msgspec.Struct, frozen=True, kw_only=True):
+    """The enabled lending protocols as one. Their place in `protocols` is their kind."""
+
+    protocols: tuple[str, ...]
+    program: ModuleType
+    """The loops, `tallyio.lending.program`."""
+
+
+def fuse_lending(protocols: Sequence[Plugin], *, progress: Progress | None = None) -> FusedLending:
+    """Fuse the compiled modules of `protocols`; at start, before any book is made.
+
+    Raises: PluginError: a module is missing, or a function of it is missing, not compiled by `hot`, of
+    another signature, or does not compile.
+    """
+    for plugin in protocols:
+        check_present(*plugin)
+    own = tops(protocols)
+    edited = [name for name in sys.modules if name.partition(".")[0] in own and is_edited(sys.modules[name])]
+    forget([*edited, FUSED, PROGRAM])
+    steps = Steps(len(protocols) * len(EXPORTS) + 1, progress)
+    modules = [check_exports(*plugin, EXPORTS, steps, look_at=abi.__name__) for plugin in protocols]
+    parts = [heading("lending protocols", [each.name for each in modules], by=__name__), imports(modules)]
+    parts.append(f"KIND = {abi.KIND}")
+    key = ("book", "load(book, KIND)", "book")
+    parts += [dispatcher(export, export.signature, key, range(len(modules))) for export in EXPORTS]
+    register(FUSED, place("\n\n".join(parts) + "\n"))
+    program = importlib.import_module(PROGRAM)
+    for function in vars(program).values():
+        if is_hot(function):
+            warm(function)
+    steps.done(PROGRAM)
+    return FusedLending(protocols=tuple(name for name, _ in protocols), program=program)
