@@ -40,7 +40,7 @@ from tallyio.native.u256 import load128, to_f64, u256
 
 
 def _word(field: str) -> int:
-    return COLUMNS.fields[field][1] // 8  # type: ignore[index,no-any-return]
+    return COLUMNS.fields[field][1] // 8  # type: ignore[index]
 
 
 _POSITIONS: Final = _word("positions")

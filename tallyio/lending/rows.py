@@ -82,6 +82,7 @@ class RowMemory:
 
 
 def check_rows(rows: Rows, spec: BookSpec) -> None:
+    """Raise ValueError where rows are too few, of several sizes, or of sizes that are no whole lines."""
     sizes = {len(row) for row in rows.reserves}
     if len(rows.reserves) != len(spec.reserves) or len(sizes) > 1:
         raise ValueError(
