@@ -40,7 +40,8 @@ FLOORS: Final = {
     "hooks": uses("model", reason="a plugin's author reads records and interfaces, no machinery"),
     "market": uses("native", "model", reason="state and quotes are compiled; who asks is not their concern"),
     "lending": uses(
-        "native", "model", reason="positions are state as pools are; who asks is not their concern"
+        *("native", "market", "model"),
+        reason="positions are state as pools are, and compiled as they are; who asks is not their concern",
     ),
     "ledger": uses("model", reason="what is durable must be readable without the engine that wrote it"),
     "risk": uses("model", reason="limits judge records, so they can be tested without a chain"),
