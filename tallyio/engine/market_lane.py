@@ -34,8 +34,9 @@ from tallyio.market.abi import FOUND, MAX_LEGS
 from tallyio.market.market import Market
 from tallyio.model.chain import Block, Rollback
 from tallyio.model.errors import PluginError
-from tallyio.model.execution import Leg, Opportunity
-from tallyio.model.units import Address, Hash
+from tallyio.model.execution import Leg
+from tallyio.model.proposal import Proposal
+from tallyio.model.units import Hash
 from tallyio.native.clock import cycles_to_ns
 from tallyio.native.memory import Region
 
@@ -46,47 +47,10 @@ _REFUSED: Final = -1
 _AMOUNT_BYTES: Final = 32
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy found in one block."""
-
-    strategy: str
-    token: Address
-    legs: tuple[Leg, ...]
-    gas: int
-    """Estimated gas of the whole transaction."""
-    net_wei: float
-    """Estimated profit after gas in the native currency, for ranking only."""
-
-    @property
-    def amount_in(self) -> int:
-        """What enters the first leg."""
-        return self.legs[0].amount_in
-
-    @property
-    def amount_out(self) -> int:
-        """What leaves the last leg."""
-        return self.legs[-1].amount_out
-
-    def opportunity(self, serial: int, block: Block) -> Opportunity:
-        """Return this as opportunity number `serial` of a run, found in the state of `block`."""
-        return Opportunity(
-            id=serial,
-            strategy=self.strategy,
-            block_hash=block.head.hash,
-            block_number=block.head.number,
-            token=self.token,
-            legs=self.legs,
-            amount_in=self.amount_in,
-            amount_out=self.amount_out,
-            gas=self.gas,
-            net_wei=self.net_wei,
-        )
-
-
 class BlockResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one block."""
 
-    found: tuple[Found, ...]
+    found: tuple[Proposal, ...]
     """Of all strategies, best net first."""
     dirty: int
     """Pools that the block, and rollbacks and reloads before it, touched."""
@@ -226,11 +190,19 @@ class MarketLane:
             detect_ns=round(cycles_to_ns(int(record["detect_cycles"]))),
         )
 
-    def _found(self) -> Iterator[Found]:
+    def _found(self) -> Iterator[Proposal]:
         for strategy, records in zip(self._names, self._memory.found(), strict=True):
             for legs, token, gas, net in map(_read_record, records):
                 address = self.market.shape.tokens[token]
-                yield Found(strategy=strategy, token=address, legs=legs, gas=gas, net_wei=net)
+                yield Proposal(
+                    strategy=strategy,
+                    token=address,
+                    legs=legs,
+                    amount_in=legs[0].amount_in,
+                    amount_out=legs[-1].amount_out,
+                    gas=gas,
+                    net_wei=net,
+                )
 
 
 class _Memory:

@@ -20,7 +20,11 @@ Kind = Literal["chain", "protocol", "strategy", "signer", "notifier"]
 KINDS: Final[tuple[Kind, ...]] = ("chain", "protocol", "strategy", "signer", "notifier")
 
 LENDING: Final = "lending"
-"""The capability of a protocol that defines `tallyio_lending` instead of `tallyio_protocol`."""
+"""The hook and the capability of a protocol that defines `tallyio_lending`, not `tallyio_protocol`."""
+SLOW_LANE: Final = "slow_lane"
+"""The capability of a strategy that defines `tallyio_slow_strategy` instead of `tallyio_strategy`."""
+SLOW_STRATEGY: Final = "slow_strategy"
+"""Its hook."""
 
 SUPPORTED_HOOK_API: Final = range(1, 2)
 """Values of `hook_api` that this TallyIO can host."""
@@ -53,7 +57,11 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def hook(self) -> str:
         """The part of the hook's name after `tallyio_`."""
-        return LENDING if self.kind == "protocol" and LENDING in self.capabilities else self.kind
+        if self.kind == "protocol" and LENDING in self.capabilities:
+            return LENDING
+        if self.kind == "strategy" and SLOW_LANE in self.capabilities:
+            return SLOW_STRATEGY
+        return self.kind
 
 
 def read_contract(folder: Path, *, kind: Kind, name: str) -> Contract:

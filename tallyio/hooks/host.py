@@ -15,7 +15,7 @@ import pluggy
 
 from tallyio.hooks import specs
 from tallyio.hooks.catalog import Catalog, Installed
-from tallyio.hooks.contract import LENDING, Kind
+from tallyio.hooks.contract import LENDING, SLOW_STRATEGY, Kind
 from tallyio.hooks.interfaces import (
     Chain,
     ExchangeProtocol,
@@ -25,6 +25,7 @@ from tallyio.hooks.interfaces import (
     Strategy,
 )
 from tallyio.hooks.lending import LendingProtocol
+from tallyio.hooks.search import SlowStrategy
 from tallyio.model.errors import PluginError, TallyError
 
 
@@ -56,8 +57,19 @@ class PluginHost:
 
     def lends(self, name: str) -> bool:
         """Return whether protocol plugin `name` is one of lending. Raises: PluginError."""
-        contract = self._catalog.sound("protocol", name).contract
-        return contract is not None and contract.hook == LENDING
+        return self._hook("protocol", name) == LENDING
+
+    def is_slow(self, name: str) -> bool:
+        """Return whether strategy plugin `name` runs in the slow lane. Raises: PluginError."""
+        return self._hook("strategy", name) == SLOW_STRATEGY
+
+    def slow_strategy(self, name: str, settings: Settings) -> SlowStrategy:
+        """Build a strategy of the slow lane with plugin `name`. Raises: PluginError, ConfigError."""
+        return cast("SlowStrategy", self._build("strategy", name, settings))
+
+    def _hook(self, kind: Kind, name: str) -> str:
+        contract = self._catalog.sound(kind, name).contract
+        return contract.hook if contract else kind
 
     def strategy(self, name: str, settings: Settings) -> Strategy:
         """Build a strategy with plugin `name`. Raises: PluginError, ConfigError."""
@@ -95,7 +107,7 @@ class PluginHost:
         Building is a separate step. Raises: PluginError.
         """
         plugin = self._catalog.sound(kind, name)
-        hook = f"{specs.PROJECT}_{plugin.contract.hook if plugin.contract else kind}"
+        hook = f"{specs.PROJECT}_{self._hook(kind, name)}"
         if (kind, name) in self._loaded:
             return hook
         module = _import(plugin)

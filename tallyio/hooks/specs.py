@@ -18,6 +18,7 @@ from tallyio.hooks.interfaces import (
     Strategy,
 )
 from tallyio.hooks.lending import LendingProtocol
+from tallyio.hooks.search import SlowStrategy
 
 HOOK_API = 1
 PROJECT = "tallyio"
@@ -47,6 +48,14 @@ def tallyio_lending(settings: Settings) -> LendingProtocol | None:
 @hookspec(firstresult=True)
 def tallyio_strategy(settings: Settings) -> Strategy | None:
     """Build the strategy that `[strategies.<name>]` configures. Since hook_api 1."""
+
+
+@hookspec(firstresult=True)
+def tallyio_slow_strategy(settings: Settings) -> SlowStrategy | None:
+    """Build the strategy in Python that `[strategies.<name>]` configures. Since hook_api 1.
+
+    Instead of `tallyio_strategy`, where the contract names the capability "slow_lane".
+    """
 
 
 @hookspec(firstresult=True)

@@ -28,7 +28,7 @@ from tallyio.lending.positions import MAX_BALANCES, Positions
 from tallyio.lending.rows import RowMemory, Rows, check_rows
 from tallyio.lending.undo import Changes, Edit, UndoLog
 from tallyio.model.chain import Head
-from tallyio.model.lending import BookSpec, Position, PositionKey
+from tallyio.model.lending import BookSpec, Health, LiquidationTerms, Position, PositionKey
 from tallyio.model.units import Hash
 from tallyio.native.columns import from_column
 from tallyio.native.memory import Region
@@ -56,30 +56,6 @@ class Slack(Protocol):
     @property
     def unit_slack(self) -> float:
         """Accounting units for each balance."""
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """A position's exact health, as the contract computes it."""
-
-    status: int
-    """`HEALTHY`, `LIQUIDATABLE` or `UNKNOWN` of `tallyio.lending.abi`."""
-    collateral: int
-    """What counts against debt, in accounting units."""
-    debt: int
-    factor: int
-    """In 1e-18."""
-
-
-class LiquidationTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What one liquidation takes and gives, in smallest units; zeros where it is not lawful."""
-
-    verdict: int
-    """`LAWFUL`, or why not, of `tallyio.lending.abi`."""
-    repay: int
-    seize: int
-    fee: int
-    written_off: int
-    most: int
 
 
 class Death(msgspec.Struct, frozen=True, kw_only=True):

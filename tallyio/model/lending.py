@@ -70,6 +70,30 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     """The protocol's own number, such as the e-mode category."""
 
 
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """A position's exact health, as the contract computes it."""
+
+    status: int
+    """`HEALTHY`, `LIQUIDATABLE` or `UNKNOWN` of `tallyio.lending.abi`."""
+    collateral: int
+    """What counts against debt, in accounting units."""
+    debt: int
+    factor: int
+    """In 1e-18."""
+
+
+class LiquidationTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What one liquidation takes and gives, in smallest units; zeros where it is not lawful."""
+
+    verdict: int
+    """`LAWFUL`, or why not, of `tallyio.lending.abi`."""
+    repay: int
+    seize: int
+    fee: int
+    written_off: int
+    most: int
+
+
 class LoanOffer(msgspec.Struct, frozen=True, kw_only=True):
     """What can be borrowed for the length of one call. The fee is `amount * numerator / denominator`."""
 

@@ -11,11 +11,12 @@ from typing import cast
 import trio
 
 from tallyio.engine.engine import Engine, Parts
-from tallyio.engine.market_lane import BlockResult, Found, MarketLane
+from tallyio.engine.market_lane import BlockResult, MarketLane
 from tallyio.model.chain import Block, BlockEvent, Head, Rollback
 from tallyio.model.errors import ChainError, SignerError, UnsafeRefused, root_of
 from tallyio.model.execution import Leg
 from tallyio.model.market import PoolSpec
+from tallyio.model.proposal import Proposal
 from tallyio.model.stages import Gate
 from tallyio.model.units import Hash
 from tests.engine.trading import LIMITS, POOL, TOKEN, Trading, chain_of, trading
@@ -24,17 +25,25 @@ BLOCKS = chain_of(10, 12)
 FIRST = BLOCKS[0]
 
 
-def found(pool: int, profit: int = 500) -> Found:
+def found(pool: int, profit: int = 500) -> Proposal:
     """Return what a strategy would find in `pool`."""
     leg = Leg(pool=pool, token_in=0, token_out=0, amount_in=1_000, amount_out=1_000 + profit)
-    return Found(strategy="test", token=TOKEN, legs=(leg,), gas=1, net_wei=float(profit))
+    return Proposal(
+        strategy="test",
+        token=TOKEN,
+        legs=(leg,),
+        amount_in=leg.amount_in,
+        amount_out=leg.amount_out,
+        gas=1,
+        net_wei=float(profit),
+    )
 
 
 class FakeLane:
     """A market in which each block holds what a test says."""
 
     def __init__(self) -> None:
-        self.finds: dict[int, tuple[Found, ...]] = {}
+        self.finds: dict[int, tuple[Proposal, ...]] = {}
         """By block number."""
         self.waiting: tuple[int, ...] = ()
         self.applied: list[int] = []

@@ -1,0 +1,1 @@
+"""Liquidations that pay after bonus, loan, swaps and gas."""

@@ -1,0 +1,218 @@
+"""The books of all lending protocols, following the chain with the market.
+
+Layer: engine. A block's logs are followed without asking anybody. What an adapter could not follow is read
+again as of that block; until that worked, the book is *stale* and nothing is proposed from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import msgspec
+import trio
+
+from tallyio.hooks.interfaces import ChainReader
+from tallyio.hooks.lending import FlashLender, LendingProtocol
+from tallyio.lending.book import Book
+from tallyio.lending.fusion import FusedLending, fuse_lending
+from tallyio.lending.undo import Wanted
+from tallyio.market.exports import Progress
+from tallyio.market.market import UndoLost
+from tallyio.model.chain import Block, Head, Log, Rollback
+from tallyio.model.errors import ChainError
+from tallyio.model.lending import BookSpec, LoanOffer
+from tallyio.model.units import Address
+
+CHUNK = 200
+"""Positions asked for at once while a book is loaded."""
+
+Lending = Sequence[tuple[str, LendingProtocol]]
+"""Each lending protocol's name, for messages, and its adapter."""
+
+
+class HeldBook(msgspec.Struct, kw_only=True):
+    """One book, and who reads it."""
+
+    name: str
+    """As the configuration names the protocol."""
+    kind: int
+    """Its number in the fused dispatcher."""
+    adapter: LendingProtocol
+    book: Book
+    sources: dict[Address, frozenset[bytes]]
+    """Contracts whose logs it follows, with what topic 1 must be; nothing: all of them."""
+    events: dict[bytes, int]
+    """Event number by topic 0."""
+    owed: Wanted = msgspec.field(default_factory=Wanted)
+    """What is still to be read again."""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether something that it holds is known to be out of date."""
+        return self.owed.rows or self.owed.rebuild or bool(self.owed.positions)
+
+    def event_of(self, log: Log) -> int | None:
+        """Return the event number of a log that concerns the book, or None."""
+        wanted = self.sources.get(log.address)
+        if wanted is None or not log.topics or (wanted and not wanted.intersection(log.topics[1:2])):
+            return None
+        return self.events.get(log.topics[0])
+
+
+class Books:
+    """The books at one block; `held` by book number. The engine's task alone uses them."""
+
+    def __init__(self, chain: ChainReader, fused: FusedLending, held: Sequence[HeldBook]) -> None:
+        self._chain = chain
+        self._fused = fused
+        self.held = list(held)
+
+    def __iter__(self) -> Iterator[HeldBook]:
+        """Yield the books by number."""
+        return iter(self.held)
+
+    async def apply(self, block: Block) -> None:
+        """Follow `block`, and read again as of it what could not be followed.
+
+        A node that does not answer leaves the book stale, and the next block tries again.
+        """
+        for held in self.held:
+            _follow(held, block)
+        async with trio.open_nursery() as nursery:
+            for held in self.held:
+                if held.is_stale:
+                    nursery.start_soon(self._read_again, held, block.head)
+
+    async def roll_back(self, event: Rollback) -> None:
+        """Undo the dropped blocks; a book that cannot is discovered afresh with the next block."""
+        for held in self.held:
+            try:
+                held.book.roll_back(event.dropped)
+            except UndoLost:
+                held.owed.rebuild = True
+            # What was owed as of a dropped block may not have been read: once more, all of it.
+            held.owed.rows = held.owed.rows or held.is_stale
+
+    def close(self) -> None:
+        """Give all memory back."""
+        for held in self.held:
+            held.book.close()
+
+    async def _read_again(self, held: HeldBook, head: Head) -> None:
+        owed = held.owed
+        try:
+            if owed.rebuild:
+                await self._rebuild(held, head)
+            if owed.rows:
+                held.book.take_rows(await held.adapter.load(self._chain, held.book.spec, block=head))
+            if owed.positions:
+                keys = sorted(owed.positions)
+                held.book.take_positions(
+                    await held.adapter.positions(self._chain, held.book.spec, keys, block=head)
+                )
+        except ChainError:
+            return  # still owed
+        held.owed = Wanted()
+
+    async def _rebuild(self, held: HeldBook, head: Head) -> None:
+        for spec in await held.adapter.discover(self._chain, block=head):
+            if spec.address == held.book.spec.address:
+                fresh = await _load_book(
+                    self._chain, self._fused, held.name, held.adapter, held.kind, spec, head
+                )
+                held.book.close()
+                held.book, held.sources = fresh.book, fresh.sources
+                held.owed = Wanted()
+
+
+def _follow(held: HeldBook, block: Block) -> None:
+    edit = held.book.change(block.head)
+    for log in block.logs:
+        event = held.event_of(log)
+        if event is not None:
+            held.adapter.follow(edit, held.book.spec, event, log)
+    wanted = edit.wanted
+    held.owed = Wanted(
+        rows=held.owed.rows or wanted.rows or held.adapter.polls(held.book.spec),
+        positions=held.owed.positions | wanted.positions,
+        rebuild=held.owed.rebuild or wanted.rebuild,
+    )
+
+
+async def load_books(
+    chain: ChainReader, protocols: Lending, *, head: Head, progress: Progress | None = None
+) -> Books:
+    """Return the books of `protocols` with all their positions as of `head`. The caller closes them.
+
+    Raises: ChainError, ConfigError, PluginError.
+    """
+    compiled = [(name, adapter.compiled) for name, adapter in protocols]
+    fused = await trio.to_thread.run_sync(partial(fuse_lending, compiled, progress=progress))
+    held = [
+        await _load_book(chain, fused, name, adapter, kind, spec, head)
+        for kind, (name, adapter) in enumerate(protocols)
+        for spec in await adapter.discover(chain, block=head)
+    ]
+    return Books(chain, fused, held)
+
+
+async def _load_book(  # noqa: PLR0913, PLR0917 - what a book is loaded from
+    chain: ChainReader,
+    fused: FusedLending,
+    name: str,
+    adapter: LendingProtocol,
+    kind: int,
+    spec: BookSpec,
+    head: Head,
+) -> HeldBook:
+    rows = await adapter.load(chain, spec, block=head)
+    book = Book(fused, kind, spec, rows, adapter.compiled, head.hash)
+    keys = sorted(await adapter.accounts(chain, spec, block=head))
+    for start in range(0, len(keys), CHUNK):
+        book.fill(await adapter.positions(chain, spec, keys[start : start + CHUNK], block=head))
+    return HeldBook(
+        name=name,
+        kind=kind,
+        adapter=adapter,
+        book=book,
+        sources=_sources(spec),
+        events={topic: number for number, topic in enumerate(adapter.topics)},
+    )
+
+
+def _sources(spec: BookSpec) -> dict[Address, frozenset[bytes]]:
+    """Return what topic 1 must be by contract; a source without one wants all of a contract's logs."""
+    sources: dict[Address, frozenset[bytes]] = {}
+    for address in {source.address for source in spec.log_sources}:
+        topics = {source.topic1 for source in spec.log_sources if source.address == address}
+        sources[address] = frozenset() if b"" in topics else frozenset(topics)
+    return sources
+
+
+class Loans:
+    """What can be borrowed for the length of a call, from every plugin that lends so."""
+
+    def __init__(self, chain: ChainReader, lenders: Sequence[FlashLender], tokens: Sequence[Address]) -> None:
+        self._chain = chain
+        self._lenders = lenders
+        self._tokens = tokens
+        self._offers: list[tuple[LoanOffer, FlashLender]] = []
+
+    @property
+    def offers(self) -> list[LoanOffer]:
+        """The offers, as of the last time that the lenders were asked."""
+        return [offer for offer, _ in self._offers]
+
+    @property
+    def lenders(self) -> Mapping[Address, FlashLender]:
+        """Who lends, by the contract."""
+        return {offer.lender: lender for offer, lender in self._offers}
+
+    async def ask(self, head: Head) -> None:
+        """Ask every lender, as of `head`. Raises: ChainError: nothing is changed then."""
+        fresh = []
+        for lender in self._lenders:
+            offers = await lender.loans(self._chain, self._tokens, block=head)
+            fresh += [(offer, lender) for offer in offers]
+        self._offers = fresh
