@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import msgspec
 
+from tallyio.model.lending import LoanOffer, PositionKey
 from tallyio.model.units import Address, Hash, Wei
+
+Use = int | tuple[int, PositionKey]
+"""What a leg was priced on and changes: a pool by its id, or a position by its book and key."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +33,49 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     amount_in: int
     amount_out: int
 
+    @property
+    def uses(self) -> Use:
+        """The pool."""
+        return self.pool
+
+
+class Liquidation(msgspec.Struct, frozen=True, kw_only=True):
+    """One liquidation of a path: pay somebody's debt, get collateral for it; amounts in smallest units."""
+
+    book: int
+    """Dense number of the book."""
+    key: PositionKey
+    """Whose debt."""
+    collateral: int
+    """Number of the reserve that is seized."""
+    debt: int
+    """Number of the reserve that is repaid."""
+    amount_in: int
+    """Debt that is repaid, exactly."""
+    amount_out: int
+    """Collateral that arrives, exactly."""
+
+    @property
+    def uses(self) -> Use:
+        """The position."""
+        return self.book, self.key
+
+
+class Borrowing(msgspec.Struct, frozen=True, kw_only=True):
+    """A loan for the length of one transaction."""
+
+    offer: LoanOffer
+    amount: int
+    """In smallest units of the offer's token."""
+    fee: int
+    """Paid back besides, in the same."""
+
 
 class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
-    """A cycle that pays: start with `amount_in` of `token`, end with `amount_out` of it."""
+    """Cycles that pay: start with `amount_in` of `token` in all, end with `amount_out` of it.
+
+    The legs are one cycle, or several in turn: one ends where a leg brings `token` back.
+    """
 
     id: int
     """Serial within the run, from 1."""
@@ -40,18 +84,25 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """The state it was found in."""
     block_number: int
     token: Address
-    legs: tuple[Leg, ...]
+    legs: tuple[Leg | Liquidation, ...]
     amount_in: int
     amount_out: int
     gas: int
     """Estimated gas of the whole transaction."""
     net_wei: float
     """Estimated profit after gas in the native currency, for ranking only."""
+    loan: Borrowing | None = None
+    """What the legs are paid with; None: the first leg of each cycle pays out before it is paid."""
 
     @property
     def profit(self) -> int:
         """Exact gross profit in smallest units of `token`; gas is paid apart, in native currency."""
-        return self.amount_out - self.amount_in
+        return self.amount_out - self.amount_in - (self.loan.fee if self.loan else 0)
+
+    @property
+    def uses(self) -> frozenset[Use]:
+        """The pools and positions that must stay as they are until this has landed."""
+        return frozenset(leg.uses for leg in self.legs)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,9 +111,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     token: Address
     min_profit: int
+    """By how much the sender's balance of `token` grows at least."""
     deadline_block: int
     """The executor reverts in any later block."""
     sender: Address
+    own_funds: int = 0
+    """How much of `token` the executor takes from the sender first, and gives back with the profit."""
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
