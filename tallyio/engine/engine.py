@@ -25,7 +25,8 @@ from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import Finding
 from tallyio.model.chain import Block, BlockEvent, Rollback
 from tallyio.model.errors import ChainError, UnsafeRefused
-from tallyio.model.execution import Opportunity
+from tallyio.model.execution import Leg, Liquidation, Opportunity
+from tallyio.model.lending import BookSpec
 from tallyio.model.market import PoolSpec, Token
 from tallyio.model.stages import Gate
 from tallyio.model.units import Address, Hash
@@ -49,6 +50,7 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     lane: MarketLane
     pools: Sequence[PoolSpec]
     tokens: Mapping[Address, Token]
+    books: Sequence[BookSpec] = ()
     reload: Callable[[int, Hash], Awaitable[None]]
     """Loads a pool afresh, as of a block, whose row could not follow its logs."""
     follow: Callable[[BlockEvent], Awaitable[None]]
@@ -151,7 +153,7 @@ class Engine:
         parts, head = self._parts, block.head
         included = {log.transaction_hash for log in block.logs}
         under_way = [sent for sent in parts.inflight if sent.transaction.hash not in included]
-        busy = {pool for sent in under_way for pool in sent.pools}
+        busy = {use for sent in under_way for use in sent.uses}
         room = max(parts.max_pending - len(under_way), 0)
         chosen, reasons = choose(found, busy=busy, most=room)
         candidates = [self._candidate(each, block, detected_ns) for each in chosen]
@@ -184,13 +186,20 @@ class Engine:
         return Candidate(opportunity=opportunity, path=self._path(opportunity), trace=trace)
 
     def _path(self, opportunity: Opportunity) -> str:
-        parts = self._parts
-        words = [parts.tokens[opportunity.token].symbol]
+        words = [self._parts.tokens[opportunity.token].symbol]
         for leg in opportunity.legs:
-            pool = parts.pools[leg.pool]
-            words.append(f"{pool.venue} {pool.fee_pips / 10_000:g}%")
-            words.append(parts.tokens[pool.tokens[leg.token_out]].symbol)
-        return " > ".join(words)
+            words += self._step(leg)
+        loan = opportunity.loan
+        return " > ".join(words) + (f", paid with {loan.offer.venue}" if loan else "")
+
+    def _step(self, leg: Leg | Liquidation) -> tuple[str, str]:
+        """Return in words where a leg trades, and what it brings."""
+        parts = self._parts
+        if isinstance(leg, Liquidation):
+            book = parts.books[leg.book]
+            return f"{book.venue} liquidation", book.reserves[leg.collateral].symbol
+        pool = parts.pools[leg.pool]
+        return f"{pool.venue} {pool.fee_pips / 10_000:g}%", parts.tokens[pool.tokens[leg.token_out]].symbol
 
     async def _roll_back(self, event: Rollback) -> None:
         parts = self._parts

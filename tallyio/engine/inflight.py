@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tallyio.engine.trace import Trace
-from tallyio.model.execution import SignedTransaction
+from tallyio.model.execution import SignedTransaction, Use
 from tallyio.model.stages import Gate
 from tallyio.model.units import Address, Hash
 
@@ -24,7 +24,8 @@ class Sent(msgspec.Struct, kw_only=True):
     run: int
     transaction: SignedTransaction
     token: Address
-    pools: frozenset[int]
+    uses: frozenset[Use]
+    """What it was priced on and will change."""
     predicted: int
     simulated: int
     path: str

@@ -206,7 +206,7 @@ class Pipeline:
             run=self._ledger.run,
             transaction=signed,
             token=opportunity.token,
-            pools=frozenset(leg.pool for leg in opportunity.legs),
+            uses=opportunity.uses,
             predicted=opportunity.profit,
             simulated=candidate.simulation.profit,
             path=candidate.path,

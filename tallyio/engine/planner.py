@@ -1,33 +1,36 @@
 """Turn an opportunity into a call of the executor.
 
-Layer: engine. Pure: the same opportunity gives the same bytes. The first pool pays out before it is
-paid; what happens in between - the other legs, then the payment - travels inside its swap as nested
-calls. The plan demands the predicted profit to the last unit, so a wrong prediction costs gas only.
+Layer: engine. Pure: the same opportunity gives the same bytes. Somebody pays before he is paid:
+
+- the first leg of each cycle: a pool that can flash, or a liquidation whose protocol calls back. The
+  other legs, then the payment, travel inside it as nested calls;
+- a lender: every leg travels inside the loan, one after the other, then the payback with its fee;
+- the executor's owner, who allowed the executor to take the token: the first call takes it, and
+  everything of it goes back at the end.
+
+The plan demands the predicted profit to the last unit, so a wrong prediction costs gas only. What the
+owner lends counts as gained by the executor, so `run` must demand it on top of the profit: a trade that
+loses any of it reverts, and the owner's balance never sinks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from tallyio.engine.executor import CallPacker, encode_run
+from tallyio.engine.allowances import GuardedPacker
+from tallyio.engine.cycles import Cycle, find_cycles
+from tallyio.engine.executor import encode_run
+from tallyio.engine.trades import Lending, Trades
 from tallyio.hooks.interfaces import ExchangeProtocol
-from tallyio.model.erc20 import APPROVE, approve
-from tallyio.model.errors import UnsafeRefused
-from tallyio.model.execution import Call, Leg, Opportunity, Plan
-from tallyio.model.hashing import selector
+from tallyio.model.erc20 import transfer_from
+from tallyio.model.execution import Call, Opportunity, Plan
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import ZERO_ADDRESS, Address, Wei, checksum
-from tallyio.model.words import WORD, address_at, unsigned
+from tallyio.model.units import ZERO_ADDRESS, Address, Wei
 
 NO_TIP = Wei(0)
-
-_LASTING: Final = frozenset(
-    {selector("increaseAllowance(address,uint256)"), selector("setApprovalForAll(address,bool)")}
-)
-"""What the executor never calls: an allowance outlives the transaction, a payment does not."""
-_APPROVE_BYTES: Final = 4 + 2 * WORD
-_TRIPLE: Final = 3
+NO_LENDING: Final = Lending()
 
 
 def plan(  # noqa: PLR0913 - one plan has this many facts
@@ -39,44 +42,27 @@ def plan(  # noqa: PLR0913 - one plan has this many facts
     sender: Address,
     deadline_block: int,
     tip_wei: Wei = NO_TIP,
+    lending: Lending = NO_LENDING,
 ) -> Plan:
     """Return the plan that takes `opportunity`, or reverts.
 
     `pools` and `adapters` are by pool id: the pool, and the protocol that trades it. `sender` is the
     executor's owner, who gets everything; `tip_wei` comes from the sender's balance.
 
-    Raises: UnsafeRefused: it does not pay, its legs do not join into a cycle, its first pool cannot
-    flash, it uses a pool twice, it wants an allowance, or it is too long for the executor.
+    Raises: UnsafeRefused: see `find_cycles` and `GuardedPacker`, or it is too long for the executor.
     """
-    middle = _middle_tokens(opportunity, pools)
-    packer = CallPacker()
-
-    def pack(calls: tuple[Call, ...]) -> bytes:
-        _check_allowances(calls, {leg.amount_in for leg in opportunity.legs})
-        return packer.pack(calls)
-
-    def swap(leg: Leg, inner: tuple[Call, ...] = ()) -> tuple[Call, ...]:
-        return adapters[leg.pool].swap(
-            pools[leg.pool],
-            token_in=leg.token_in,
-            token_out=leg.token_out,
-            amount_in=leg.amount_in,
-            amount_out=leg.amount_out,
-            recipient=executor,
-            inner=inner,
-            encode=pack,
-        )
-
-    first, *others = opportunity.legs
-    calls = swap(first, inner=tuple(call for leg in others for call in swap(leg)))
+    trades = Trades(pools=pools, adapters=adapters, lending=lending, recipient=executor)
+    cycles = find_cycles(opportunity, trades, owner=sender)
+    packer = GuardedPacker(_payments(opportunity, trades))
+    own_funds = _own_funds(opportunity, sender)
+    taken = (transfer_from(opportunity.token, sender, executor, own_funds),) if own_funds else ()
     data = encode_run(
-        pack(calls),
+        packer.pack_all(_calls(opportunity, cycles, trades, packer, owner=sender), first=taken),
         token=opportunity.token,
-        min_profit=opportunity.profit,
+        min_profit=own_funds + opportunity.profit,
         tip_wei=tip_wei,
         deadline_block=deadline_block,
-        # What is left of native currency goes to the owner in any case.
-        sweep=tuple(token for token in dict.fromkeys(middle) if token != ZERO_ADDRESS),
+        sweep=_middle_tokens(cycles, trades),
     )
     return Plan(
         call=Call(to=executor, data=data, value_wei=tip_wei),
@@ -84,64 +70,50 @@ def plan(  # noqa: PLR0913 - one plan has this many facts
         min_profit=opportunity.profit,
         deadline_block=deadline_block,
         sender=sender,
+        own_funds=own_funds,
     )
 
 
-def _middle_tokens(opportunity: Opportunity, pools: Sequence[PoolSpec]) -> list[Address]:
-    """Return the tokens between the legs, after checking that they are a cycle that pays."""
-    legs = opportunity.legs
-    if not legs or opportunity.profit <= 0:
-        raise _refused(opportunity, f"gains {opportunity.profit} over {len(legs)} legs")
-    amounts = [opportunity.amount_in, *(leg.amount_out for leg in legs)]
-    if [leg.amount_in for leg in legs] != amounts[:-1] or amounts[-1] != opportunity.amount_out:
-        raise _refused(opportunity, f"has amounts that do not join: {amounts}")
-    sold = [pools[leg.pool].tokens[leg.token_in] for leg in legs]
-    bought = [pools[leg.pool].tokens[leg.token_out] for leg in legs]
-    if bought != [*sold[1:], opportunity.token] or sold[0] != opportunity.token:
-        raise _refused(opportunity, "has tokens that do not join into a cycle")
-    if opportunity.token == ZERO_ADDRESS:
-        raise _refused(opportunity, "gains native currency, and the executor measures tokens")
-    if len({leg.pool for leg in legs}) < len(legs):
-        raise _refused(opportunity, "uses a pool twice, and pools refuse that while they wait for payment")
-    first = pools[legs[0].pool]
-    if not first.can_flash:
-        raise _refused(opportunity, f"starts at pool {checksum(first.address)}, which cannot flash")
-    return sold[1:]
+def _calls(
+    opportunity: Opportunity,
+    cycles: Sequence[Cycle],
+    trades: Trades,
+    packer: GuardedPacker,
+    *,
+    owner: Address,
+) -> tuple[Call, ...]:
+    loan = opportunity.loan
+    trade = partial(trades.calls, encode=packer.pack)
+    if loan is None:
+        nested = [
+            (first, tuple(call for leg in others for call in trade(leg, ()))) for first, *others in cycles
+        ]
+        return tuple(call for first, inner in nested for call in trade(first, inner))
+    calls = tuple(call for cycle in cycles for leg in cycle for call in trade(leg, ()))
+    if loan.offer.lender == owner:
+        return calls
+    return trades.lending.lenders[loan.offer.lender].borrow(
+        loan.offer, amount=loan.amount, recipient=trades.recipient, inner=calls, encode=packer.pack
+    )
 
 
-def _check_allowances(calls: Sequence[Call], amounts: Collection[int]) -> None:
-    """Refuse every allowance but one for exactly what a leg sells, used by the next call, and taken back.
+def _payments(opportunity: Opportunity, trades: Trades) -> set[tuple[Address, int]]:
+    """Return what the plan pays: each leg its input, and the loan with its fee."""
+    sold = [(trades.sold(leg), leg.amount_in) for leg in opportunity.legs]
+    paid = {(token, amount) for token, amount in sold if token is not None}
+    loan = opportunity.loan
+    return paid | ({(opportunity.token, loan.amount + loan.fee)} if loan else set())
 
-    Some pools take their payment themselves. The call in between has nothing to take but that amount, and
-    after the third call nothing is left to take, whatever the pool did.
+
+def _own_funds(opportunity: Opportunity, owner: Address) -> int:
+    loan = opportunity.loan
+    return loan.amount if loan is not None and loan.offer.lender == owner else 0
+
+
+def _middle_tokens(cycles: Sequence[Cycle], trades: Trades) -> tuple[Address, ...]:
+    """Return the tokens between legs, of which something may be left over.
+
+    Of native currency the executor returns what is left in any case.
     """
-    place = 0
-    while place < len(calls):
-        call = calls[place]
-        if call.data[:4] == APPROVE and _is_used_and_taken_back(calls[place : place + 3], amounts):
-            place += 3
-            continue
-        if call.data[:4] == APPROVE or call.data[:4] in _LASTING:
-            raise UnsafeRefused(
-                f"a plan would give an allowance on {checksum(call.to)}",
-                way_out="pay by transfer; or approve what the leg sells, call the spender, approve 0",
-            )
-        place += 1
-
-
-def _is_used_and_taken_back(calls: Sequence[Call], amounts: Collection[int]) -> bool:
-    if len(calls) < _TRIPLE:
-        return False
-    given, used, taken = calls
-    if given.to != taken.to or any(len(call.data) != _APPROVE_BYTES for call in (given, taken)):
-        return False
-    spender, amount = address_at(given.data[4:], 0), unsigned(given.data[4:], 1)
-    back = approve(given.to, spender, 0)
-    return used.to == spender and amount in amounts and taken.data == back.data
-
-
-def _refused(opportunity: Opportunity, fault: str) -> UnsafeRefused:
-    return UnsafeRefused(
-        f"opportunity {opportunity.id} of strategy {opportunity.strategy!r} {fault}",
-        way_out="report it to the strategy's author; nothing was signed",
-    )
+    tokens = dict.fromkeys(trades.bought(leg) for cycle in cycles for leg in cycle[:-1])
+    return tuple(token for token in tokens if token is not None and token != ZERO_ADDRESS)

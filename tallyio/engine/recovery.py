@@ -63,7 +63,7 @@ async def _sent(intent: Intent, signer: SignerClient, ledger: Ledger) -> Sent:
         run=intent.run,
         transaction=transaction,
         token=intent.token,
-        pools=frozenset(),
+        uses=frozenset(),
         predicted=intent.predicted,
         simulated=intent.predicted,
         path="(from an earlier run)",

@@ -136,8 +136,9 @@ class Simulator:
         [output] = await self._chain.call([plan.call], block=block, sender=plan.sender, pretend=self._pretend)
         if output is None:
             return _failed(block, "the node says that it reverts, and no contract says why")
-        # The executor returns its gain. How much gas it took was not said, but never more than this.
-        profit = unsigned(output, 0)
+        # The executor returns its gain, which what it took from the sender is no part of. How much gas it
+        # took was not said, but never more than this.
+        profit = unsigned(output, 0) - plan.own_funds
         return Simulation(block_hash=block, success=True, profit=profit, gas_used=self._max_gas)
 
     async def _read_state(self, call: Call, sender: Address, block: Hash) -> None:

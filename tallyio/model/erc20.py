@@ -14,12 +14,18 @@ from tallyio.model.words import address_word, word
 
 _BALANCE_OF: Final = selector("balanceOf(address)")
 _TRANSFER: Final = selector("transfer(address,uint256)")
+TRANSFER_FROM: Final = selector("transferFrom(address,address,uint256)")
 APPROVE: Final = selector("approve(address,uint256)")
 
 
 def transfer(token: Address, to: Address, amount: int) -> Call:
     """Return the call that moves `amount` of `token` from whoever makes it to `to`."""
     return Call(to=token, data=_TRANSFER + address_word(to) + word(amount))
+
+
+def transfer_from(token: Address, source: Address, to: Address, amount: int) -> Call:
+    """Return the call that moves `amount` of `token` from `source`, who allowed it to whoever makes it."""
+    return Call(to=token, data=TRANSFER_FROM + address_word(source) + address_word(to) + word(amount))
 
 
 def approve(token: Address, spender: Address, amount: int) -> Call:

@@ -28,7 +28,7 @@ class Gate(StrEnum):
     """What stopped an opportunity that died."""
 
     NOT_CHOSEN = "not_chosen"
-    """Another opportunity of the same block uses one of its pools and pays more."""
+    """Another opportunity of the same block uses one of its pools or positions and pays more."""
     GAS = "gas"
     """Profit does not cover gas."""
     LIMIT = "limit"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tallyio.engine.select import BUSY, choose
-from tallyio.model.execution import Leg, Opportunity
+from tallyio.model.execution import Leg, Liquidation, Opportunity
+from tallyio.model.lending import PositionKey
 from tallyio.model.units import Address, Hash
 
 
@@ -37,6 +39,25 @@ def test_a_pool_that_waits_for_our_transaction_is_left_alone() -> None:
     assert (chosen, reasons) == ([], {1: BUSY})
 
 
+def liquidating(number: int, net: float, part: int, *pools: int) -> Opportunity:
+    """Return an opportunity that liquidates position `part` of an account in book 3, and then trades."""
+    key = PositionKey(Address(bytes(20)), part)
+    first = Liquidation(book=3, key=key, collateral=0, debt=1, amount_in=1, amount_out=1)
+    found = opportunity(number, net, *pools)
+    return msgspec.structs.replace(found, legs=(first, *found.legs))
+
+
+def test_a_position_is_liquidated_by_one_transaction_at_a_time() -> None:
+    found = [liquidating(1, 5, 0, 1), liquidating(2, 9, 0, 2), liquidating(3, 1, 1, 3)]
+    chosen, reasons = choose(found, busy=set(), most=9)
+    assert [each.id for each in chosen] == [2, 3]
+    assert reasons == {1: "shares a position with opportunity 2, which pays more"}
+    busy = {use for each in found[2:] for use in each.uses}
+    assert choose(found[2:], busy=busy, most=9) == ([], {3: BUSY})
+    assert choose(found[2:], busy={3}, most=9) == ([], {3: BUSY})  # the pool
+    assert choose(found[2:], busy=set(), most=9)[0] == found[2:]
+
+
 def test_no_more_are_taken_than_there_is_room_for() -> None:
     found = [opportunity(number, number, number) for number in range(1, 5)]
     chosen, reasons = choose(found, busy=set(), most=2)
@@ -56,7 +77,7 @@ def test_the_chosen_never_share_a_pool_and_everybody_else_has_a_reason(
 ) -> None:
     found = [opportunity(number, net, *pools) for number, (net, pools) in enumerate(drawn)]
     chosen, reasons = choose(found, busy=busy, most=most)
-    used = [leg.pool for each in chosen for leg in each.legs]
+    used = [leg.uses for each in chosen for leg in each.legs]
     assert len(used) == len(set(used))
     assert not set(used) & busy
     assert len(chosen) <= most

@@ -11,19 +11,24 @@
 
              20 target | 12 value in wei | 28 promise | 4 length of data | data
 
-         A pool that pays out first calls back, and what it hands back is again such a list. The
-         promise says which callback a call may cause: the first 28 bytes of the list's keccak256,
-         zero for none. A callback runs only while its pool is being called, only once, and only
-         with exactly the list that was promised, so nothing runs that the owner did not write.
+         A pool or a lender that pays out first calls back, and what it hands back is again such a
+         list. The promise says which callback a call may cause: the first 28 bytes of the list's
+         keccak256, zero for none. A callback runs only while that contract is being called, only
+         once, and only with exactly the list that was promised, so nothing runs that the owner did
+         not write. What the contract says besides, such as amounts and fees, is not believed but
+         ignored: the list holds what the owner computed.
 """
 from ethereum.ercs import IERC20
 
-# Most calls in one list; a cycle of four pools needs up to sixteen, if V4 pools alternate with ones that want
-# an allowance for their payment.
-MAX_CALLS: constant(uint256) = 16
-# Most bytes in one list, nested lists included; pools of two V4 managers in turn need under 3,900.
-MAX_BYTES: constant(uint256) = 4_096
+# Most calls in one list. A cycle of four pools needs up to sixteen, if V4 pools alternate with ones that want
+# an allowance for their payment; four liquidations in one loan, each sold over two pools, up to twenty-nine.
+MAX_CALLS: constant(uint256) = 32
+# Most bytes in one list, nested lists included. Pools of two V4 managers in turn need under 3,900, four
+# liquidations in one loan, each sold over two V3 pools, under 6,000.
+MAX_BYTES: constant(uint256) = 6_144
 MAX_SWEEP: constant(uint256) = 8
+# Tokens that one loan is of.
+MAX_LENT: constant(uint256) = 1
 
 SIZE_MASK: constant(uint256) = 2**32 - 1
 VALUE_MASK: constant(uint256) = 2**96 - 1
@@ -125,7 +130,7 @@ def __default__():
     assert len(msg.data) == 0, "executor: function"
 
 
-# One body under the names by which Uniswap V2, V3, V4 and their kin call back.
+# One body under the names by which pools and lenders call back. First Uniswap V2, V3, V4 and their kin.
 
 @external
 def uniswapV2Call(sender: address, amount0: uint256, amount1: uint256, data: Bytes[MAX_BYTES]):
@@ -161,3 +166,50 @@ def algebraSwapCallback(amount0: int256, amount1: int256, data: Bytes[MAX_BYTES]
 def unlockCallback(data: Bytes[MAX_BYTES]) -> Bytes[32]:
     self._callback(data)
     return b""
+
+
+# Loans of pools of Uniswap V3 and its kin.
+
+@external
+def uniswapV3FlashCallback(fee0: uint256, fee1: uint256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+@external
+def pancakeV3FlashCallback(fee0: uint256, fee1: uint256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+@external
+def algebraFlashCallback(fee0: uint256, fee1: uint256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+# Loans of Balancer V2, Aave V3 (`flashLoanSimple`) and Morpho Blue, and Morpho's liquidations.
+
+@external
+def receiveFlashLoan(
+    tokens: DynArray[address, MAX_LENT],
+    amounts: DynArray[uint256, MAX_LENT],
+    fees: DynArray[uint256, MAX_LENT],
+    data: Bytes[MAX_BYTES],
+):
+    self._callback(data)
+
+
+@external
+def executeOperation(
+    asset: address, amount: uint256, premium: uint256, initiator: address, data: Bytes[MAX_BYTES]
+) -> bool:
+    self._callback(data)
+    return True
+
+
+@external
+def onMorphoFlashLoan(assets: uint256, data: Bytes[MAX_BYTES]):
+    self._callback(data)
+
+
+@external
+def onMorphoLiquidate(repaid: uint256, data: Bytes[MAX_BYTES]):
+    self._callback(data)

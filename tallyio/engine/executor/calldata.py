@@ -17,9 +17,9 @@ RUN_SELECTOR: Final = selector("run(bytes,address,uint256,uint256,uint256,addres
 OWNER_SELECTOR: Final = selector("OWNER()")
 """Returns whom the executor obeys."""
 
-MAX_CALLS: Final = 16
+MAX_CALLS: Final = 32
 """Most calls in one list."""
-MAX_BYTES: Final = 4_096
+MAX_BYTES: Final = 6_144
 """Most bytes in one packed list, the lists nested in it included."""
 MAX_SWEEP: Final = 8
 
@@ -65,9 +65,12 @@ class CallPacker:
             (call.to, value, self._promise(call.data), len(call.data).to_bytes(4, "big"), call.data)
         )
 
+    def carried(self, data: bytes) -> bytes:
+        """Return the list that a call with `data` brings back: of lists within lists, the outermost."""
+        return max((packed for packed in self._lists if packed in data), key=len, default=b"")
+
     def _promise(self, data: bytes) -> bytes:
-        """Return what to promise for a call with `data`: of lists within lists, the outermost."""
-        found = max((packed for packed in self._lists if packed in data), key=len, default=b"")
+        found = self.carried(data)
         return keccak256(found)[:_PROMISE_BYTES] if found else _NO_PROMISE
 
 
