@@ -63,7 +63,7 @@ class Practice:
     """The lab's world, a second V3 pool of WETH and USDC, and an executor of `OWNER`."""
 
     def __init__(self) -> None:
-        made = build_revm_world()
+        made = self.lab = build_revm_world()
         self.backend = made.backend
         self.world = made.world
         self.executor = self.backend.deploy(deployment(OWNER))

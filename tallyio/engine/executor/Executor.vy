@@ -24,7 +24,7 @@ from ethereum.ercs import IERC20
 # an allowance for their payment; four liquidations in one loan, each sold over two pools, up to twenty-nine.
 MAX_CALLS: constant(uint256) = 32
 # Most bytes in one list, nested lists included. Pools of two V4 managers in turn need under 3,900, four
-# liquidations in one loan, each sold over two V3 pools, under 6,000.
+# liquidations in one loan, each sold over two V3 pools, near 6,100. Room for more would cost every plan gas.
 MAX_BYTES: constant(uint256) = 6_144
 MAX_SWEEP: constant(uint256) = 8
 # Tokens that one loan is of.

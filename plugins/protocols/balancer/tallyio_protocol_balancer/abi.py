@@ -41,6 +41,9 @@ GET_POOL_TOKEN_INFO: Final = selector("getPoolTokenInfo(bytes32,address)")
 SWAP: Final = selector(
     "swap((bytes32,uint8,address,address,uint256,bytes),(address,bool,address,bool),uint256,uint256)"
 )
+FLASH_LOAN: Final = selector("flashLoan(address,address[],uint256[],bytes)")
+GET_PROTOCOL_FEES_COLLECTOR: Final = selector("getProtocolFeesCollector()")
+GET_FLASH_LOAN_FEE: Final = selector("getFlashLoanFeePercentage()")
 
 GET_WEIGHTS: Final = selector("getNormalizedWeights()")
 GET_AMP: Final = selector("getAmplificationParameter()")

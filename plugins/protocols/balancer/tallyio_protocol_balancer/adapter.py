@@ -6,7 +6,7 @@ block hash, so it is exact as of that block whatever the node does meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader, CompiledProtocol
@@ -15,12 +15,14 @@ from tallyio.hooks.settings import parse_addresses, parse_settings
 from tallyio.model.chain import Head
 from tallyio.model.erc20 import approve
 from tallyio.model.execution import Call
+from tallyio.model.lending import LoanOffer
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, checksum
 from tallyio.model.words import WORD, address_word, word
 from tallyio_protocol_balancer import abi
 from tallyio_protocol_balancer.discovery import find_pools
 from tallyio_protocol_balancer.loading import load_rows
+from tallyio_protocol_balancer.loans import borrow_calls, read_offers
 from tallyio_protocol_balancer.venues import WHERE, Settings, resolve
 
 _GIVEN_IN: Final = 0
@@ -30,7 +32,10 @@ _ENOUGH: Final = 2
 
 
 class Balancer:
-    """The pools of all configured venues. See `tallyio.hooks.interfaces.ExchangeProtocol`."""
+    """The pools of all configured venues, and the loans of their Vaults.
+
+    See `tallyio.hooks.interfaces.ExchangeProtocol` and `tallyio.hooks.lending.FlashLender`.
+    """
 
     def __init__(self, settings: RawSettings) -> None:
         """Read the `[protocols.balancer]` table. Raises: ConfigError."""
@@ -83,6 +88,22 @@ class Balancer:
             Call(to=vault, data=data),
             approve(sold, vault, 0),
         )
+
+    async def loans(self, chain: ChainReader, tokens: Collection[Address], *, block: Head) -> list[LoanOffer]:
+        """Return what the Vaults lend of `tokens` at `block`. Raises: ChainError: one does not answer."""
+        return await read_offers(chain, self._venues, tokens, block=block)
+
+    def borrow(
+        self,
+        offer: LoanOffer,
+        *,
+        amount: int,
+        recipient: Address,
+        inner: tuple[Call, ...],
+        encode: Callable[[tuple[Call, ...]], bytes],
+    ) -> tuple[Call, ...]:
+        """Return one loan whose callback runs `inner` and pays the Vault."""
+        return borrow_calls(offer, amount=amount, recipient=recipient, inner=inner, encode=encode)
 
     def _is_wanted(self, pool: PoolSpec) -> bool:
         return not self._tokens or len(self._tokens & set(pool.tokens)) >= _ENOUGH

@@ -7,7 +7,7 @@ hash, so it is exact as of that block whatever the node does meanwhile.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader, CompiledProtocol
@@ -18,10 +18,13 @@ from tallyio.model.erc20 import transfer
 from tallyio.model.errors import ChainError, ConfigError
 from tallyio.model.execution import Call
 from tallyio.model.hashing import event_topic, selector
+from tallyio.model.lending import LoanOffer
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import ZERO_ADDRESS, Address, checksum
-from tallyio.model.words import WORD, address_at, address_word, bytes_words, require_words, unsigned, word
+from tallyio.model.words import address_at, address_word, unsigned, word
+from tallyio_protocol_uniswap_v2.calls import GET_RESERVES, checked, swap_data
 from tallyio_protocol_uniswap_v2.layout import pack_row
+from tallyio_protocol_uniswap_v2.loans import borrow_calls, read_offers
 from tallyio_protocol_uniswap_v2.venues import WHERE, Settings, Venue, resolve
 
 MAX_ENUMERATED: Final = 20_000
@@ -33,18 +36,20 @@ _ALL_PAIRS: Final = selector("allPairs(uint256)")
 _GET_PAIR: Final = selector("getPair(address,address)")
 _TOKEN0: Final = selector("token0()")
 _TOKEN1: Final = selector("token1()")
-_GET_RESERVES: Final = selector("getReserves()")
-_SWAP: Final = selector("swap(uint256,uint256,address,bytes)")
 
 
 class UniswapV2:
-    """The pairs of all configured venues. See `tallyio.hooks.interfaces.ExchangeProtocol`."""
+    """The pairs of all configured venues.
+
+    See `tallyio.hooks.interfaces.ExchangeProtocol` and `tallyio.hooks.lending.FlashLender`.
+    """
 
     def __init__(self, settings: RawSettings) -> None:
         """Read the `[protocols.uniswap_v2]` table. Raises: ConfigError."""
         parsed = parse_settings(Settings, settings, where=WHERE)
         self._venues = resolve(parsed)
         self._tokens = sorted(parse_addresses(parsed.tokens, where=f"{WHERE}.tokens"))
+        self._found: list[PoolSpec] | None = None
 
     @property
     def compiled(self) -> CompiledProtocol:
@@ -62,12 +67,14 @@ class UniswapV2:
         Raises: ChainError: a factory does not answer as one. ConfigError: no factory is known on
         this chain, or it has too many pairs to list.
         """
-        return [pool for venue in self._venues for pool in await self._discover(chain, venue, block)]
+        found = [pool for venue in self._venues for pool in await self._discover(chain, venue, block)]
+        self._found = found
+        return list(found)
 
     async def load(self, chain: ChainReader, pools: Sequence[PoolSpec], *, block: Head) -> list[bytes]:
         """Return the rows from `getReserves` at `block`. Raises: ChainError: a pool is not a pair."""
         answers = await chain.call(
-            [Call(to=pool.address, data=_GET_RESERVES) for pool in pools], block=block.hash
+            [Call(to=pool.address, data=GET_RESERVES) for pool in pools], block=block.hash
         )
         return [_row(pool, answer) for pool, answer in zip(pools, answers, strict=True)]
 
@@ -92,8 +99,28 @@ class UniswapV2:
         pay = transfer(pool.tokens[token_in], pool.address, amount_in)
         data = encode((*inner, pay)) if inner else b""
         outputs = (amount_out, 0) if token_out == 0 else (0, amount_out)
-        swap = Call(to=pool.address, data=_swap_data(outputs, recipient, data))
+        swap = Call(to=pool.address, data=swap_data(outputs, recipient, data))
         return (swap,) if inner else (pay, swap)
+
+    async def loans(self, chain: ChainReader, tokens: Collection[Address], *, block: Head) -> list[LoanOffer]:
+        """Return what the pairs that `discover` found last lend of `tokens` at `block`: flash swaps.
+
+        Raises: ChainError: a pool is not a pair, or as `discover`, which is asked if it never was.
+        """
+        pools = await self.discover(chain, block=block) if self._found is None else self._found
+        return await read_offers(chain, pools, tokens, block=block)
+
+    def borrow(
+        self,
+        offer: LoanOffer,
+        *,
+        amount: int,
+        recipient: Address,
+        inner: tuple[Call, ...],
+        encode: Callable[[tuple[Call, ...]], bytes],
+    ) -> tuple[Call, ...]:
+        """Return one flash swap whose callback runs `inner` and pays the pair in the same token."""
+        return borrow_calls(offer, amount=amount, recipient=recipient, inner=inner, encode=encode)
 
     async def _discover(self, chain: ChainReader, venue: Venue, block: Head) -> list[PoolSpec]:
         factory = venue.factory_on(chain.chain_id)
@@ -121,7 +148,7 @@ async def _pairs_between(
 
 async def _all_pairs(chain: ChainReader, factory: Address, venue: Venue, block: Head) -> list[_Pair]:
     [answer] = await chain.call([Call(to=factory, data=_ALL_PAIRS_LENGTH)], block=block.hash)
-    count = unsigned(_words(answer, 1, factory), 0)
+    count = unsigned(checked(answer, 1, factory), 0)
     if count > MAX_ENUMERATED:
         raise ConfigError(
             f"[{WHERE}.venues] {venue.settings.name!r} has {count} pairs, more than {MAX_ENUMERATED} to list",
@@ -157,7 +184,7 @@ def _spec(venue: Venue, pair: Address, tokens: tuple[Address, Address]) -> PoolS
 
 def _row(pool: PoolSpec, answer: bytes | None) -> bytes:
     # Some forks return more words than reserve0, reserve1, blockTimestampLast; the first two agree.
-    reserves = _words(answer, 2, pool.address)
+    reserves = checked(answer, 2, pool.address)
     facts = dict(pool.parameters)
     try:
         return pack_row(
@@ -170,21 +197,5 @@ def _row(pool: PoolSpec, answer: bytes | None) -> bytes:
         raise ChainError(f"pair {checksum(pool.address)} has an impossible state: {error}") from None
 
 
-def _swap_data(outputs: tuple[int, int], recipient: Address, data: bytes) -> bytes:
-    # swap(uint256 amount0Out, uint256 amount1Out, address to, bytes data): four head words, then data.
-    head = word(outputs[0]) + word(outputs[1]) + address_word(recipient) + word(4 * WORD)
-    return _SWAP + head + bytes_words(data)
-
-
-def _words(answer: bytes | None, count: int, contract: Address) -> bytes:
-    return require_words(
-        answer,
-        count,
-        contract=contract,
-        kind="a Uniswap V2 contract",
-        way_out=f"check the addresses in [{WHERE}]",
-    )
-
-
 def _address(answer: bytes | None, contract: Address) -> Address:
-    return address_at(_words(answer, 1, contract), 0)
+    return address_at(checked(answer, 1, contract), 0)

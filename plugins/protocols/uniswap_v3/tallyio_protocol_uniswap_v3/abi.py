@@ -32,6 +32,7 @@ SWAP_FEE_MODULE: Final = selector("swapFeeModule()")
 LIQUIDITY: Final = selector("liquidity()")
 TICKS: Final = selector("ticks(int24)")
 SWAP: Final = selector("swap(address,bool,int256,uint160,bytes)")
+FLASH: Final = selector("flash(address,uint256,uint256,bytes)")
 
 
 def checked(answer: bytes | None, words: int, contract: Address) -> bytes:
@@ -53,3 +54,9 @@ def swap_data(
         address_word(recipient) + word(int(zero_for_one)) + word(amount_in) + word(limit_x96) + word(5 * WORD)
     )
     return SWAP + head + bytes_words(data)
+
+
+def flash_data(recipient: Address, amounts: tuple[int, int], data: bytes) -> bytes:
+    """Return the call data of `flash`."""
+    head = address_word(recipient) + word(amounts[0]) + word(amounts[1]) + word(4 * WORD)
+    return FLASH + head + bytes_words(data)

@@ -5,7 +5,7 @@ Sources: `UniswapV3Factory`, `UniswapV3Pool` (v3-core 1.0.1); `dialects` has tho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader, CompiledProtocol
@@ -16,11 +16,13 @@ from tallyio.market.concentrated.reference_math import HIGHEST_LIMIT, LOWEST_LIM
 from tallyio.model.chain import Head
 from tallyio.model.erc20 import transfer
 from tallyio.model.execution import Call
+from tallyio.model.lending import LoanOffer
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address
 from tallyio_protocol_uniswap_v3 import abi
 from tallyio_protocol_uniswap_v3.discovery import discover_venue
 from tallyio_protocol_uniswap_v3.loading import load_rows
+from tallyio_protocol_uniswap_v3.loans import borrow_calls, read_offers
 from tallyio_protocol_uniswap_v3.venues import WHERE, Settings, check
 
 _ALL: Final = 0
@@ -38,13 +40,17 @@ _EVENTS: Final = {
 
 
 class UniswapV3:
-    """The pools of all configured venues. See `tallyio.hooks.interfaces.ExchangeProtocol`."""
+    """The pools of all configured venues.
+
+    See `tallyio.hooks.interfaces.ExchangeProtocol` and `tallyio.hooks.lending.FlashLender`.
+    """
 
     def __init__(self, settings: RawSettings) -> None:
         """Read the `[protocols.uniswap_v3]` table. Raises: ConfigError."""
         self._settings = parse_settings(Settings, settings, where=WHERE)
         check(self._settings)
         self._tokens = sorted(parse_addresses(self._settings.tokens, where=f"{WHERE}.tokens"))
+        self._found: list[PoolSpec] | None = None
 
     @property
     def compiled(self) -> CompiledProtocol:
@@ -65,11 +71,13 @@ class UniswapV3:
         Raises: ChainError: a contract does not answer as V3's do. ConfigError: no factory is known on
         this chain.
         """
-        return [
+        found = [
             pool
             for venue in self._settings.venues
             for pool in await discover_venue(chain, venue, self._settings, self._tokens, block=block)
         ]
+        self._found = found
+        return list(found)
 
     async def load(self, chain: ChainReader, pools: Sequence[PoolSpec], *, block: Head) -> list[bytes]:
         """Return the rows at `block`.
@@ -101,3 +109,23 @@ class UniswapV3:
             data=encode((*inner, pay)),
         )
         return (Call(to=pool.address, data=data),)
+
+    async def loans(self, chain: ChainReader, tokens: Collection[Address], *, block: Head) -> list[LoanOffer]:
+        """Return what the pools that `discover` found last lend of `tokens` at `block`.
+
+        Raises: ChainError: a pool does not answer as one, or as `discover`, which is asked if it never was.
+        """
+        pools = await self.discover(chain, block=block) if self._found is None else self._found
+        return await read_offers(chain, pools, tokens, block=block)
+
+    def borrow(
+        self,
+        offer: LoanOffer,
+        *,
+        amount: int,
+        recipient: Address,
+        inner: tuple[Call, ...],
+        encode: Callable[[tuple[Call, ...]], bytes],
+    ) -> tuple[Call, ...]:
+        """Return one flash whose callback runs `inner` and pays the pool."""
+        return borrow_calls(offer, amount=amount, recipient=recipient, inner=inner, encode=encode)
