@@ -16,8 +16,9 @@ Cycle = tuple[Leg | Liquidation, ...]
 
 
 def find_cycles(opportunity: Opportunity, trades: Trades, *, owner: Address) -> list[Cycle]:
-    """Return the cycles in their order. One ends where a leg brings the opportunity's token back.
+    """Return the cycles in their order.
 
+    One ends where a leg brings the opportunity's token back and the next sells another amount of it.
     `owner` may lend to its own executor.
 
     Raises: UnsafeRefused: they do not pay or do not join, one trades twice on the same pool or position,
@@ -46,14 +47,14 @@ def _split(opportunity: Opportunity, trades: Trades) -> list[Cycle]:
         sold = trades.sold(leg)
         if sold is None or sold != held:
             raise refused(opportunity, "has tokens that do not join into a cycle")
-        held = trades.bought(leg)
-        cycle = (*cycle, leg)
-        if held == opportunity.token:
+        if sold == opportunity.token and cycle and leg.amount_in != cycle[-1].amount_out:
             cycles.append(cycle)
             cycle = ()
-    if cycle:
+        held = trades.bought(leg)
+        cycle = (*cycle, leg)
+    if held != opportunity.token:
         raise refused(opportunity, "has tokens that do not join into a cycle")
-    return cycles
+    return [*cycles, cycle]
 
 
 def _check_amounts(opportunity: Opportunity, cycles: list[Cycle]) -> None:

@@ -74,7 +74,8 @@ class Borrowing(msgspec.Struct, frozen=True, kw_only=True):
 class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """Cycles that pay: start with `amount_in` of `token` in all, end with `amount_out` of it.
 
-    The legs are one cycle, or several in turn: one ends where a leg brings `token` back.
+    The legs are one cycle, or several in turn: one ends where a leg brings `token` back and the next sells
+    another amount of it.
     """
 
     id: int

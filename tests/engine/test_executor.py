@@ -37,7 +37,10 @@ from tests.engine.practice import CYCLES, FOREVER, OWNER, STRANGER, Cycle, Pract
 V2_CALLBACKS = ("uniswapV2Call", "pancakeCall", "joeCall")
 V3_CALLBACKS = ("uniswapV3SwapCallback", "pancakeV3SwapCallback", "algebraSwapCallback")
 V4_CALLBACKS = ("unlockCallback",)
-CALLBACKS = V2_CALLBACKS + V3_CALLBACKS + V4_CALLBACKS
+V3_LOANS = ("uniswapV3FlashCallback", "pancakeV3FlashCallback", "algebraFlashCallback")
+MORPHO_CALLBACKS = ("onMorphoFlashLoan", "onMorphoLiquidate")
+LOANS = (*V3_LOANS, *MORPHO_CALLBACKS, "receiveFlashLoan", "executeOperation")
+CALLBACKS = V2_CALLBACKS + V3_CALLBACKS + V4_CALLBACKS + LOANS
 
 
 @pytest.fixture
@@ -71,12 +74,20 @@ def run(  # noqa: PLR0913 - the contract's own arguments
 
 
 def callback(name: str, payload: bytes) -> bytes:
-    """Return the call data by which a pool calls back."""
+    """Return the call data by which a pool or a lender calls back."""
     values: tuple[object, ...]
     if name in V2_CALLBACKS:
         types, values = "address,uint256,uint256,bytes", (ZERO_ADDRESS, 1, 0, payload)
     elif name in V3_CALLBACKS:
         types, values = "int256,int256,bytes", (1, -1, payload)
+    elif name in V3_LOANS:
+        types, values = "uint256,uint256,bytes", (1, 0, payload)
+    elif name in MORPHO_CALLBACKS:
+        types, values = "uint256,bytes", (1, payload)
+    elif name == "receiveFlashLoan":
+        types, values = "address[],uint256[],uint256[],bytes", ([ZERO_ADDRESS], [1], [0], payload)
+    elif name == "executeOperation":
+        types, values = "address,uint256,uint256,address,bytes", (ZERO_ADDRESS, 1, 0, ZERO_ADDRESS, payload)
     else:
         types, values = "bytes", (payload,)
     return selector(f"{name}({types})") + encode(types.split(","), values)
@@ -390,13 +401,13 @@ def puppet(practice: Practice, *script: tuple[Address, bytes]) -> Address:
 class Theft:
     """A promised list that is harmless, and another that steals."""
 
-    def __init__(self, practice: Practice) -> None:
+    def __init__(self, practice: Practice, name: str = "uniswapV2Call") -> None:
         practice.transact(practice.transfer("WETH", practice.executor, 9))
         self.packer = CallPacker()
         self.promised = self.packer.pack((practice.transfer("WETH", OWNER, 0),))
         self.stealing = encode_calls((practice.transfer("WETH", STRANGER, 9),))
-        self.answer = callback("uniswapV2Call", self.promised)
-        self.steal = callback("uniswapV2Call", self.stealing)
+        self.answer = callback(name, self.promised)
+        self.steal = callback(name, self.stealing)
 
 
 def assert_refused(practice: Practice, theft: Theft, call: Call, reason: bytes) -> None:
@@ -405,14 +416,16 @@ def assert_refused(practice: Practice, theft: Theft, call: Call, reason: bytes) 
     assert practice.balance("WETH", STRANGER) == 0
 
 
-def test_a_pool_that_calls_back_with_other_data_is_refused(practice: Practice) -> None:
-    theft = Theft(practice)
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_a_pool_that_calls_back_with_other_data_is_refused(practice: Practice, name: str) -> None:
+    theft = Theft(practice, name)
     pool = puppet(practice, (practice.executor, theft.steal))
     assert_refused(practice, theft, Call(to=pool, data=theft.promised), b"payload")
 
 
-def test_a_pool_that_calls_back_twice_is_refused(practice: Practice) -> None:
-    theft = Theft(practice)
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_a_pool_that_calls_back_twice_is_refused(practice: Practice, name: str) -> None:
+    theft = Theft(practice, name)
     pool = puppet(practice, (practice.executor, theft.answer), (practice.executor, theft.answer))
     assert_refused(practice, theft, Call(to=pool, data=theft.promised), b"stranger")
 
@@ -429,11 +442,41 @@ def test_a_contract_without_a_promise_cannot_call_back(practice: Practice) -> No
     assert_refused(practice, theft, Call(to=token, data=b"transfer"), b"stranger")
 
 
-def test_a_friend_of_the_pool_cannot_call_back_for_it(practice: Practice) -> None:
-    theft = Theft(practice)
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_a_friend_of_the_pool_cannot_call_back_for_it(practice: Practice, name: str) -> None:
+    theft = Theft(practice, name)
     friend = puppet(practice, (practice.executor, theft.answer))
     pool = puppet(practice, (friend, b""), (practice.executor, theft.answer))
     assert_refused(practice, theft, Call(to=pool, data=theft.promised), b"stranger")
+
+
+def test_a_list_is_told_by_its_content_alone_not_by_what_a_lender_says_besides(practice: Practice) -> None:
+    """Amounts and fees of a callback are not read, so lies in them change nothing."""
+    packer = CallPacker()
+    practice.transact(practice.transfer("WETH", practice.executor, 5))
+    payload = packer.pack((practice.transfer("WETH", OWNER, 5),))
+    lies = selector("executeOperation(address,uint256,uint256,address,bytes)") + encode(
+        ["address", "uint256", "uint256", "address", "bytes"],
+        (STRANGER, 2**256 - 1, 2**256 - 1, STRANGER, payload),
+    )
+    lender = puppet(practice, (practice.executor, lies))
+    practice.transact(run(practice, Call(to=lender, data=payload), packer=packer, gained="DAI"), OWNER)
+    assert practice.balance("WETH", OWNER) == 5
+
+
+def test_a_loan_within_a_loan_is_answered_once_each(practice: Practice) -> None:
+    """The inner lender's callback does not use up the outer one's, and neither can answer for the other."""
+    packer = CallPacker()
+    inside = packer.pack((practice.transfer("WETH", OWNER, 0),))
+    inner = puppet(practice, (practice.executor, callback("onMorphoFlashLoan", inside)))
+    outside = packer.pack((Call(to=inner, data=inside),))
+    outer = puppet(practice, (practice.executor, callback("executeOperation", outside)))
+    practice.transact(run(practice, Call(to=outer, data=outside), packer=packer), OWNER)
+    again = puppet(practice, (practice.executor, callback("onMorphoFlashLoan", inside)), (inner, b""))
+    outside = packer.pack((Call(to=again, data=inside),))
+    outer = puppet(practice, (practice.executor, callback("executeOperation", outside)))
+    with pytest.raises(Reverted, match=b"stranger".hex()):
+        practice.transact(run(practice, Call(to=outer, data=outside), packer=packer), OWNER)
 
 
 def test_a_pool_cannot_start_a_run_of_its_own(practice: Practice) -> None:

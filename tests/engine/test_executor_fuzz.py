@@ -64,6 +64,7 @@ def messages(draw: st.DrawFn) -> bytes:
         "uint256": st.sampled_from((0, 0, 1, 2**64)),
         "int256": st.sampled_from((0, 1, -1)),
         "address[]": st.lists(st.sampled_from([market().token(symbol) for symbol in SYMBOLS]), max_size=3),
+        "uint256[]": st.lists(st.sampled_from((0, 1, 2**64)), max_size=3),
     }
     kinds["deadline_block"] = st.sampled_from((FOREVER, FOREVER, 0))
     types = SIGNATURES[name]
@@ -149,6 +150,7 @@ TestStrangers = Strangers.TestCase
 
 def test_the_fuzz_knows_every_function() -> None:
     assert {"run", "OWNER", "uniswapV2Call", "uniswapV3SwapCallback", "unlockCallback"} <= set(SIGNATURES)
+    assert {"receiveFlashLoan", "executeOperation", "onMorphoLiquidate"} <= set(SIGNATURES)
     assert selector(f"run({','.join(SIGNATURES['run'])})") == RUN_SELECTOR
     assert encode_run(
         b"",

@@ -28,7 +28,7 @@ MAX_CALLS: constant(uint256) = 32
 MAX_BYTES: constant(uint256) = 6_144
 MAX_SWEEP: constant(uint256) = 8
 # Tokens that one loan is of.
-MAX_LENT: constant(uint256) = 1
+LOAN_TOKENS: constant(uint256) = 1
 
 SIZE_MASK: constant(uint256) = 2**32 - 1
 VALUE_MASK: constant(uint256) = 2**96 - 1
@@ -189,9 +189,9 @@ def algebraFlashCallback(fee0: uint256, fee1: uint256, data: Bytes[MAX_BYTES]):
 
 @external
 def receiveFlashLoan(
-    tokens: DynArray[address, MAX_LENT],
-    amounts: DynArray[uint256, MAX_LENT],
-    fees: DynArray[uint256, MAX_LENT],
+    tokens: DynArray[address, LOAN_TOKENS],
+    amounts: DynArray[uint256, LOAN_TOKENS],
+    fees: DynArray[uint256, LOAN_TOKENS],
     data: Bytes[MAX_BYTES],
 ):
     self._callback(data)
