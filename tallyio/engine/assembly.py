@@ -5,13 +5,14 @@ Layer: engine. What is opened here is closed here, in reverse order, however the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
 import trio
 
+from tallyio.engine.books import Loans, load_books
 from tallyio.engine.built import Built, build
 from tallyio.engine.config import Config
 from tallyio.engine.engine import Engine, Parts
@@ -23,13 +24,16 @@ from tallyio.engine.notices import Notices
 from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.parties import Parties, find_parties
 from tallyio.engine.pipeline import Pipeline, Terms
-from tallyio.engine.planner import plan
+from tallyio.engine.planner import NO_LENDING, plan
 from tallyio.engine.recovery import recover
 from tallyio.engine.report import Report
 from tallyio.engine.simulator import Simulator
+from tallyio.engine.slow_lane import SlowLane
 from tallyio.engine.tokens import read_tokens
+from tallyio.engine.trades import Lending
 from tallyio.hooks.host import PluginHost
 from tallyio.hooks.interfaces import ChainClient, ExchangeProtocol, Limits, SignerClient
+from tallyio.hooks.lending import FlashLender
 from tallyio.kernel.bridge import spin_budget
 from tallyio.kernel.lane_wishes import LaneWishes
 from tallyio.kernel.placement import Placement
@@ -78,6 +82,7 @@ async def open_engine(
         if parties.on_paper:
             tell("no executor is configured: simulating with one that is not deployed")
         market, adapters = await _open_market(stack, built, chain, first.head, config, tell, progress)
+        slow = await _open_slow_lane(stack, built, chain, first.head, market, adapters, tell, progress)
         lane = await stack.enter_async_context(_lane(market, built, seat))
         signer = await _open_signer(stack, built, config, parties, chain)
         ledger = await stack.enter_async_context(
@@ -89,7 +94,7 @@ async def open_engine(
                 record=_record(host, seat, lane),
             )
         )
-        assembly = _Assembly(config, parties, chain, market, adapters, lane, signer, ledger)
+        assembly = _Assembly(config, parties, chain, market, adapters, lane, slow, signer, ledger)
         await assembly.prepare(first)
         notices = Notices(built.notifiers)
         engine = await assembly.engine(first, events, notices)
@@ -109,6 +114,7 @@ class _Assembly:
         market: Market,
         adapters: Sequence[ExchangeProtocol],
         lane: MarketLane,
+        slow: SlowLane | None,
         signer: SignerClient | None,
         ledger: Ledger,
     ) -> None:
@@ -118,6 +124,7 @@ class _Assembly:
         self._market = market
         self._adapters = adapters
         self._lane = lane
+        self._slow = slow
         self._signer = signer
         self._ledger = ledger
         self._report = Report()
@@ -127,7 +134,8 @@ class _Assembly:
 
     async def prepare(self, first: Block) -> None:
         """Read names for display and bring the simulator to the first block."""
-        self._report.tokens = await read_tokens(self._chain, self._market.shape.tokens, block=first.head.hash)
+        known = dict.fromkeys((*self._market.shape.tokens, *self._book_tokens()))
+        self._report.tokens = await read_tokens(self._chain, list(known), block=first.head.hash)
         await self._simulator.follow(first)
 
     async def engine(self, first: Block, events: AsyncIterator[BlockEvent], notices: Notices) -> Engine:
@@ -158,6 +166,9 @@ class _Assembly:
                 first=first,
                 events=events,
                 lane=self._lane,
+                slow=self._slow,
+                order={each.name: rank for rank, each in enumerate(self._config.strategies)},
+                books=[held.book.spec for held in self._slow.books] if self._slow else (),
                 pools=self._market.shape.pools,
                 tokens=self._report.tokens,
                 reload=self._reload,
@@ -203,7 +214,22 @@ class _Assembly:
             executor=self._parties.executor,
             sender=self._parties.account,
             deadline_block=deadline_block,
+            lending=self._lending(),
         )
+
+    def _lending(self) -> Lending:
+        if self._slow is None:
+            return NO_LENDING
+        return Lending(
+            books=[held.book.spec for held in self._slow.books],
+            protocols=[held.adapter for held in self._slow.books],
+            lenders=self._slow.loans.lenders,
+        )
+
+    def _book_tokens(self) -> Iterator[Address]:
+        for held in self._slow.books if self._slow else ():
+            for reserve in held.book.spec.reserves:
+                yield from (token for token in (reserve.collateral, reserve.debt) if token is not None)
 
     def _native_value(self, token: Address, units: int) -> float:
         return units * self._market.prices.native_per_unit[self._market.shape.token_ids[token]]
@@ -265,6 +291,34 @@ async def _open_market(  # noqa: PLR0913, PLR0917 - one step of the start
         progress=progress,
     )
     return stack.enter_context(market), adapters
+
+
+async def _open_slow_lane(  # noqa: PLR0913, PLR0917 - one step of the start
+    stack: AsyncExitStack,
+    built: Built,
+    chain: ChainClient,
+    head: Head,
+    market: Market,
+    adapters: Sequence[ExchangeProtocol],
+    tell: Tell,
+    progress: Progress | None,
+) -> SlowLane | None:
+    """Load the configured books, or return None: no lending protocol and no slow strategy is configured."""
+    if not built.lending and not built.slow:
+        return None
+    protocols = [(instance.name, adapter) for instance, adapter in built.lending]
+    books = await load_books(chain, protocols, head=head, progress=progress)
+    stack.callback(books.close)
+    for held in books:
+        tell(f"{held.name}: {len(held.book.spec.reserves)} reserves, {len(held.book)} positions")
+    # Each adapter once, however many pools it has.
+    plugins: dict[int, object] = {id(each): each for each in (*adapters, *(each for _, each in protocols))}
+    lenders = [each for each in plugins.values() if isinstance(each, FlashLender)]
+    owed = {reserve.debt for held in books for reserve in held.book.spec.reserves if reserve.debt}
+    loans = Loans(chain, lenders, sorted(owed))
+    await loans.ask(head)
+    strategies = [(instance.name, strategy) for instance, strategy in built.slow]
+    return SlowLane(market, books, loans, strategies)
 
 
 def _lane(market: Market, built: Built, seat: Placement) -> MarketLane:

@@ -19,17 +19,18 @@ from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.pipeline import Candidate, Pipeline
 from tallyio.engine.report import Report
 from tallyio.engine.select import choose
+from tallyio.engine.slow_lane import Refused, SlowLane
 from tallyio.engine.trace import Trace
 from tallyio.hooks.interfaces import ChainClient
 from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import Finding
-from tallyio.model.chain import Block, BlockEvent, Rollback
+from tallyio.model.chain import Block, BlockEvent, Head, Rollback
 from tallyio.model.errors import ChainError, UnsafeRefused
 from tallyio.model.execution import Leg, Liquidation, Opportunity
 from tallyio.model.lending import BookSpec
 from tallyio.model.market import PoolSpec, Token
 from tallyio.model.stages import Gate
-from tallyio.model.units import Address, Hash
+from tallyio.model.units import ZERO_ADDRESS, Address, Hash, checksum
 from tallyio.risk.desk import RiskDesk
 
 BACKLOG = 256
@@ -48,6 +49,10 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     events: AsyncIterator[BlockEvent]
     """Everything after `first`."""
     lane: MarketLane
+    slow: SlowLane | None = None
+    """Books and the strategies that look at them."""
+    order: Mapping[str, int] = {}
+    """Strategies that go before others, by rank; 0 first."""
     pools: Sequence[PoolSpec]
     tokens: Mapping[Address, Token]
     books: Sequence[BookSpec] = ()
@@ -129,13 +134,22 @@ class Engine:
     async def _apply(self, block: Block, *, trade: bool) -> None:
         parts = self._parts
         fees = parts.chain.fees(block.head)
+        gas_price_wei = fees.base_fee_wei + fees.priority_fee_wei
         async with trio.open_nursery() as nursery:
             if trade:
                 nursery.start_soon(parts.follow, block)
-            result = await parts.lane.apply(block, gas_price_wei=fees.base_fee_wei + fees.priority_fee_wei)
+            if parts.slow is not None:
+                nursery.start_soon(parts.slow.apply, block)
+            result = await parts.lane.apply(block, gas_price_wei=gas_price_wei)
             detected_ns = perf_counter_ns()
-        parts.report.block(block.head, found=len(result.found), detect_ns=result.detect_ns)
-        found = [each.opportunity(number, block) for number, each in enumerate(result.found, self._next_id)]
+        proposals = result.found
+        if parts.slow is not None and trade:
+            seen = parts.slow.search(block.head, gas_price_wei)
+            proposals = (*seen.proposals, *proposals)
+            detected_ns = perf_counter_ns()
+            await self._leave_alone(seen.refused, block.head)
+        parts.report.block(block.head, found=len(proposals), detect_ns=result.detect_ns)
+        found = [each.opportunity(number, block.head) for number, each in enumerate(proposals, self._next_id)]
         self._next_id += len(found)
         if trade and found:
             await self._trade(block, found, detected_ns)
@@ -143,6 +157,8 @@ class Engine:
             await self._record(found, [], dict.fromkeys((each.id for each in found), _OVERTAKEN))
         await self._ask_node(partial(parts.outcomes.settle, block.head))
         await self._reload(result.reload, block.head.hash)
+        if parts.slow is not None:
+            await self._ask_node(partial(parts.slow.renew, block.head))
         if parts.desk.halted is not None and not parts.inflight:
             raise parts.pipeline.fault or UnsafeRefused(
                 f"trading was halted, and everything sent has settled: {parts.desk.halted}",
@@ -155,7 +171,7 @@ class Engine:
         under_way = [sent for sent in parts.inflight if sent.transaction.hash not in included]
         busy = {use for sent in under_way for use in sent.uses}
         room = max(parts.max_pending - len(under_way), 0)
-        chosen, reasons = choose(found, busy=busy, most=room)
+        chosen, reasons = choose(found, busy=busy, most=room, order=parts.order)
         candidates = [self._candidate(each, block, detected_ns) for each in chosen]
         dead = await parts.pipeline.take(
             candidates, head, pending=len(under_way), is_stale=lambda: self._latest != head.hash
@@ -179,6 +195,19 @@ class Engine:
                 self._parts.report.death(opportunity.id, *fates[opportunity.id])
         await self._parts.ledger.record(
             _finding(each, self._path(each), profits.get(each.id), fates.get(each.id)) for each in found
+        )
+
+    async def _leave_alone(self, refused: Sequence[Refused], head: Head) -> None:
+        """Write what slow strategies left alone, and why."""
+        if not refused:
+            return
+        first = self._next_id
+        self._next_id += len(refused)
+        self._parts.report.found += len(refused)
+        for number, each in enumerate(refused, first):
+            self._parts.report.death(number, Gate.REFUSED, each.refusal.reason)
+        await self._parts.ledger.record(
+            _refusal(number, each, self._parts.books, head) for number, each in enumerate(refused, first)
         )
 
     def _candidate(self, opportunity: Opportunity, block: Block, detected_ns: int) -> Candidate:
@@ -206,6 +235,8 @@ class Engine:
         parts.report.rollbacks += 1
         parts.report.say(f"reorg: {len(event.dropped)} blocks left the chain")
         waiting = await parts.lane.rollback(event)
+        if parts.slow is not None:
+            await parts.slow.roll_back(event)
         await parts.follow(event)
         await parts.outcomes.roll_back(event)
         await self._reload(waiting, event.ancestor)
@@ -238,4 +269,25 @@ def _finding(
         simulated=simulated,
         gate=fate[0] if fate else None,
         reason=fate[1] if fate else None,
+    )
+
+
+def _refusal(number: int, refused: Refused, books: Sequence[BookSpec], head: Head) -> Finding:
+    refusal = refused.refusal
+    book = books[refusal.book]
+    debt, collateral = book.reserves[refusal.debt], book.reserves[refusal.collateral]
+    owner = checksum(refusal.key.account)
+    return Finding(
+        id=number,
+        strategy=refused.strategy,
+        block_number=head.number,
+        block_hash=head.hash,
+        path=f"{debt.symbol} > {book.venue} liquidation of {owner} > {collateral.symbol}",
+        token=debt.debt or ZERO_ADDRESS,
+        amount_in=0,
+        predicted=0,
+        net_wei=0.0,
+        simulated=None,
+        gate=Gate.REFUSED,
+        reason=refusal.reason,
     )

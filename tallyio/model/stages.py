@@ -27,6 +27,8 @@ class Stage(StrEnum):
 class Gate(StrEnum):
     """What stopped an opportunity that died."""
 
+    REFUSED = "refused"
+    """Its strategy left it alone: the protocol forbids it now, or it would not pay."""
     NOT_CHOSEN = "not_chosen"
     """Another opportunity of the same block uses one of its pools or positions and pays more."""
     GAS = "gas"

@@ -16,6 +16,7 @@ from tallyio.market.fusion import Fused, fuse
 from tallyio.market.market import Head, Market, OutOfOrder, UndoLost
 from tallyio.model.chain import Rollback
 from tallyio.model.errors import PluginError
+from tallyio.model.execution import Leg
 from tests.market import toys
 
 # Reports, for every dirty pool, what selling 1000 of token 0 gives: a detector that can be checked by hand.
@@ -113,10 +114,12 @@ async def test_a_block_goes_in_and_what_was_found_comes_out(setup: Setup, market
     assert result.detect_ns > 0
     [found] = result.found
     assert (found.strategy, found.token, found.gas) == ("toy", toys.address(1), 107)
-    assert [(leg.pool, leg.token_in, leg.token_out) for leg in found.legs] == [(0, 0, 1)]
+    [leg] = found.legs
+    assert isinstance(leg, Leg)
+    assert (leg.pool, leg.token_in, leg.token_out) == (0, 0, 1)
     assert found.amount_in == 1000
     assert found.amount_out == 1000 * 997 * 4 * 10**9 // (10**9 * 1000 + 1000 * 997)
-    opportunity = found.opportunity(3, block)
+    opportunity = found.opportunity(3, block.head)
     assert (opportunity.id, opportunity.block_hash, opportunity.amount_out) == (
         3,
         block.head.hash,
@@ -130,7 +133,7 @@ async def test_what_was_found_is_ranked(setup: Setup, market: Market) -> None:
     ]
     async with lane_over(market, setup) as lane:
         result = await lane.apply(toys.block(toys.GENESIS, logs), gas_price_wei=1)
-    assert [found.legs[0].pool for found in result.found] == [1, 0]
+    assert [found.legs[0].uses for found in result.found] == [1, 0]
 
 
 async def test_a_pool_is_dirty_in_one_block_only(setup: Setup, market: Market) -> None:
@@ -151,7 +154,7 @@ async def test_a_rollback_restores_the_rows_and_is_looked_at_with_the_next_block
         assert await lane.rollback(dropped) == ()
         assert market.row(0) == ROWS[0]
         result = await lane.apply(toys.block(toys.GENESIS, [], "right"), gas_price_wei=1)
-    assert [found.legs[0].pool for found in result.found] == [0]
+    assert [found.legs[0].uses for found in result.found] == [0]
 
 
 async def test_a_void_row_is_reported_and_reloaded(setup: Setup, market: Market) -> None:

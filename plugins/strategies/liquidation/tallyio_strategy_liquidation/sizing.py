@@ -1,9 +1,9 @@
 """How much to repay.
 
 The bonus is a share of what is repaid, and swapping more collateral brings less for each unit, so profit
-rises to one highest point and falls. Mostly that point lies beyond what is lawful, and the most is best. Rules
-against dust and other paths through the market make exceptions, which is why every amount that counts is
-evaluated exactly, and the best of them wins.
+rises to one highest point and falls. Mostly that point lies beyond what is lawful, and the most is best.
+Rules against dust and other paths through the market make exceptions, which is why every amount that counts
+is evaluated exactly, and the best of them wins.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from tallyio.hooks.interfaces import Settings as RawSettings
 from tallyio.hooks.search import BookView, Sale, Scene, Search
 from tallyio.lending.abi import LAWFUL, VERDICTS
 from tallyio.lending.loans import choose_loan
-from tallyio.model.execution import Borrowing, Liquidation
+from tallyio.model.execution import Borrowing, Leg, Liquidation
 from tallyio.model.lending import LiquidationTerms, PositionKey
 from tallyio.model.proposal import Proposal, Refusal
 from tallyio.model.units import Address
@@ -126,49 +126,54 @@ class _Bargain:
         self._book = book
         self._pair = pair
         self._gas = gas
-        self._sold = book.spec.reserves[pair.collateral].collateral
-        self._token = book.spec.reserves[pair.debt].debt
+        self._sold, self._token = _tokens(book, pair.collateral, pair.debt)
         self.fault = NO_PROFIT
         """Why the last amount gave nothing."""
 
     def deal(self, repay: int) -> Deal | None:
-        """Return what repaying `repay` gives, or None."""
-        scene, pair = self._scene, self._pair
-        assert self._sold is not None  # noqa: S101 - `_pairs` looked
-        assert self._token is not None  # noqa: S101
-        terms = pair.terms
-        if repay != terms.repay:
-            terms = self._book.liquidate(
-                pair.key,
-                collateral=pair.collateral,
-                debt=pair.debt,
-                time=scene.time,
-                number=scene.number,
-                repay=repay,
-            )
+        """Return what repaying `repay` gives, or None; then `fault` says why."""
+        terms = self._terms(repay)
+        worth = self._scene.native_per_unit(self._token)
         if terms.verdict != LAWFUL:
-            return self._none(VERDICTS[terms.verdict])
-        worth = scene.native_per_unit(self._token)
-        if not worth > 0:
-            return self._none(NO_VALUE)
-        sale = None
-        brought, gas = terms.seize, self._gas
-        if self._sold != self._token:
-            sale = scene.best_sale(self._sold, self._token, terms.seize)
-            if sale is None:
-                return self._none(NO_SALE)
-            brought, gas = sale.amount_out, gas + sale.gas
+            self.fault = VERDICTS[terms.verdict]
+        elif not worth > 0:
+            self.fault = NO_VALUE
+        elif self._sold == self._token:
+            return self._paid(terms, None, worth)
+        elif (sale := self._scene.best_sale(self._sold, self._token, terms.seize)) is None:
+            self.fault = NO_SALE
+        else:
+            return self._paid(terms, sale, worth)
+        return None
+
+    def _terms(self, repay: int) -> LiquidationTerms:
+        pair = self._pair
+        if repay == pair.terms.repay:
+            return pair.terms
+        return self._book.liquidate(
+            pair.key,
+            collateral=pair.collateral,
+            debt=pair.debt,
+            time=self._scene.time,
+            number=self._scene.number,
+            repay=repay,
+        )
+
+    def _paid(self, terms: LiquidationTerms, sale: Sale | None, worth: float) -> Deal | None:
+        """Return the deal with what pays for it, or None: nobody does."""
+        gas = self._gas + (sale.gas if sale else 0)
         loan = None
-        if not scene.calls_back[pair.book]:
+        if not self._scene.calls_back[self._pair.book]:
             loan = self._loan(terms.repay, worth, sale)
             if loan is None:
-                return self._none(NO_LOAN)
+                self.fault = NO_LOAN
+                return None
             gas += loan.offer.gas
+        brought = sale.amount_out if sale else terms.seize
         profit = brought - terms.repay - (loan.fee if loan else 0)
-        return Deal(terms, sale, loan, profit, gas, profit * worth - gas * scene.gas_price_wei)
+        return Deal(terms, sale, loan, profit, gas, profit * worth - gas * self._scene.gas_price_wei)
 
     def _loan(self, amount: int, worth: float, sale: Sale | None) -> Borrowing | None:
-        assert self._token is not None  # noqa: S101 - `_pairs` looked
         locked: set[Address] = set()
         for leg in sale.legs if sale else ():
             pool = self._scene.pools[leg.pool]
@@ -182,8 +187,15 @@ class _Bargain:
             locked=locked,
         )
 
-    def _none(self, fault: str) -> None:
-        self.fault = fault
+
+def _tokens(book: BookView, collateral: int, debt: int) -> tuple[Address, Address]:
+    """Return the token that is seized, and the one that is paid."""
+    seized, paid = book.spec.reserves[collateral].collateral, book.spec.reserves[debt].debt
+    if seized is None or paid is None:
+        raise LookupError(
+            f"reserves {collateral} and {debt} of {book.spec.venue} are no collateral and no debt"
+        )
+    return seized, paid
 
 
 def _worth(scene: Scene, book: BookView, pair: Pair) -> float:
@@ -192,8 +204,7 @@ def _worth(scene: Scene, book: BookView, pair: Pair) -> float:
 
 
 def _proposal(book: BookView, pair: Pair, deal: Deal) -> Proposal:
-    token = book.spec.reserves[pair.debt].debt
-    assert token is not None  # noqa: S101 - `_pairs` looked
+    _, token = _tokens(book, pair.collateral, pair.debt)
     first = Liquidation(
         book=pair.book,
         key=pair.key,
@@ -202,7 +213,7 @@ def _proposal(book: BookView, pair: Pair, deal: Deal) -> Proposal:
         amount_in=deal.terms.repay,
         amount_out=deal.terms.seize,
     )
-    legs = (first, *(deal.sale.legs if deal.sale else ()))
+    legs: tuple[Leg | Liquidation, ...] = (first, *(deal.sale.legs if deal.sale else ()))
     return Proposal(
         token=token,
         legs=legs,

@@ -1,0 +1,149 @@
+"""The slow lane: books that follow the chain, and the strategies in Python that look at them.
+
+Layer: engine. It runs on the event loop, after the market's lane has applied a block and while that waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from tallyio.engine.books import Books, Loans
+from tallyio.hooks.search import BookView, Sale, SlowStrategy
+from tallyio.market.market import Market
+from tallyio.market.router import Router
+from tallyio.model.chain import Block, Head, Rollback
+from tallyio.model.execution import Leg
+from tallyio.model.lending import LoanOffer, PositionKey
+from tallyio.model.market import PoolSpec
+from tallyio.model.proposal import Proposal, Refusal
+from tallyio.model.units import Address
+
+BLOCK_SECONDS: Final = 12
+"""How far ahead of a block the next one is expected, as the simulator expects it."""
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal, and which strategy's it is."""
+
+    strategy: str
+    refusal: Refusal
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the slow strategies made of one block."""
+
+    proposals: tuple[Proposal, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    """Those that were not told before."""
+
+
+class SlowLane:
+    """The books, the loans, and the `strategies` by name. The engine's task alone uses it."""
+
+    def __init__(
+        self, market: Market, books: Books, loans: Loans, strategies: Sequence[tuple[str, SlowStrategy]]
+    ) -> None:
+        self._market = market
+        self._router = Router(market)
+        self._strategies = tuple(strategies)
+        self._told: dict[tuple[str, int, object], str] = {}
+        self.books: Final = books
+        self.loans: Final = loans
+
+    async def apply(self, block: Block) -> None:
+        """Bring the books to `block`."""
+        await self.books.apply(block)
+
+    async def roll_back(self, event: Rollback) -> None:
+        """Undo the dropped blocks in the books."""
+        await self.books.roll_back(event)
+
+    async def renew(self, head: Head) -> None:
+        """Ask again what can be borrowed, off the way of opportunities. Raises: ChainError."""
+        await self.loans.ask(head)
+
+    def search(self, head: Head, gas_price_wei: int) -> Seen:
+        """Let every strategy look at the state of `head`; stale books look empty to them."""
+        scene = _Scene(self._market, self._router, self.books, self.loans, head, gas_price_wei)
+        proposals: list[Proposal] = []
+        refused: list[Refused] = []
+        standing: dict[tuple[str, int, object], str] = {}
+        for name, strategy in self._strategies:
+            search = strategy.search(scene)
+            proposals += [msgspec.structs.replace(each, strategy=name) for each in search.proposals]
+            for refusal in search.refusals:
+                mark = name, refusal.book, refusal.key
+                standing[mark] = refusal.reason
+                if self._told.get(mark) != refusal.reason:
+                    refused.append(Refused(strategy=name, refusal=refusal))
+        self._told = standing
+        return Seen(proposals=tuple(proposals), refused=tuple(refused))
+
+
+class _Scene:
+    """See `tallyio.hooks.search.Scene`."""
+
+    def __init__(
+        self, market: Market, router: Router, books: Books, loans: Loans, head: Head, gas_price_wei: int
+    ) -> None:
+        self._market = market
+        self._router = router
+        self.head: Final = head
+        self.time: Final = head.timestamp + BLOCK_SECONDS
+        self.number: Final = head.number + 1
+        self.gas_price_wei: Final = gas_price_wei
+        # A number stays that of its book, so a stale one keeps its place, with nothing in it.
+        self.books: Final[Sequence[BookView]] = [
+            _NothingAtRisk(held.book) if held.is_stale else held.book for held in books
+        ]
+        self.calls_back: Final = [held.adapter.can_call_back(held.book.spec) for held in books]
+        self.loans: Final[Sequence[LoanOffer]] = loans.offers
+
+    @property
+    def pools(self) -> Sequence[PoolSpec]:
+        """The pools, by id."""
+        return self._market.shape.pools
+
+    def best_sale(
+        self, sold: Address, bought: Address, amount: int, *, without: Sequence[int] = ()
+    ) -> Sale | None:
+        """Return the swaps that bring most of `bought` for `amount`, or None."""
+        known = self._market.shape.token_ids
+        if sold not in known or bought not in known:
+            return None
+        path = self._router.best_path(sold, bought, amount, without=without)
+        if path is None:
+            return None
+        legs = tuple(
+            Leg(
+                pool=hop.pool,
+                token_in=hop.i,
+                token_out=hop.j,
+                amount_in=hop.amount_in,
+                amount_out=hop.amount_out,
+            )
+            for hop in path.hops
+        )
+        return Sale(legs=legs, amount_out=path.amount_out, gas=path.gas)
+
+    def native_per_unit(self, token: Address) -> float:
+        """Return what one smallest unit of `token` is worth in wei of the native currency; 0: unknown."""
+        known = self._market.shape.token_ids.get(token)
+        return 0.0 if known is None else float(self._market.prices.native_per_unit[known])
+
+
+class _NothingAtRisk:
+    """A book of which something is known to be out of date: nobody is at risk in it."""
+
+    def __init__(self, book: BookView) -> None:
+        self.spec: Final = book.spec
+        self.position: Final = book.position
+        self.health: Final = book.health
+        self.liquidate: Final = book.liquidate
+
+    def at_risk(self, time: int, number: int) -> list[PositionKey]:  # noqa: ARG002 - whatever the time
+        """Return nobody."""
+        return []
