@@ -46,7 +46,7 @@ FLOORS: Final = {
     "ledger": uses("model", reason="what is durable must be readable without the engine that wrote it"),
     "risk": uses("model", reason="limits judge records, so they can be tested without a chain"),
     "engine": uses(
-        *("kernel", "native", "market", "hooks", "ledger", "risk", "model"),
+        *("kernel", "native", "market", "lending", "hooks", "ledger", "risk", "model"),
         reason="the way of an opportunity joins all rooms; the shell around it stays out",
     ),
     "lab": uses("model", reason="practice is an outside world: the engine meets it over a socket"),

@@ -1,0 +1,42 @@
+"""How fast sixteen positions are decided, beside trying 64 amounts of every pair of reserves.
+
+Run with `python bench.py`, or `tallyio bench liquidation`. Both look at the same made-up block.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyperf
+
+from tallyio_strategy_liquidation.bench_scene import UNIT, MadeUpBook, MadeUpScene, positions
+from tallyio_strategy_liquidation.reference import best_net
+from tallyio_strategy_liquidation.strategy import Liquidations
+
+POSITIONS: Final = 16
+STEPS: Final = 64
+GAS: Final = 480_000
+_CLOSE: Final = 0.999
+
+
+def main() -> None:
+    """Run both benchmarks with pyperf."""
+    book = MadeUpBook(positions(POSITIONS), reserves=4)
+    scene = MadeUpScene(book, depth=10_000 * UNIT)
+    strategy = Liquidations({})
+
+    def tried() -> list[float]:
+        return [best_net(scene, 0, book, key, gas=GAS, steps=STEPS) for key in book.at_risk(0, 0)]
+
+    found = sorted(each.net_wei for each in strategy.search(scene).proposals)
+    if len(found) != POSITIONS or any(
+        mine < other * _CLOSE for mine, other in zip(found, sorted(tried()), strict=True)
+    ):
+        raise SystemExit("the search misses what trying finds")
+    runner = pyperf.Runner()
+    runner.bench_func("liquidation.search", strategy.search, scene)
+    runner.bench_func("liquidation.search.reference", tried)
+
+
+if __name__ == "__main__":
+    main()
