@@ -8,13 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import trio
 
 from tallyio.engine.engine import Engine, Parts
 from tallyio.engine.market_lane import BlockResult, MarketLane
+from tallyio.lending.loans import own_offer
 from tallyio.model.chain import Block, BlockEvent, Head, Rollback
 from tallyio.model.errors import ChainError, SignerError, UnsafeRefused, root_of
-from tallyio.model.execution import Leg
+from tallyio.model.execution import Borrowing, Leg, Liquidation
+from tallyio.model.lending import BookSpec, PositionKey, ReserveSpec
 from tallyio.model.market import PoolSpec
 from tallyio.model.proposal import Proposal
 from tallyio.model.stages import Gate
@@ -23,6 +26,12 @@ from tests.engine.trading import LIMITS, POOL, TOKEN, Trading, chain_of, trading
 
 BLOCKS = chain_of(10, 12)
 FIRST = BLOCKS[0]
+BOOK = BookSpec(
+    address=POOL,
+    venue="bank",
+    reserves=(ReserveSpec(symbol="GOLD", collateral=TOKEN, debt=TOKEN),),
+    log_sources=(),
+)
 
 
 def found(pool: int, profit: int = 500) -> Proposal:
@@ -84,6 +93,7 @@ class Run:
                 events=aiter(events or sent),
                 lane=cast("MarketLane", self.lane),
                 pools=pools,
+                books=[BOOK],
                 tokens=desk.report.tokens,
                 reload=self._reload,
                 follow=self._follow,
@@ -173,6 +183,20 @@ async def test_of_blocks_that_pile_up_only_the_newest_is_traded_on(tmp_path: Pat
         assert len(desk.chain.submitted) == 1
         assert desk.rows("deadline_block") == [(16,)]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_liquidation_and_its_loan_are_told_in_the_path(tmp_path: Path) -> None:
+    async with run(tmp_path) as made:
+        symbol = made.desk.report.tokens[TOKEN].symbol
+        swapping = found(1).opportunity(7, block(FIRST))
+        seize = Liquidation(
+            book=0, key=PositionKey(POOL), collateral=0, debt=0, amount_in=1_000, amount_out=1_000
+        )
+        lent = Borrowing(offer=own_offer(POOL, TOKEN, 1_000), amount=1_000, fee=0)
+        both = msgspec.structs.replace(swapping, legs=(seize, *swapping.legs), loan=lent)
+        path = f"{symbol} > bank liquidation > GOLD > venue 1 0.3% > {symbol}, paid with own funds"
+        assert made.engine._path(both) == path
+        assert made.engine._path(swapping) == f"{symbol} > venue 1 0.3% > {symbol}"
 
 
 async def test_a_pool_with_a_transaction_under_way_is_left_alone(tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ import trio
 
 from tallyio.engine.executor import encode_calls, encode_run
 from tallyio.engine.simulator import MAX_GAS, Simulator
+from tallyio.lab.artifact import Contract
+from tallyio.lab.fetch import artifact
+from tallyio.lending.loans import own_offer
 from tallyio.model.chain import Block, Head, Rollback
 from tallyio.model.errors import ChainError
-from tallyio.model.execution import Call, Plan, Simulation
+from tallyio.model.execution import Borrowing, Call, Plan, Simulation
 from tallyio.model.hashing import selector
 from tallyio.model.units import Address, Hash, Wei
 from tallyio.testing import head_at
@@ -83,6 +86,21 @@ async def test_predicted_is_simulated_is_realised(desk: Desk, cycle: Cycle) -> N
     assert simulation.reason == ""
     assert simulation.profit == opportunity.profit > 0
     assert 100_000 < simulation.gas_used < 400_000
+    assert await desk.land(plan) == opportunity.profit
+
+
+async def test_what_the_owner_lends_is_no_part_of_the_simulated_profit(desk: Desk) -> None:
+    practice = desk.practice
+    opportunity = practice.opportunity(V2_TO_V3)
+    practice.transact(practice.transfer("USDC", OWNER, opportunity.amount_in))
+    token = Contract(artifact("Token"), opportunity.token)
+    practice.transact(token.call("approve", practice.executor, opportunity.amount_in), OWNER)
+    await desk.follow()
+    own = own_offer(OWNER, opportunity.token, opportunity.amount_in)
+    loan = Borrowing(offer=own, amount=opportunity.amount_in, fee=0)
+    plan: Plan = practice.plan(msgspec.structs.replace(opportunity, loan=loan))
+    simulation = await desk.simulate(plan)
+    assert (simulation.success, simulation.profit) == (True, opportunity.profit)
     assert await desk.land(plan) == opportunity.profit
 
 
@@ -262,12 +280,17 @@ class NewerNode(InProcessChain):
         return [self.answer]
 
 
-@pytest.mark.parametrize("answer", [None, (123).to_bytes(32)])
-async def test_what_this_evm_cannot_run_is_asked_of_the_node(desk: Desk, answer: bytes | None) -> None:
+@pytest.mark.parametrize("own_funds", [0, 1_000])
+@pytest.mark.parametrize("answer", [None, 123])
+async def test_what_this_evm_cannot_run_is_asked_of_the_node(
+    desk: Desk, answer: int | None, own_funds: int
+) -> None:
+    """The executor counts what it takes from its owner as gained; the owner does not."""
     clz = desk.practice.backend.deploy(bytes.fromhex("601e5f5360015ff3"))  # its code is CLZ (EIP-7939)
     chain = NewerNode(desk.practice)
-    chain.answer = answer
+    chain.answer = None if answer is None else (own_funds + answer).to_bytes(32)
     plan = _plan(desk, desk.practice.token("WETH"), Call(to=clz, data=b""))
+    plan = msgspec.structs.replace(plan, own_funds=own_funds)
     simulation = await Simulator(chain.client).simulate(plan, desk.practice.head)
     assert chain.asked == ["prestate", "call"]
     if answer is None:
