@@ -188,7 +188,7 @@ async def test_of_blocks_that_pile_up_only_the_newest_is_traded_on(tmp_path: Pat
 async def test_a_liquidation_and_its_loan_are_told_in_the_path(tmp_path: Path) -> None:
     async with run(tmp_path) as made:
         symbol = made.desk.report.tokens[TOKEN].symbol
-        swapping = found(1).opportunity(7, block(FIRST))
+        swapping = found(1).opportunity(7, FIRST)
         seize = Liquidation(
             book=0, key=PositionKey(POOL), collateral=0, debt=0, amount_in=1_000, amount_out=1_000
         )
