@@ -54,7 +54,9 @@ class Artifact(msgspec.Struct, frozen=True, dict=True):
         return cls.from_code(name, raw["abi"], code["object"] if is_nested else code, references)
 
     @classmethod
-    def from_code(cls, name: str, abi: Iterable[dict[str, Any]], code: str, references: References) -> Artifact:
+    def from_code(
+        cls, name: str, abi: Iterable[dict[str, Any]], code: str, references: References
+    ) -> Artifact:
         """Read what solc says of a contract: creation code in hex, and where libraries belong in it."""
         links = tuple(_links(references))
         digits = code.removeprefix("0x")

@@ -245,7 +245,9 @@ def _oracle(
     return oracle
 
 
-def _tokens(made: Mapping[str, Artifact], version: AaveVersion, pool: Contract) -> Recipe[tuple[Address, ...]]:
+def _tokens(
+    made: Mapping[str, Artifact], version: AaveVersion, pool: Contract
+) -> Recipe[tuple[Address, ...]]:
     if version is AaveVersion.V3_6:
         collateral = yield from _deploy(made["AToken"], pool.address, ZERO_ADDRESS, TREASURY)
         debt = yield from _deploy(made["VariableDebtToken"], pool.address, ZERO_ADDRESS)
