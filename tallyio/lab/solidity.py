@@ -24,6 +24,7 @@ from tallyio.model.errors import EnvironmentFault, MissingExtraError
 
 COMPILER: Final = "solc/soljson.js"
 SOURCE: Final = ".sol"
+_OUTPUTS: Final = ("abi", "evm.bytecode.object", "evm.bytecode.linkReferences")
 
 # Standard JSON from the standard input to the standard output, by the compiler's C interface. It has no
 # callback to read files with: all it sees is what it is given.
@@ -39,6 +40,7 @@ process.stdout.write(compile(require("fs").readFileSync(0, "utf8"), 0, 0));
 
 class _Bytecode(msgspec.Struct):
     object: str
+    linkReferences: dict[str, dict[str, list[dict[str, int]]]] = {}  # noqa: N815 - the compiler's name
 
 
 class _Evm(msgspec.Struct):
@@ -80,7 +82,7 @@ def compile_solidity(sources: Mapping[str, str], wanted: Collection[str]) -> dic
             "sources": {path: {"content": text} for path, text in sources.items()},
             "settings": {
                 "optimizer": {"enabled": True, "runs": 200},
-                "outputSelection": {path: {"*": ["abi", "evm.bytecode.object"]} for path in wanted},
+                "outputSelection": {path: {"*": _OUTPUTS} for path in wanted},
             },
         }
     )
@@ -89,10 +91,15 @@ def compile_solidity(sources: Mapping[str, str], wanted: Collection[str]) -> dic
     if errors:
         raise EnvironmentFault(f"Solidity does not compile: {errors[0].formattedMessage.strip()}")
     return {
-        f"{path}:{name}": Artifact(name, made.abi, bytes.fromhex(made.evm.bytecode.object))
+        f"{path}:{name}": _artifact(name, made)
         for path in wanted
         for name, made in answer.contracts.get(path, {}).items()
     }
+
+
+def _artifact(name: str, made: _Contract) -> Artifact:
+    code = made.evm.bytecode
+    return Artifact.from_code(name, made.abi, code.object, code.linkReferences)
 
 
 def _kept(request: bytes) -> bytes:

@@ -1,0 +1,197 @@
+"""Find pools, load and follow them and their positions, and write the calls that liquidate and borrow.
+
+Sources: `Pool` and its libraries of @aave/core-v3 (3.0) and @aave-dao/aave-v3-origin (3.3 and later). Everything
+is read with calls at one block hash, so it is exact as of that block whatever the node does meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from tallyio.hooks.interfaces import ChainReader
+from tallyio.hooks.interfaces import Settings as RawSettings
+from tallyio.hooks.lending import BookEdit, BookRows, CompiledLending
+from tallyio.hooks.settings import parse_settings
+from tallyio.model.chain import Head, Log, LogFilter
+from tallyio.model.erc20 import approve
+from tallyio.model.errors import PluginError
+from tallyio.model.execution import Call
+from tallyio.model.lending import BookSpec, LoanOffer, Position, PositionKey
+from tallyio.model.units import Address
+from tallyio.model.words import address_at, unsigned
+from tallyio_protocol_aave_v3 import abi
+from tallyio_protocol_aave_v3.discovery import as_address, find_book, market_of
+from tallyio_protocol_aave_v3.following import HANDLERS, Follower, Places, places_of
+from tallyio_protocol_aave_v3.hot import COARSEST
+from tallyio_protocol_aave_v3.layout import ACTIVE, FLASH, PAUSED, unpack_reserve
+from tallyio_protocol_aave_v3.loading import load_positions, load_rows
+from tallyio_protocol_aave_v3.revisions import FIRST_WITH_CEILED_PREMIUM
+from tallyio_protocol_aave_v3.venues import DEPLOYMENTS, WHERE, Settings, VenueSettings
+
+_UNIT_SLACK: Final = COARSEST + 2.0
+"""A balance is rounded to the token's smallest unit, worth at most `COARSEST`, and its value to the unit."""
+
+_WHOLE: Final = 10_000
+_TOPICS: Final = (*HANDLERS, *abi.RELOADING, *abi.REBUILDING)
+
+
+class AaveV3:
+    """The pools of all configured venues. See `tallyio.hooks.lending.LendingProtocol` and `FlashLender`."""
+
+    def __init__(self, settings: RawSettings) -> None:
+        """Read the `[protocols.aave_v3]` table. Raises: ConfigError."""
+        self._settings = parse_settings(Settings, settings, where=WHERE)
+        DEPLOYMENTS.check(self._settings.venues)
+        self._places: dict[Address, tuple[BookSpec, Places]] = {}
+
+    @property
+    def compiled(self) -> CompiledLending:
+        """The module `hot` of this package."""
+        return CompiledLending(
+            module="tallyio_protocol_aave_v3.hot", relative_slack=1e-9, unit_slack=_UNIT_SLACK
+        )
+
+    @property
+    def topics(self) -> tuple[bytes, ...]:
+        """The events that are followed, then those that ask for rows, then those that ask for a new book."""
+        return _TOPICS
+
+    def polls(self, book: BookSpec) -> bool:
+        """Return whether some price comes from a source that is no plain feed, such as one with a cap."""
+        there = [dict(reserve.parameters) for reserve in book.reserves if reserve.debt is not None]
+        return not all(facts["emitter"] for facts in there)
+
+    async def discover(self, chain: ChainReader, *, block: Head) -> list[BookSpec]:
+        """Return the pool of each venue.
+
+        Raises: ConfigError: no provider is known on this chain. ChainError: a market does not answer as
+        one, or follows rules that are not known here.
+        """
+        return [
+            await find_book(chain, venue.name, DEPLOYMENTS.factory_on(venue, chain.chain_id), block)
+            for venue in self._settings.venues
+        ]
+
+    async def load(self, chain: ChainReader, book: BookSpec, *, block: Head) -> BookRows:
+        """Return the rows of a pool, prices included. Raises: ChainError."""
+        return await load_rows(chain, book, block)
+
+    async def accounts(self, chain: ChainReader, book: BookSpec, *, block: Head) -> Collection[PositionKey]:
+        """Return everybody who ever borrowed, from `from_block` of the venue on."""
+        query = LogFilter(
+            from_block=self._venue(book.venue).from_block,
+            to_block=block.number,
+            addresses=(book.address,),
+            topics=((abi.BORROW,),),
+        )
+        logs = await chain.logs(query)
+        return {PositionKey(address_at(log.topics[2], 0)) for log in logs}
+
+    async def positions(
+        self, chain: ChainReader, book: BookSpec, keys: Sequence[PositionKey], *, block: Head
+    ) -> list[Position]:
+        """Return the positions of `keys`. Raises: ChainError."""
+        return await load_positions(chain, book, keys, block)
+
+    def follow(self, edit: BookEdit, book: BookSpec, event: int, log: Log) -> None:
+        """Change the book as `log` says, or ask for what it touched to be read again."""
+        topic = _TOPICS[event]
+        if topic in HANDLERS:
+            HANDLERS[topic](Follower(edit, self._places_of(book)), log)
+        elif topic in abi.REBUILDING:
+            edit.rebuild()
+        else:
+            edit.reload_rows()
+
+    def liquidate(  # noqa: PLR0913 - the interface's facts of one liquidation
+        self,
+        book: BookSpec,
+        key: PositionKey,
+        *,
+        collateral: int,
+        debt: int,
+        repay: int,
+        seize: int,  # noqa: ARG002 - the pool works it out
+        recipient: Address,  # noqa: ARG002 - it goes to whoever makes the call
+        inner: tuple[Call, ...],
+        encode: Callable[[tuple[Call, ...]], bytes],  # noqa: ARG002 - there is no callback
+    ) -> tuple[Call, ...]:
+        """Return allowance, liquidation, and the end of the allowance.
+
+        `repay` is the offer: `most` of the compiled terms to take all that is lawful, which the contract may
+        clip to what the collateral is worth, or less. Raises: PluginError: there is no callback for `inner`.
+        """
+        if inner:
+            raise PluginError(
+                "aave_v3", "has no callback in a liquidation", way_out="pay for it with a flash loan"
+            )
+        pool, assets = book.address, (book.reserves[collateral].collateral, book.reserves[debt].debt)
+        if assets[0] is None or assets[1] is None:
+            raise ValueError(f"reserves {collateral} and {debt} are not both there")
+        call = abi.liquidation_call(pool, assets[0], assets[1], key.account, repay)
+        return approve(assets[1], pool, repay), call, approve(assets[1], pool, 0)
+
+    def can_call_back(self, book: BookSpec) -> bool:  # noqa: ARG002 - no pool does
+        """Return False: who liquidates pays before anything comes back."""
+        return False
+
+    async def loans(self, chain: ChainReader, tokens: Collection[Address], *, block: Head) -> list[LoanOffer]:
+        """Return what each pool lends of `tokens` by `flashLoanSimple`. Raises: ChainError, ConfigError."""
+        offers = []
+        for book in await self.discover(chain, block=block):
+            offers += await self._loans(chain, book, tokens, block)
+        return offers
+
+    def borrow(
+        self,
+        offer: LoanOffer,
+        *,
+        amount: int,
+        recipient: Address,
+        inner: tuple[Call, ...],
+        encode: Callable[[tuple[Call, ...]], bytes],
+    ) -> tuple[Call, ...]:
+        """Return allowance, loan, and the end of the allowance; the pool takes loan and fee after `inner`."""
+        loan = abi.flash_loan_simple(offer.lender, recipient, offer.token, amount, encode(inner))
+        owed = amount + offer.fee(amount)
+        return approve(offer.token, offer.lender, owed), loan, approve(offer.token, offer.lender, 0)
+
+    async def _loans(
+        self, chain: ChainReader, book: BookSpec, tokens: Collection[Address], block: Head
+    ) -> list[LoanOffer]:
+        rows = await load_rows(chain, book, block)
+        wanted = [n for n, reserve in enumerate(book.reserves) if reserve.debt in tokens]
+        supplies = [as_address(dict(book.reserves[n].parameters)["a_token"]) for n in wanted]
+        calls = [Call(to=token, data=abi.TOTAL_SUPPLY) for token in supplies]
+        calls.append(Call(to=book.address, data=abi.PREMIUM))
+        *totals, premium = await chain.call(calls, block=block.hash)
+        offers = []
+        for number, total in zip(wanted, totals, strict=True):
+            row, token = unpack_reserve(rows.reserves[number]), book.reserves[number].debt
+            if token is not None and row.flags & (ACTIVE | PAUSED | FLASH) == ACTIVE | FLASH:
+                available = min(row.cash, unsigned(total or b"", 0))
+                offers.append(self._offer(book, token, available, unsigned(premium or b"", 0)))
+        return offers
+
+    def _offer(self, book: BookSpec, token: Address, available: int, premium: int) -> LoanOffer:
+        is_ceiled = market_of(book).revision >= FIRST_WITH_CEILED_PREMIUM
+        return LoanOffer(
+            lender=book.address,
+            venue=book.venue,
+            token=token,
+            available=available,
+            fee_numerator=premium,
+            fee_denominator=_WHOLE,
+            fee_rounds="up" if is_ceiled else "half_up",
+            gas=self._venue(book.venue).flash_gas,
+        )
+
+    def _places_of(self, book: BookSpec) -> Places:
+        known = self._places.get(book.address)
+        if known is None or known[0] is not book:
+            known = self._places[book.address] = (book, places_of(book))
+        return known[1]
+
+    def _venue(self, name: str) -> VenueSettings:
+        return next(venue for venue in self._settings.venues if venue.name == name)
