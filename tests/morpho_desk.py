@@ -150,9 +150,7 @@ class MorphoDesk:
         return Contract(made, self.backend.deploy(made.encode_constructor(*arguments)))
 
     def _market(self, irm: Irm, lltv: int) -> MorphoMarket:
-        market = MorphoMarket(
-            self.loan.address, self.coin.address, self.oracle.address, self.irms[irm], lltv
-        )
+        market = MorphoMarket(self.loan.address, self.coin.address, self.oracle.address, self.irms[irm], lltv)
         return self.backend.run(create_market(self.morpho, market))
 
 

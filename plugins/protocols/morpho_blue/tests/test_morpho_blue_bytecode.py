@@ -43,9 +43,7 @@ class Case:
     def liquidate(self, repay: int) -> tuple[int, list[int]]:
         """Return the compiled verdict and its numbers."""
         memory = self.memory
-        verdict = hot.liquidate(
-            memory.book, memory.position, 0, 0, repay, self.time, 0, memory.out.address
-        )
+        verdict = hot.liquidate(memory.book, memory.position, 0, 0, repay, self.time, 0, memory.out.address)
         return verdict, memory.numbers(5)
 
     def paid(self, seize: int, shares: int = 0) -> Paid | None:
@@ -59,7 +57,9 @@ def draw_state(draw: random.Random, time: int) -> tuple[Market, int, int]:
     supply = draw.getrandbits(draw.randrange(2, 105)) + 2
     borrow = max(supply * draw.choice((draw.randrange(1, 1001), 900, 1000)) // 1000, 1)
     shares = borrow * draw.randrange(700_000, 1_000_001) + draw.randrange(10**6)
-    rate = draw.choice((0, curve.MIN_RATE, curve.MAX_RATE, curve.INITIAL_RATE, draw.randrange(10**8, 6 * 10**10)))
+    rate = draw.choice(
+        (0, curve.MIN_RATE, curve.MAX_RATE, curve.INITIAL_RATE, draw.randrange(10**8, 6 * 10**10))
+    )
     market = Market(
         supply_assets=supply,
         borrow_assets=borrow,

@@ -75,7 +75,9 @@ def test_the_borrow_rate_is_the_curves(supply: int, utilization: int, rate: int,
 
 @settings(max_examples=600)
 @given(markets(), sized(128), st.data())
-def test_health_is_the_references(memory: Memory, market: Market, collateral: int, data: st.DataObject) -> None:
+def test_health_is_the_references(
+    memory: Memory, market: Market, collateral: int, data: st.DataObject
+) -> None:
     shares = data.draw(st.one_of(st.integers(0, market.borrow_shares), sized(128)))
     memory.put(market, collateral, shares)
     status = hot.health(memory.book, memory.position, NOW, 0, memory.out.address)
