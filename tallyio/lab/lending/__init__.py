@@ -1,0 +1,1 @@
+"""Recipes of lending markets, and price feeds for them."""
