@@ -1,10 +1,11 @@
 """Fetch the lab's node and contracts with the npm client, once, under two locks.
 
-Layer: lab. There are two shelves: `LAB` holds what the demo's world is made of, and `CONTRACTS` what the
-tests of plugins run against, which nobody else needs to fetch. On each, `package-lock.json` pins every
-package by version and SHA-512; `manifest.json` pins every file that is used by SHA-256. What was fetched
-lies in a cache folder named by both, so a second start needs no network, and a new lock never meets
-an old cache. Nothing is run while fetching: install scripts are off.
+Layer: lab. There are three shelves: `LAB` holds what the demo's world is made of, `LENDING` what lending
+protocols are made of, whose packages are large, and `CONTRACTS` what the tests of plugins run against,
+which nobody else needs to fetch. On each, `package-lock.json` pins every package by version and SHA-512;
+`manifest.json` pins every file that is used by SHA-256. What was fetched lies in a cache folder named by both,
+so a second start needs no network, and a new lock never meets an old cache. Nothing is run while fetching:
+install scripts are off.
 
 To move to other versions: edit `package.json`, run `npm install` beside it (with `.npmrc`, which keeps
 addresses of packages out of the lock, and the tools that a package only suggests; remove `funding`,
@@ -60,6 +61,8 @@ class Shelf(msgspec.Struct, frozen=True):
 
 LAB = Shelf("lab", HERE, "the lab's node and contracts")
 CONTRACTS = Shelf("contracts", HERE / "contracts", "contracts for the tests of plugins")
+LENDING = Shelf("lending", HERE / "lending" / "contracts", "contracts of lending protocols")
+SHELVES = (LAB, CONTRACTS, LENDING)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -170,7 +173,7 @@ def artifact(name: str) -> Artifact:
 def artifact_path(name: str) -> tuple[Shelf, str]:
     """Return the shelf of the artifact that `name` means, as in `artifact`, and its path there."""
     folder, _, stem = name.rpartition("/")
-    paths = [(shelf, path) for shelf in (LAB, CONTRACTS) for path in _artifacts(shelf)]
+    paths = [(shelf, path) for shelf in SHELVES for path in _artifacts(shelf)]
     found = [
         (shelf, path)
         for shelf, path in paths

@@ -1,0 +1,1 @@
+"""Venus core pool for TallyIO: exact health and liquidations."""
