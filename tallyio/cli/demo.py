@@ -6,6 +6,7 @@ Layer: cli.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 MOST_BLOCKS = 100_000
 
@@ -14,6 +15,7 @@ def demo(
     *,
     blocks: int = 60,
     seed: int = 7,
+    world: Literal["pools", "lending"] = "pools",
     profile: str = "auto",
     data_dir: Path = Path("tallyio-data"),
     json: bool = False,
@@ -26,6 +28,7 @@ def demo(
     Args:
         blocks: How many blocks the lab's traders make.
         seed: The same seed gives the same trades.
+        world: pools has Uniswap's; lending has borrowers in Aave, Morpho and Venus beside them.
         profile: Hardware profile; auto takes the one that fits this machine.
         data_dir: Where the ledger goes, for `tallyio why`.
         json: Print one JSON object: {seed, chain, opportunities, profit, trades, balance_change,
@@ -38,5 +41,7 @@ def demo(
 
     if not 1 <= blocks <= MOST_BLOCKS:
         raise ConfigError(f"--blocks must be from 1 to {MOST_BLOCKS}, was {blocks}")
-    wishes = Wishes(blocks=blocks, seed=seed, profile=profile, data_dir=data_dir.resolve(), json=json)
+    wishes = Wishes(
+        blocks=blocks, seed=seed, world=world, profile=profile, data_dir=data_dir.resolve(), json=json
+    )
     return trio.run(run_demo, wishes)

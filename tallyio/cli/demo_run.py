@@ -29,6 +29,7 @@ from tallyio.engine.trace import TO_SIGNED
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
 from tallyio.kernel.resources import data_path
+from tallyio.lab.lab import WorldKind
 from tallyio.lab.progress import show_progress
 from tallyio.lab.remote import RemoteLab, open_remote_lab
 from tallyio.model.erc20 import balance_of
@@ -38,6 +39,7 @@ GAS_MONEY: Final = 10**18 * 100
 SETTLING_BLOCKS: Final = 8
 """At most so many blocks without traders at the end, until every transaction has landed and settled."""
 NOT_EXACT: Final = 1
+TEMPLATES: Final[dict[WorldKind, str]] = {"pools": "tallyio.toml", "lending": "lending.toml"}
 Balances = dict[Address, int]
 
 
@@ -46,6 +48,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
     blocks: int
     seed: int
+    world: WorldKind
     profile: str
     data_dir: Path
     json: bool
@@ -60,7 +63,7 @@ async def run_demo(wishes: Wishes) -> int:
     tell(f"machine: {seat.machine.name}; {seat.why}")
     with ExitStack() as bars, tempfile.TemporaryDirectory(prefix="tallyio-demo-") as keys:
         progress = bars.enter_context(show_progress(screen))
-        async with open_remote_lab(seed=wishes.seed, progress=progress) as lab:
+        async with open_remote_lab(seed=wishes.seed, kind=wishes.world, progress=progress) as lab:
             tell(f"chain: a node of your own at {lab.url}, {len(lab.world.pools)} pools, id {lab.chain_id}")
             host = PluginHost(Catalog.scan())
             config = await _configure(lab, host, Path(keys), wishes)
@@ -78,7 +81,7 @@ async def run_demo(wishes: Wishes) -> int:
 
 async def _configure(lab: RemoteLab, host: PluginHost, keys: Path, wishes: Wishes) -> Config:
     """Make the account, fund it, deploy its executor, and fill the demo's configuration."""
-    source = data_path("examples") / "demo" / "tallyio.toml"
+    source = data_path("examples") / "demo" / TEMPLATES[wishes.world]
     text = source.read_text(encoding="utf-8")
     facts = {**lab.world.variables, "keys": str(keys), "data_dir": str(wishes.data_dir)}
     draft = parse_config(

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from tallyio.lab.anvil import BASE_FEE_WEI, HOST, Anvil, open_anvil
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import Progress, anvil_path, fetch, silent
+from tallyio.lab.lending.moves import moves
+from tallyio.lab.lending.world import build_lending_world
 from tallyio.lab.node import NodeBackend
 from tallyio.lab.recipe import build_world
 from tallyio.lab.rpc import open_rpc
@@ -34,6 +36,10 @@ MIN_BURN_GAS = 21_000
 """The intrinsic gas of any transaction."""
 
 EXPECTED_TRADES_GAS = 1_000_000
+
+
+WorldKind = Literal["pools", "lending"]
+"""What stands in a lab: pools alone, or what lends beside them."""
 
 
 class LabBlock(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +106,9 @@ class Lab:
         head = await self.head()
         number = int(head["number"], 16) + 1
         swaps = await self._backend.run(choose(self.world, seed=self.seed, number=number))
+        others = await self._backend.run(moves(self.world, seed=self.seed, number=number))
         burn = self._burn(block_rng(self.seed, -number), int(head["baseFeePerGas"], 16))
-        sent = await self._backend.send((*transactions(self.world, swaps), burn))
+        sent = await self._backend.send((*transactions(self.world, swaps), *others, burn))
         return Mined(number=await self._backend.mine_quietly(), swaps=swaps, sent=sent)
 
     async def confirm(self, mined: Mined) -> LabBlock:
@@ -168,7 +175,9 @@ class Lab:
 
 
 @asynccontextmanager
-async def open_lab(*, seed: int, port: int = 0, progress: Progress = silent) -> AsyncIterator[Lab]:
+async def open_lab(
+    *, seed: int, port: int = 0, kind: WorldKind = "pools", progress: Progress = silent
+) -> AsyncIterator[Lab]:
     """Start a node on loopback `port` (0: a free one), build the world on it, and end it at the exit.
 
     Raises: EnvironmentFault: the node cannot be fetched or started, or the port is busy.
@@ -177,7 +186,7 @@ async def open_lab(*, seed: int, port: int = 0, progress: Progress = silent) -> 
     async with open_anvil(program, port) as anvil, open_rpc(HOST, anvil.port) as rpc:
         backend = NodeBackend(rpc)
         await backend.prepare()
-        world = await backend.run(build_world())
+        world = await backend.run(build_world() if kind == "pools" else build_lending_world(seed))
         await backend.settle(BASE_FEE_WEI)
         yield Lab(anvil, backend, msgspec.structs.replace(world, url=_url("ws", anvil)), seed)
 

@@ -15,6 +15,7 @@ import msgspec
 import trio
 
 from tallyio.lab.fetch import Progress, silent
+from tallyio.lab.lab import WorldKind
 from tallyio.lab.messages import Ask, Create, Done, Failed, Fund, Mine, Progressed, Said, Step, Told, Up
 from tallyio.lab.world import World
 from tallyio.model.errors import EnvironmentFault
@@ -69,14 +70,14 @@ class RemoteLab:
 
 @asynccontextmanager
 async def open_remote_lab(
-    *, seed: int, port: int = 0, progress: Progress = silent
+    *, seed: int, port: int = 0, kind: WorldKind = "pools", progress: Progress = silent
 ) -> AsyncIterator[RemoteLab]:
     """Start a lab in a process of its own, on loopback `port` (0: a free one), and end it at the exit.
 
     Raises: EnvironmentFault: the node cannot be fetched or started, or the port is busy.
     """
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "tallyio.lab.serve", str(seed), str(port)],
+        [sys.executable, "-m", "tallyio.lab.serve", str(seed), str(port), kind],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for whoever started it, who closes its input

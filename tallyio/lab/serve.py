@@ -1,4 +1,4 @@
-"""`python -m tallyio.lab.serve SEED PORT`: a lab in a process of its own.
+"""`python -m tallyio.lab.serve SEED PORT WORLD`: a lab in a process of its own.
 
 Layer: lab. Commands come on standard input, answers go to standard output (`messages`). The lab ends,
 and its node with it, when standard input closes: it does not outlive who started it.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import cast
 
 import msgspec
 import trio
 
-from tallyio.lab.lab import Lab, Mined, open_lab
+from tallyio.lab.lab import Lab, Mined, WorldKind, open_lab
 from tallyio.lab.messages import Ask, Create, Done, Failed, Fund, Mine, Progressed, Said, Step, Told, Up
 from tallyio.model.errors import TallyError, root_of
 from tallyio.model.execution import Call
@@ -47,13 +48,13 @@ class Desk:
                 return Done(output=await self._lab.call(Call(to=to, data=data)))
 
 
-async def serve(seed: int, port: int, say: Say) -> None:
+async def serve(seed: int, port: int, kind: WorldKind, say: Say) -> None:
     """Serve until standard input closes."""
 
     def progress(what: str, done: int, total: int) -> None:
         say(Progressed(what=what, done=done, total=total))
 
-    async with open_lab(seed=seed, port=port, progress=progress) as lab:
+    async with open_lab(seed=seed, port=port, kind=kind, progress=progress) as lab:
         say(Up(world=lab.world, pid=lab.pid))
         desk = Desk(lab)
         async for line in trio.wrap_file(sys.stdin.buffer):
@@ -70,9 +71,9 @@ def main() -> int:
         sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
         sys.stdout.buffer.flush()
 
-    seed, port = (int(word) for word in sys.argv[1:])
+    seed, port, kind = sys.argv[1:]
     try:
-        trio.run(serve, seed, port, say)
+        trio.run(serve, int(seed), int(port), cast("WorldKind", kind), say)
     except BaseException as error:
         known = root_of(error, TallyError)
         if known is None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from tallyio.lab.lending.facts import LendingFacts
 from tallyio.model.hashing import keccak256
 from tallyio.model.market import Token
 from tallyio.model.units import Address, checksum
@@ -85,6 +86,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     traders: tuple[Address, ...]
     gas_burner: Address
     """A contract that burns all the gas it is given: the rest of the world's demand for block space."""
+    lending: LendingFacts | None = None
+    """What lends here, if anything does."""
     url: str = ""
     """WebSocket address of the node; empty in process."""
 
@@ -96,6 +99,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
             "chain_id": str(self.chain_id),
             **{f"{name}_{part}": value for name, part, value in self._venue_parts()},
             **{symbol.lower(): checksum(token.address) for symbol, token in self.tokens.items()},
+            **(self.lending.variables if self.lending else {}),
         }
         return dict(sorted(facts.items()))
 

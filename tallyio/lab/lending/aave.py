@@ -270,8 +270,8 @@ def _list(
     reserve = (_reserve_3_6 if version is AaveVersion.V3_6 else _reserve_3_0)(listing, tokens, strategy)
     yield from send(OPERATOR, configurator.call("initReserves", [reserve]), gas_limit=SETUP_GAS)
     calls = [
-        configurator.call("setReserveBorrowing", asset, True),  # noqa: FBT003 - the contract's own argument
-        configurator.call("setReserveFlashLoaning", asset, True),  # noqa: FBT003 - the contract's own argument
+        configurator.call("setReserveBorrowing", asset, True),
+        configurator.call("setReserveFlashLoaning", asset, True),
         configurator.call("setReserveFactor", asset, listing.reserve_factor),
         configurator.call("setLiquidationProtocolFee", asset, listing.protocol_fee),
     ]
