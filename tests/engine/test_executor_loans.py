@@ -243,7 +243,7 @@ def batch(lenders: Lenders) -> Opportunity:
         ("v3:WETH/USDC:500",),
         ("v2b:WETH/USDC:3000",),
     )
-    cycles = []
+    cycles: list[list[Leg | Liquidation]] = []
     for key, way in zip(KEYS, ways, strict=False):
         seize = lenders.liquidation(700 * USDC, key)
         cycles.append([seize, *lenders.sales(seize.amount_out, *way)])
