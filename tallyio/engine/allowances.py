@@ -6,10 +6,10 @@ themselves, and for them an allowance has one of two shapes, with nothing in bet
     approve(spender, amount), a call of the spender, approve(spender, 0)
     a call of the spender [which calls back: ..., approve(spender, amount)], approve(spender, 0)
 
-In the second the spender takes its payment when its callback has returned. In both it has nothing to take
-but that amount, which a leg or a loan of the plan pays, and after the last call nothing is left to take,
-whatever the spender did. The executor's owner may have allowed the executor to take tokens; only the
-plan's own first call does that.
+In the second the spender takes its payment when its callback has returned. In both nobody else is called
+while there is an allowance, the spender has nothing to take but that amount, which a leg or a loan of the
+plan pays, and after the last call nothing is left to take, whatever the spender did. The executor's owner
+may have allowed the executor to take tokens; only the plan's own first call does that.
 """
 
 from __future__ import annotations
@@ -66,13 +66,14 @@ class GuardedPacker:
         used = False
         for call in calls:
             self._refuse_others(call)
-            carried = self._open.get(self._packer.carried(call.data))
+            carried = self._packer.carried(call.data)
             if given is None:
-                given, used = carried or _allowance_in(call), carried is not None
+                left = self._open.get(carried)
+                given, used = left or _allowance_in(call), left is not None
                 if given is not None and not self._is_lawful(given, call, used=used):
                     raise _allowance(given)
             elif not used:
-                used = call.to == spender_of(given) and call.data[:4] != APPROVE and carried is None
+                used = call.to == spender_of(given) and call.data[:4] != APPROVE and not carried
                 if not used:
                     raise _allowance(given)
             elif call != taken_back(given):

@@ -3,6 +3,10 @@
 Layer: hooks. A plugin of kind `protocol` whose contract names the capability "lending" defines
 `tallyio_lending`; what it builds may lend for the length of a call besides (`FlashLender`), and so may
 what `tallyio_protocol` builds.
+
+Who takes a payment himself gets an allowance of exactly that payment, in one of two shapes: given by the
+call before and taken back by the call after, or, where he calls back, given by the last call of the callback
+and taken back by the call after his. Of calls in any other shape no plan is made.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from tallyio.model.units import Address
 
 OWN_FUNDS: Final = "own funds"
 """The venue of what the executor's owner lends."""
-OWN_FUNDS_GAS: Final = 35_000
+OWN_FUNDS_GAS: Final = 25_000
 """Estimate for one `transferFrom` into an account that has none of the token, and out of it again."""
 
 

@@ -20,7 +20,7 @@ from tallyio.lab.fetch import artifact
 from tallyio.lab.steps import Reverted, deploy
 from tallyio.lab.world import OPERATOR
 from tallyio.lending.loans import choose_loan, own_offer
-from tallyio.model.execution import Borrowing, Call, Leg, Liquidation, Opportunity
+from tallyio.model.execution import Call, Leg, Liquidation, Opportunity
 from tallyio.model.hashing import selector
 from tallyio.model.lending import LoanOffer, PositionKey
 from tallyio.model.units import Address, Wei, checksum
@@ -243,7 +243,7 @@ def batch(lenders: Lenders) -> Opportunity:
         ("v3:WETH/USDC:500",),
         ("v2b:WETH/USDC:3000",),
     )
-    cycles = []
+    cycles: list[list[Leg | Liquidation]] = []
     for key, way in zip(KEYS, ways, strict=False):
         seize = lenders.liquidation(700 * USDC, key)
         cycles.append([seize, *lenders.sales(seize.amount_out, *way)])
@@ -345,44 +345,6 @@ async def test_without_the_owners_allowance_nothing_of_his_is_taken(lenders: Len
     with pytest.raises(Reverted):
         lenders.transact(made.call, OWNER)
     assert lenders.balance("USDC", OWNER) == before
-
-
-REFUSALS = {"v2": b"UniswapV2: K".hex(), "v3": r"4630|4631", "balancer": b"BAL#602".hex()}
-"""What each says when its fee was not paid; "F0" and "F1" are V3's."""
-
-
-@pytest.mark.parametrize("source", REFUSALS)
-async def test_the_fee_is_the_least_that_the_lender_takes(lenders: Lenders, source: str) -> None:
-    found = await lenders.lend(source, lenders.opportunity(CYCLES["V2 to V3"]), "USDC")
-    loan = found.loan
-    assert loan is not None
-    # An offer that rounds up to one unit less than the true fee of this amount.
-    cheap = msgspec.structs.replace(loan.offer, fee_numerator=loan.fee - 1, fee_denominator=loan.amount)
-    short = Borrowing(offer=cheap, amount=loan.amount, fee=loan.fee - 1)
-    with pytest.raises(Reverted, match=REFUSALS[source]):
-        lenders.earn(msgspec.structs.replace(found, loan=short))
-    assert lenders.earn(found) == found.profit
-
-
-@pytest.mark.parametrize("source", ["v2", "v3", "balancer"])
-async def test_an_offer_is_the_most_that_the_lender_lends(lenders: Lenders, source: str) -> None:
-    """The executor lends itself the fee, so that nothing but the loan can fail."""
-    lending = lenders.lending()
-    lenders.transact(lenders.transfer("USDC", lenders.executor, 10**6 * USDC))
-    for offer in (await lenders.offers("USDC"))[source]:
-        for more in (0, 1):
-            packer = CallPacker()
-            amount = offer.available + more
-            calls = lending.lenders[offer.lender].borrow(
-                offer, amount=amount, recipient=lenders.executor, inner=(), encode=packer.pack
-            )
-            with lenders.backend.undone():
-                if more:
-                    with pytest.raises(Reverted):
-                        lenders.transact(running(lenders, packer.pack(calls)), OWNER)
-                else:
-                    lenders.transact(running(lenders, packer.pack(calls)), OWNER)
-                    assert lenders.balance("USDC", lenders.executor) == 10**6 * USDC - offer.fee(amount)
 
 
 def running(lenders: Lenders, calls: bytes) -> Call:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -373,16 +375,88 @@ def test_an_allowance_for_the_carrier_must_be_taken_back_by_the_next_call(after:
         packer.pack_all((lend, *after))
 
 
+def test_an_allowance_that_was_used_is_not_left_to_the_carrier() -> None:
+    with pytest.raises(UnsafeRefused, match="would give an allowance"):
+        carrying(GIVEN, USED)
+
+
 def test_an_allowance_for_the_carrier_is_for_nobody_else() -> None:
     packer, lend = carrying(GIVEN, to=BANK)
     with pytest.raises(UnsafeRefused, match="would give an allowance"):
         packer.pack((lend, TAKEN))
 
 
-def test_one_allowance_at_a_time() -> None:
-    packer, lend = carrying(GIVEN)
+@pytest.mark.parametrize("inner", [(GIVEN,), (PLAIN,), (GIVEN, USED, TAKEN)])
+def test_nothing_of_ours_runs_while_there_is_an_allowance(inner: tuple[Call, ...]) -> None:
+    packer, lend = carrying(*inner)
     with pytest.raises(UnsafeRefused, match="would give an allowance"):
         packer.pack((GIVEN, lend, TAKEN))
+
+
+class Nested(NamedTuple):
+    """A call of `to`, or an allowance for it, and what runs in the call's callback."""
+
+    to: Address
+    amount: int | None = None
+    inner: tuple[Nested, ...] = ()
+
+    def call(self, packer: GuardedPacker) -> Call:
+        """Return this as a plan has it. Raises: UnsafeRefused."""
+        if self.amount is not None:
+            return approve(USD, self.to, self.amount)
+        inner = packer.pack(tuple(each.call(packer) for each in self.inner))
+        return Call(to=self.to, data=b"call " + inner)
+
+
+def run(calls: Iterable[Nested], allowed: dict[Address, int]) -> None:
+    """Do what an executor does, whose `allowed` nobody but the called contract may have meanwhile."""
+    for each in calls:
+        if each.amount is None:
+            assert set(allowed) <= {each.to}
+            run(each.inner, allowed)
+            assert set(allowed) <= {each.to}
+        elif each.amount:
+            assert not allowed
+            allowed[each.to] = each.amount
+        else:
+            del allowed[each.to]
+
+
+def shape(draw: random.Random, depth: int) -> tuple[Nested, ...]:
+    """Return a list of what is right and what is nearly so, with such lists in it."""
+    calls: list[Nested] = []
+    for _ in range(draw.randrange(3)):
+        to, amount = draw.choice((SPENDER, BANK)), draw.choice((7, 7, 7, 7, 8))
+        inner = shape(draw, depth - 1) if depth else ()
+        kind = draw.randrange(8)
+        if kind < 3:
+            within = inner if draw.random() < 0.2 else ()
+            calls += [Nested(to, amount), Nested(to, inner=within), Nested(to, 0)]
+        elif kind < 6:
+            calls += [Nested(to, inner=(*inner, Nested(to, amount))), Nested(to, 0)]
+        else:
+            calls.append(Nested(to, inner=inner))
+    if calls and draw.random() < 0.2:
+        place = draw.randrange(len(calls))
+        calls[place : place + draw.randrange(2)] = [Nested(SPENDER, draw.choice((None, 0, 7)))]
+    return tuple(calls)
+
+
+def test_whatever_is_planned_leaves_no_allowance_and_lets_nobody_else_meet_one() -> None:
+    draw, planned, refused = random.Random(5), 0, 0
+    for _ in range(5_000):
+        calls, packer = shape(draw, 3), GuardedPacker({(USD, 7)})
+        try:
+            packer.pack_all(tuple(each.call(packer) for each in calls))
+        except UnsafeRefused:
+            refused += 1
+            continue
+        allowed: dict[Address, int] = {}
+        run(calls, allowed)
+        assert not allowed
+        planned += any(each.amount for each in calls)
+    assert planned > 500
+    assert refused > 500
 
 
 def test_no_plugin_takes_what_the_owner_allowed() -> None:

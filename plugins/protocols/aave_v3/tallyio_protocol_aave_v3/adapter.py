@@ -152,10 +152,14 @@ class AaveV3:
         inner: tuple[Call, ...],
         encode: Callable[[tuple[Call, ...]], bytes],
     ) -> tuple[Call, ...]:
-        """Return allowance, loan, and the end of the allowance; the pool takes loan and fee after `inner`."""
-        loan = abi.flash_loan_simple(offer.lender, recipient, offer.token, amount, encode(inner))
+        """Return the loan and the end of an allowance, which the callback gives when `inner` has run.
+
+        Not before: `inner` may liquidate here in the same token, and that allowance would end this one.
+        """
         owed = amount + offer.fee(amount)
-        return approve(offer.token, offer.lender, owed), loan, approve(offer.token, offer.lender, 0)
+        given, taken = (approve(offer.token, offer.lender, each) for each in (owed, 0))
+        data = encode((*inner, given))
+        return abi.flash_loan_simple(offer.lender, recipient, offer.token, amount, data), taken
 
     async def _loans(
         self, chain: ChainReader, book: BookSpec, tokens: Collection[Address], block: Head

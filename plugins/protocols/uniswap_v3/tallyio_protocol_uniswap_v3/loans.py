@@ -22,7 +22,7 @@ from tallyio_protocol_uniswap_v3 import abi
 from tallyio_protocol_uniswap_v3.dialects import dialect_of
 from tallyio_protocol_uniswap_v3.discovery import pool_fees
 
-GAS: Final = 75_000
+GAS: Final = 70_000
 """Estimate: two transfers, four balances read, and the fees counted."""
 _PIPS: Final = 1_000_000
 _READS: Final = 3
