@@ -3,37 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-import msgspec
-from tallyio_protocol_aave_v3.layout import AS_COLLATERAL, Reserve, Rules
+from tallyio_protocol_aave_v3.layout import AS_COLLATERAL, Reserve, Rules, Sentinel
 from tallyio_protocol_aave_v3.reference import Pool
 
+from tallyio.lending import abi
 from tallyio.lab.artifact import Artifact, Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.lending.aave import (
     AaveMarket,
     AaveVersion,
     Listing,
-    aave_artifacts,
     deploy_aave,
     deploy_sentinel,
 )
 from tallyio.lab.revm import RevmBackend
 from tallyio.lab.steps import Reverted, deploy
 from tallyio.lab.world import OPERATOR, account
-from tallyio.model.hashing import event_topic, keccak256
-from tallyio.model.lending import Balance, Position, PositionKey
+from tallyio.model.hashing import event_topic, keccak256, selector
+from tallyio.model.lending import Balance, Position
 from tallyio.model.units import Address, hex_text
 from tallyio.model.words import address_word, word
 
 BORROWER: Final = account("borrower")
 LIQUIDATOR: Final = account("liquidator")
 PLENTY: Final = 10**40
+DOLLAR: Final = 10**8
+LISTINGS: Final = (
+    ("USDX", 6, DOLLAR),
+    ("WETH", 18, 2_500 * DOLLAR),
+    ("WBTC", 8, 60_000 * DOLLAR),
+    ("GUSD", 2, DOLLAR),
+    ("LINK", 18, 15 * DOLLAR),
+    ("NEAR", 24, 5 * DOLLAR),
+)
+"""Symbol, decimals and price."""
 
 LIQUIDATION: Final = event_topic("LiquidationCall(address,address,address,uint256,uint256,address,bool)")
 DEFICIT: Final = event_topic("DeficitCreated(address,address,uint256)")
 BALANCE_TRANSFER: Final = event_topic("BalanceTransfer(address,address,uint256,uint256)")
+
+# What reverts say: numbers in 3.0 (`Errors`), and the first four bytes of the error since 3.4.
+REASONS: Final = {
+    abi.INACTIVE: ("27", "ReserveInactive()"),
+    abi.PAUSED: ("29", "ReservePaused()"),
+    abi.SENTINEL: ("59", "PriceOracleSentinelCheckFailed()"),
+    abi.GRACE_PERIOD: ("", "LiquidationGraceSentinelCheckFailed()"),
+    abi.HEALTH_IS_SOUND: ("45", "HealthFactorNotBelowThreshold()"),
+    abi.NOT_COLLATERAL: ("46", "CollateralCannotBeLiquidated()"),
+    abi.NOTHING_OWED: ("47", "SpecifiedCurrencyNotBorrowedByUser()"),
+    abi.LEAVES_DUST: ("", "MustNotLeaveDust()"),
+}
 
 # Of `Pool`: mappings after the gap of `VersionedInitializable`; the same in both ages.
 _RESERVES: Final = 52
@@ -43,6 +65,14 @@ _USER_CATEGORIES: Final = 56
 _FEED_ANSWER: Final = 0
 _TOKEN_BALANCES: Final = 1
 _HALF: Final = 128
+
+
+def reason(version: AaveVersion, verdict: int) -> str:
+    """Return what a revert with that verdict contains in hex; empty where there are several ways."""
+    old, new = REASONS.get(verdict, ("", ""))
+    if version is AaveVersion.V3_0:
+        return old.encode().hex()
+    return selector(new).hex() if new else ""
 
 
 class Asset(NamedTuple):
@@ -81,17 +111,15 @@ class AaveWorld:
         self.market: AaveMarket = self.backend.run(deploy_aave(version, made, artifacts=artifacts))
         self.assets = [self._asset(listing) for listing in made]
         self.a_slot, self.debt_slot = self._slots()
-        self.sentinel_feed: Contract | None = None
         for asset in self.assets:
             self._hold(asset.token.address, LIQUIDATOR, PLENTY)
             approval = asset.token.call("approve", self.market.pool.address, PLENTY)
             self.backend.transact(approval, sender=LIQUIDATOR)
 
-    def add_sentinel(self, grace_seconds: int) -> None:
-        """Let a sentinel watch a feed, `sentinel_feed`."""
-        self.sentinel_feed = self.backend.run(
-            deploy_sentinel(self.market, grace_seconds=grace_seconds)
-        ).aggregator
+    def set_sentinel(self, sentinel: Sentinel) -> None:
+        """Let a sentinel watch a sequencer that says so, from now on."""
+        feed = self.backend.run(deploy_sentinel(self.market, grace_seconds=sentinel.grace_seconds))
+        self.backend.transact(feed.aggregator.call("postAt", sentinel.answer, sentinel.since))
 
     # --- state
 
@@ -243,9 +271,7 @@ class AaveWorld:
         return int.from_bytes(keccak256(b"".join(parts)))
 
 
-def at_borrower(position: Position) -> Position:
-    """Return the position as the borrower's."""
-    return msgspec.structs.replace(position, key=PositionKey(BORROWER))
-
-
-__all__ = ["AaveVersion", "AaveWorld", "Taken", "aave_artifacts", "at_borrower"]
+@cache
+def world_of(version: AaveVersion) -> AaveWorld:
+    """Return the world of that age that tests share: each writes all the state that it looks at."""
+    return AaveWorld(version, LISTINGS)

@@ -29,34 +29,12 @@ from tallyio_protocol_aave_v3.revisions import RULES_3_0, RULES_3_6
 from tallyio.lending import abi
 from tallyio.model.lending import Balance, Position, PositionKey
 from tests.aave_memory import Memory
-from tests.aave_world import BORROWER, AaveVersion, AaveWorld, Taken
+from tests.aave_world import BORROWER, LISTINGS, AaveVersion, AaveWorld, Taken, reason, world_of
 
 POSITIONS = int(os.environ.get("TALLYIO_AAVE_POSITIONS", "500"))
 NOW = 1_800_000_000
 YEAR = 365 * 24 * 3_600
-DOLLAR = 10**8
-LISTINGS = (
-    ("USDX", 6, DOLLAR),
-    ("WETH", 18, 2_500 * DOLLAR),
-    ("WBTC", 8, 60_000 * DOLLAR),
-    ("GUSD", 2, DOLLAR),
-    ("LINK", 18, 15 * DOLLAR),
-    ("NEAR", 24, 5 * DOLLAR),
-)
 RULES = {AaveVersion.V3_0: RULES_3_0, AaveVersion.V3_6: RULES_3_6}
-
-# What reverts say: numbers in 3.0 (`Errors`), and the first four bytes of the error since 3.4.
-REASONS = {
-    abi.INACTIVE: ("27", "ReserveInactive()"),
-    abi.PAUSED: ("29", "ReservePaused()"),
-    abi.SENTINEL: ("59", "PriceOracleSentinelCheckFailed()"),
-    abi.GRACE_PERIOD: ("", "LiquidationGraceSentinelCheckFailed()"),
-    abi.HEALTH_IS_SOUND: ("45", "HealthFactorNotBelowThreshold()"),
-    abi.NOT_COLLATERAL: ("46", "CollateralCannotBeLiquidated()"),
-    abi.NOTHING_OWED: ("47", "SpecifiedCurrencyNotBorrowedByUser()"),
-    abi.LEAVES_DUST: ("", "MustNotLeaveDust()"),
-}
-
 
 def random_reserve(draw: random.Random, number: int) -> Reserve:
     _, decimals, price = LISTINGS[number]
@@ -121,7 +99,7 @@ def memory() -> Memory:
 
 @pytest.fixture(scope="module", params=tuple(AaveVersion), ids=lambda version: version.value)
 def world(request: pytest.FixtureRequest) -> AaveWorld:
-    return AaveWorld(request.param, LISTINGS)
+    return world_of(request.param)
 
 
 def sides_of(draw: random.Random, position: Position) -> tuple[int, int]:
@@ -133,16 +111,6 @@ def sides_of(draw: random.Random, position: Position) -> tuple[int, int]:
     return draw.choice(everything if is_odd or not held else held), draw.choice(
         everything if is_odd or not owed else owed
     )
-
-
-def reason(world: AaveWorld, verdict: int) -> str:
-    """Return what a revert says for a verdict, or nothing where it says something else each time."""
-    from tallyio.model.hashing import selector  # noqa: PLC0415
-
-    old, new = REASONS.get(verdict, ("", ""))
-    if world.version is AaveVersion.V3_0:
-        return old.encode().hex() if old else ""
-    return selector(new).hex() if new else ""
 
 
 def check(world: AaveWorld, pool: Pool, k: int, made: Outcome, said: Taken | str) -> None:
@@ -160,7 +128,7 @@ def check(world: AaveWorld, pool: Pool, k: int, made: Outcome, said: Taken | str
         assert scaled == said.scaled_fee
     else:
         assert isinstance(said, str), made
-        assert reason(world, made.verdict) in said, (made, said)
+        assert reason(world.version, made.verdict) in said, (made, said)
 
 
 def test_health_repay_and_seize_equal_the_contracts(world: AaveWorld, memory: Memory) -> None:
