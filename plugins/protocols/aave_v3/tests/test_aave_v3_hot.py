@@ -1,0 +1,134 @@
+"""The compiled functions equal the reference on any state, and refuse what is beyond their domain."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from fractions import Fraction
+
+import pytest
+from tallyio_protocol_aave_v3 import reference, terms
+from tallyio_protocol_aave_v3.layout import (
+    ACTIVE,
+    AS_COLLATERAL,
+    FLASH,
+    PAUSED,
+    STABLE_DEBT,
+    Category,
+    Own,
+    Reserve,
+    Rules,
+    Sentinel,
+    pack_own,
+    pack_reserve,
+    unpack_own,
+    unpack_reserve,
+)
+from tallyio_protocol_aave_v3.reference import RAY, UNLIMITED, Pool
+from tallyio_protocol_aave_v3.revisions import (
+    RULES_3_0,
+    RULES_3_3,
+    RULES_3_5,
+    RULES_3_6,
+    RULES_3_7,
+)
+
+from tallyio.lending import abi
+from tallyio.model.lending import Balance, Position, PositionKey
+from tallyio.model.units import ZERO_ADDRESS
+from tests.aave_memory import Memory
+
+EVERY_RULES = (RULES_3_0, RULES_3_3, RULES_3_5, RULES_3_6, RULES_3_7)
+NOW = 1_800_000_000
+YEAR = 365 * 24 * 3_600
+CASES = 3_000
+
+
+def random_reserve(draw: random.Random) -> Reserve:
+    decimals = draw.choice((0, 2, 6, 6, 8, 18, 18, 18, 24))
+    threshold = draw.choice((0, 500, 7_800, 8_300, 9_300))
+    return Reserve(
+        liquidity_index=int(RAY * draw.uniform(1, 2)),
+        liquidity_rate=draw.randrange(RAY // 5),
+        debt_index=int(RAY * draw.uniform(1, 3)),
+        debt_rate=draw.choice((0, RAY // 20, draw.randrange(RAY), 50 * RAY)),
+        price=int(10 ** draw.uniform(4, 13)),
+        decimals=decimals,
+        cash=draw.choice((0, 10**30)) if draw.random() < 0.1 else 10**35,
+        updated_at=NOW - draw.choice((0, 1, 2, 12, 3_600, YEAR, draw.randrange(YEAR))),
+        flags=draw.choice((0, ACTIVE | PAUSED)) if draw.random() < 0.05 else ACTIVE | FLASH,
+        threshold=threshold,
+        bonus=draw.choice((10_100, 10_450, 10_500, 11_000)) if threshold or draw.random() < 0.5 else 0,
+        fee=draw.choice((0, 1_000, 2_000, 10_000)),
+        category=draw.choice((0, 1, 2)),
+        grace_until=NOW + draw.randrange(-2, 2) if draw.random() < 0.05 else 0,
+    )
+
+
+def random_pool(draw: random.Random, rules: Rules) -> Pool:
+    sentinel = Sentinel(answer=draw.choice((0, 0, 1)), since=NOW - draw.randrange(100), grace_seconds=50)
+    categories = {
+        number: Category(
+            threshold=draw.choice((9_300, 9_700)),
+            bonus=draw.choice((10_050, 10_200)),
+            bitmap=draw.getrandbits(8),
+            price=0 if rules & Rules.BITMAPS or draw.random() < 0.5 else int(10 ** draw.uniform(7, 12)),
+        )
+        for number in (1, 2)
+    }
+    own = Own(
+        rules=rules, sentinel=sentinel if draw.random() < 0.2 else None, categories=categories
+    )
+    return Pool(own=own, reserves=[random_reserve(draw) for _ in range(8)])
+
+
+def random_position(draw: random.Random, pool: Pool) -> Position:
+    """Draw a position worth some dollars to some millions, near its threshold more often than not."""
+    worth = 10 ** draw.uniform(8, 15)
+    balances = []
+    for number in sorted(draw.sample(range(8), draw.randrange(1, 5))):
+        reserve = pool.reserves[number]
+        whole = int(worth * 10 ** draw.uniform(-2, 0) * reserve.unit / reserve.price)
+        held, owed = (whole if draw.random() < 0.7 else 0), (whole if draw.random() < 0.6 else 0)
+        flags = AS_COLLATERAL if held and draw.random() < 0.9 else 0
+        flags |= STABLE_DEBT if draw.random() < 0.01 else 0
+        balances.append(Balance(reserve=number, collateral=held, debt=owed, flags=flags))
+    return Position(
+        key=PositionKey(ZERO_ADDRESS),
+        balances=tuple(balances),
+        flags=draw.choice((0, 0, 1, 2, 3)),
+    )
+
+
+@pytest.fixture(scope="module")
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.mark.parametrize("rules", EVERY_RULES, ids=("3.0", "3.3", "3.5", "3.6", "3.7"))
+def test_health_and_liquidations_equal_the_reference_by_the_rules_of(memory: Memory, rules: Rules) -> None:
+    draw, seen = random.Random(int(rules)), Counter[int]()
+    for _ in range(CASES):
+        pool = random_pool(draw, rules)
+        position = random_position(draw, pool)
+        memory.put_pool(pool)
+        memory.put_position(position)
+        time = NOW + draw.choice((0, 12))
+        account = reference.account_data(pool, position, time)
+        found = memory.health(time)
+        if account is None:
+            assert found.status == abi.UNKNOWN
+        else:
+            is_dead = account.factor < reference.WAD
+            assert found.status == (abi.LIQUIDATABLE if is_dead else abi.HEALTHY)
+            assert (found.debt, found.factor) == (account.debt, account.factor)
+        k, j = (draw.randrange(len(position.balances)) for _ in range(2))
+        owed = position.balances[j].debt
+        offer = draw.choice((UNLIMITED, owed, owed // 2, draw.randrange(owed + 2), draw.randrange(3)))
+        expected = terms.liquidate(pool, position, collateral=k, debt=j, repay=offer, time=time)
+        made = memory.liquidate(k, j, offer, time)
+        assert made == expected
+        seen[made.verdict] += 1
+    wanted = {abi.LAWFUL, abi.HEALTH_IS_SOUND, abi.NOT_COLLATERAL, abi.NOTHING_OWED, abi.PAUSED, abi.INACTIVE}
+    wanted |= {abi.GRACE_PERIOD, abi.SENTINEL, abi.NO_CASH, abi.NOTHING_GAINED}
+    assert wanted | ({abi.LEAVES_DUST} if rules & Rules.BY_TOTAL else set()) <= set(seen)
