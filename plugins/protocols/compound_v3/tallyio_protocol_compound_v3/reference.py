@@ -113,21 +113,30 @@ def _worth(reserves: Sequence[Reserve], held: Mapping[int, int]) -> tuple[int, i
     return total, known
 
 
-def absorb(grown: Comet, reserves: Sequence[Reserve], principal: int, held: Mapping[int, int]) -> Absorbed:
-    """Return what absorbing an account leaves, in a Comet that has accrued."""
-    value = 0
-    for number, amount in held.items():
-        reserve = reserves[number]
-        value += amount * reserve.price // reserve.scale * reserve.liquidation_factor // FACTOR
-    base = reserves[0]
-    covered, debt = value * base.scale // base.price, debt_of(grown, principal)
-    left = max(covered - debt, 0)
-    after = msgspec.structs.replace(
-        grown,
-        total_supply=grown.total_supply + left * INDEX // grown.supply_index,
-        total_borrow=grown.total_borrow - principal,
+def covered(reserves: Sequence[Reserve], held: Mapping[int, int]) -> int | None:
+    """Return what an account's collateral pays of its debt, in base units; None: no price, or too much."""
+    base, taken = reserves[0], [(reserves[number], amount) for number, amount in held.items()]
+    value = sum(
+        amount * reserve.price // reserve.scale * reserve.liquidation_factor // FACTOR
+        for reserve, amount in taken
     )
-    return Absorbed(comet=after, paid_out=max(covered, debt), written_off=max(debt - covered, 0))
+    if value >= MOST_VALUE or not all(reserve.price for reserve in (base, *(each for each, _ in taken))):
+        return None
+    return value * base.scale // base.price
+
+
+def absorb(
+    grown: Comet, reserves: Sequence[Reserve], principal: int, held: Mapping[int, int]
+) -> Absorbed | None:
+    """Return what absorbing an account leaves, in a Comet that has accrued; None: out of domain."""
+    pays, debt = covered(reserves, held), debt_of(grown, principal)
+    if pays is None or pays >= MOST_BASE or principal > grown.total_borrow:
+        return None
+    supplied = grown.total_supply + max(pays - debt, 0) * INDEX // grown.supply_index
+    if supplied >= MOST_BASE:
+        return None
+    after = msgspec.structs.replace(grown, total_supply=supplied, total_borrow=grown.total_borrow - principal)
+    return Absorbed(comet=after, paid_out=max(pays, debt), written_off=max(debt - pays, 0))
 
 
 def base_reserves(grown: Comet) -> int:
