@@ -17,7 +17,7 @@ from tallyio.model.lending import BookSpec, LoanOffer, Position, PositionKey
 from tallyio.model.units import Address
 from tallyio.model.words import WORD, unsigned
 from tallyio_protocol_morpho_blue import abi
-from tallyio_protocol_morpho_blue.following import follow_log
+from tallyio_protocol_morpho_blue.following import Index, follow_log
 from tallyio_protocol_morpho_blue.loading import find_accounts, load_positions, load_rows
 from tallyio_protocol_morpho_blue.markets import discover_book, is_followed, market_of
 from tallyio_protocol_morpho_blue.venues import DEPLOYMENTS, read_settings
@@ -29,6 +29,7 @@ class MorphoBlue:
     def __init__(self, settings: RawSettings) -> None:
         """Read the `[protocols.morpho_blue]` table. Raises: ConfigError."""
         self._settings = read_settings(settings)
+        self._indexes: dict[Address, Index] = {}
 
     @property
     def compiled(self) -> CompiledLending:
@@ -71,7 +72,10 @@ class MorphoBlue:
 
     def follow(self, edit: BookEdit, book: BookSpec, event: int, log: Log) -> None:
         """Change the book as `log` says."""
-        follow_log(edit, book, event, log)
+        index = self._indexes.get(book.address)
+        if index is None or index.book is not book:
+            index = self._indexes[book.address] = Index(book)
+        follow_log(edit, index, event, log)
 
     def liquidate(  # noqa: PLR0913 - the interface's facts of one liquidation
         self,

@@ -11,10 +11,11 @@ from typing import Final
 
 import msgspec
 
-from tallyio.hooks.feeds import updated_answer
+from tallyio.hooks.feeds import ANSWER_UPDATED, updated_answer
 from tallyio.hooks.lending import BookEdit
 from tallyio.model.chain import Log
 from tallyio.model.lending import BookSpec, PositionKey
+from tallyio.model.units import ZERO_ADDRESS, Address
 from tallyio.model.words import WORD, address_at, unsigned
 from tallyio_protocol_morpho_blue import abi, curve
 from tallyio_protocol_morpho_blue.layout import UINT128_MAX, Irm, Market, pack_row, unpack_row
@@ -23,28 +24,44 @@ from tallyio_protocol_morpho_blue.markets import aggregators_of, finds_markets, 
 from tallyio_protocol_morpho_blue.reference import oracle_price
 
 
-def follow_log(edit: BookEdit, book: BookSpec, event: int, log: Log) -> None:
-    """Change `book` as `log`, whose topic 0 is number `event` of `abi.TOPICS`, says."""
+class Index:
+    """Where the events of a book belong."""
+
+    def __init__(self, book: BookSpec) -> None:
+        self.book: Final = book
+        self.parts: Final = {id_of(reserve): part for part, reserve in enumerate(book.reserves)}
+        self.models: Final = [market_of(reserve).irm for reserve in book.reserves]
+        self.feeds: Final = _feeds(book)
+        """Per aggregator the markets whose price it makes, and which of the four answers are its."""
+        self.finds_markets: Final = finds_markets(book)
+
+
+def follow_log(edit: BookEdit, index: Index, event: int, log: Log) -> None:
+    """Change the book as `log`, whose topic 0 is number `event` of `abi.TOPICS`, says."""
     topic = abi.TOPICS[event]
-    if topic == abi.ANSWER_UPDATED:
-        _follow_feed(edit, book, log)
+    if topic == ANSWER_UPDATED:
+        _follow_feed(edit, index, log)
     elif topic == abi.CREATE_MARKET:
-        if log.address == book.address and finds_markets(book):
+        if log.address == index.book.address and index.finds_markets:
             edit.rebuild()
-    else:
-        _follow_market(edit, book, topic, log)
+    elif (part := index.parts.get(log.topics[1])) is not None:
+        if topic == abi.RATE_UPDATE:
+            if log.address == index.models[part]:
+                _follow_rate(edit, part, log)
+        elif log.address == index.book.address:
+            _follow_market(edit, part, topic, log)
 
 
-def _follow_market(edit: BookEdit, book: BookSpec, topic: bytes, log: Log) -> None:
-    part = next((k for k, reserve in enumerate(book.reserves) if id_of(reserve) == log.topics[1]), None)
-    if part is None:
-        return
-    if topic == abi.RATE_UPDATE:
-        if log.address == market_of(book.reserves[part]).irm:
-            _follow_rate(edit, part, log)
-        return
-    if log.address != book.address:
-        return
+def _feeds(book: BookSpec) -> dict[Address, list[tuple[int, tuple[bool, ...]]]]:
+    feeds: dict[Address, list[tuple[int, tuple[bool, ...]]]] = {}
+    for part, reserve in enumerate(book.reserves):
+        emitters = aggregators_of(reserve)
+        for emitter in set(emitters) - {ZERO_ADDRESS}:
+            feeds.setdefault(emitter, []).append((part, tuple(each == emitter for each in emitters)))
+    return feeds
+
+
+def _follow_market(edit: BookEdit, part: int, topic: bytes, log: Log) -> None:
     _FOLLOWED[topic](edit, part, log)
     if topic not in _OF_POSITIONS and unpack_row(edit.reserve(part)).irm == Irm.FIXED:
         edit.reload_rows()  # its rate depends on what just changed in a way that only the model knows
@@ -58,12 +75,9 @@ def _follow_rate(edit: BookEdit, part: int, log: Log) -> None:
         edit.reload_rows()
 
 
-def _follow_feed(edit: BookEdit, book: BookSpec, log: Log) -> None:
+def _follow_feed(edit: BookEdit, index: Index, log: Log) -> None:
     answer = updated_answer(log)
-    for part, reserve in enumerate(book.reserves):
-        told = [emitter == log.address for emitter in aggregators_of(reserve)]
-        if not any(told):
-            continue
+    for part, told in index.feeds.get(log.address, ()):
         market = unpack_row(edit.reserve(part))
         if answer is None or not 0 < answer.value <= UINT128_MAX or not market.scale:
             edit.reload_rows()
@@ -73,7 +87,7 @@ def _follow_feed(edit: BookEdit, book: BookSpec, log: Log) -> None:
         )
         answers = (first, second, third, fourth)
         price = oracle_price(market.scale, answers)
-        edit.set_reserve(part, pack_row(msgspec.structs.replace(market, answers=answers, price=price)))
+        _set(edit, part, msgspec.structs.replace(market, answers=answers, price=price))
 
 
 def _change(edit: BookEdit, part: int, *, supply: int = 0, borrow: int = 0, shares: int = 0) -> None:

@@ -18,7 +18,7 @@ from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call
 from tallyio.model.lending import Balance, BookSpec, Position, PositionKey, ReserveSpec
 from tallyio.model.units import ZERO_ADDRESS, Address
-from tallyio.model.words import WORD, address_at, address_word, unsigned, word
+from tallyio.model.words import WORD, address_at, address_word, unsigned
 from tallyio_protocol_morpho_blue import abi, curve
 from tallyio_protocol_morpho_blue.layout import (
     OWN_ROW,

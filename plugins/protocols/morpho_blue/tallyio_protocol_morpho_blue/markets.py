@@ -1,7 +1,8 @@
 """The markets of one Morpho contract as the reserves of a book: what each is, and what is behind it.
 
-The feeds behind an oracle are known where it answers as `MorphoChainlinkOracleV2` does. Its price can be
-made from their answers alone where it has no vault.
+The feeds behind an oracle are known where it answers as `MorphoChainlinkOracleV2` does. Its price is
+*followed*, by the events of their aggregators, where it has no vault and each feed is a proxy of one: a feed
+that computes its answer tells nobody when it changes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from tallyio_protocol_morpho_blue.abi import MarketParams
 from tallyio_protocol_morpho_blue.layout import FEEDS
 from tallyio_protocol_morpho_blue.venues import DEPLOYMENTS, VenueSettings, market_ids
 
-NO_FEEDS: Final = (ZERO_ADDRESS,) * FEEDS
 _FROM_BLOCK: Final = "from_block"
 _FINDS: Final = "finds_markets"
 _SHORT: Final = 10
@@ -91,8 +91,8 @@ async def discover_book(chain: ChainReader, venue: VenueSettings, *, block: Head
     known = sorted({feed for each, _ in feeds for feed in each} - {ZERO_ADDRESS})
     emitters = dict(zip(known, await aggregators(chain, known, block=block) if known else [], strict=True))
     reserves = tuple(
-        _reserve(id_, market, proxies, emitters, followed=followed)
-        for (id_, market), (proxies, followed) in zip(named, feeds, strict=True)
+        _reserve(id_, market, proxies, emitters, has_vault=has_vault)
+        for (id_, market), (proxies, has_vault) in zip(named, feeds, strict=True)
     )
     models = {market.irm for _, market in named} - {ZERO_ADDRESS}
     sources = [morpho, *sorted(models), *sorted(set(emitters.values()))]
@@ -118,7 +118,7 @@ async def _created(chain: ChainReader, morpho: Address, from_block: int, block: 
 async def _feeds(
     chain: ChainReader, oracles: Sequence[Address], block: Head
 ) -> list[tuple[tuple[Address, ...], bool]]:
-    """Return the feeds of each oracle, and whether they are all that its price is made from."""
+    """Return the feeds of each oracle, and whether its price is made from more than them."""
     asked = (*abi.FEEDS, *abi.VAULTS, abi.SCALE_FACTOR)
     answers = await _ask(chain, [Call(to=each, data=data) for each in oracles for data in asked], block)
     size = len(asked)
@@ -129,7 +129,7 @@ def _feeds_in(answers: Sequence[bytes | None]) -> tuple[tuple[Address, ...], boo
     feeds = tuple(_or_none(answer) for answer in answers[:FEEDS])
     vaults = answers[FEEDS : FEEDS + len(abi.VAULTS)]
     are_none = all(vault is not None and _or_none(vault) == ZERO_ADDRESS for vault in vaults)
-    return feeds, are_none and answers[-1] is not None and feeds != NO_FEEDS
+    return feeds, not are_none or answers[-1] is None
 
 
 def _or_none(answer: bytes | None) -> Address:
@@ -142,10 +142,11 @@ def _reserve(
     proxies: Sequence[Address],
     emitters: dict[Address, Address],
     *,
-    followed: bool,
+    has_vault: bool,
 ) -> ReserveSpec:
+    feeds = [proxy for proxy in proxies if proxy != ZERO_ADDRESS]
     facts = {
-        "followed": int(followed),
+        "followed": int(bool(feeds) and not has_vault and all(emitters[feed] != feed for feed in feeds)),
         "id": int.from_bytes(id_),
         "irm": int.from_bytes(market.irm),
         "lltv": market.lltv,

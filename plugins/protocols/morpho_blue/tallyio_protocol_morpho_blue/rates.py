@@ -54,7 +54,7 @@ def curve_error(supply_assets: int, borrow_assets: int) -> int:
 
 
 @hot("u256(u256, boolean)")
-def exponential(size: int, negative: bool) -> int:
+def exponential(size: int, negative: bool) -> int:  # noqa: FBT001 - compiled functions take no keywords
     """Return `curve.exponential` of `size`, or of -`size`; below 2**196."""
     if negative and size > _LN_WEI:
         return _ZERO
@@ -73,7 +73,7 @@ def exponential(size: int, negative: bool) -> int:
 
 
 @hot("int64(int64, u256, boolean)")
-def new_rate(rate_at_target: int, size: int, negative: bool) -> int:
+def new_rate(rate_at_target: int, size: int, negative: bool) -> int:  # noqa: FBT001 - as above
     """Return `curve.new_rate` for an adaptation of `size`, or of -`size`."""
     # The rate is at most 6.4e10 < 2**36, so the product is below 2**232.
     grown = divmod256(u256(rate_at_target) * exponential(size, negative), _WAD)[0]

@@ -59,24 +59,17 @@ def taylor(rate: int, seconds: int) -> int:
 
 def accrued(market: Market, time: int) -> Market | None:
     """Return `market` with interest to `time`; None: out of domain, where the contract may revert."""
-    totals = (market.supply_assets, market.borrow_assets)
-    if max(totals) >= MOST_ASSETS or market.borrow_shares >= MOST_SHARES:
+    most, elapsed = max(market.supply_assets, market.borrow_assets), time - market.last_update
+    if most >= MOST_ASSETS or market.borrow_shares >= MOST_SHARES:
         return None
-    if market.irm == Irm.NONE or time == market.last_update:
+    if market.irm == Irm.NONE or elapsed == 0:
         return market
-    elapsed = time - market.last_update
-    if not 0 < elapsed < MOST_SECONDS:
+    if not 0 < elapsed < MOST_SECONDS or not _has_rate(market):
         return None
-    rate, end = market.rate, market.rate
-    if market.irm == Irm.ADAPTIVE:
-        if market.borrow_assets > market.supply_assets:
-            return None
-        rate, end = curve.borrow_rate(*totals, rate_at_target=market.rate, elapsed=elapsed)
+    rate, end = _rate(market, elapsed)
     growth = taylor(rate, elapsed)
-    if growth >= MOST_GROWTH:
-        return None
     interest = market.borrow_assets * growth // WAD
-    if interest + max(totals) >= MOST_ASSETS:
+    if growth >= MOST_GROWTH or interest + most >= MOST_ASSETS:
         return None
     return msgspec.structs.replace(
         market,
@@ -84,6 +77,19 @@ def accrued(market: Market, time: int) -> Market | None:
         borrow_assets=market.borrow_assets + interest,
         last_update=time,
         rate=end,
+    )
+
+
+def _has_rate(market: Market) -> bool:
+    return market.irm == Irm.FIXED or market.borrow_assets <= market.supply_assets
+
+
+def _rate(market: Market, elapsed: int) -> tuple[int, int]:
+    """Return the borrow rate over `elapsed` seconds, and what the row holds as rate after them."""
+    if market.irm == Irm.FIXED:
+        return market.rate, market.rate
+    return curve.borrow_rate(
+        market.supply_assets, market.borrow_assets, rate_at_target=market.rate, elapsed=elapsed
     )
 
 

@@ -10,6 +10,7 @@ import os
 import random
 from collections import Counter
 
+import msgspec
 import pytest
 from tallyio_protocol_morpho_blue import curve, hot, reference
 from tallyio_protocol_morpho_blue.layout import Irm, Market
@@ -89,7 +90,7 @@ def priced(draw: random.Random, market: Market, collateral: int, owed: int) -> M
         price = draw.randrange(2)
     else:
         price = edge * draw.randrange(500, 1_250) // 1_000
-    return reference.msgspec.structs.replace(market, price=min(max(price, 0), 2**140))
+    return msgspec.structs.replace(market, price=min(max(price, 0), 2**140))
 
 
 @pytest.fixture(scope="module")

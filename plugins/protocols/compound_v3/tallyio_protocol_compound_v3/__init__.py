@@ -1,0 +1,1 @@
+"""The markets of Compound III, called Comets."""
