@@ -39,6 +39,7 @@ from tallyio_protocol_venus.layout import (
     LARGEST_RATIO,
     LARGEST_SUM,
     LARGEST_UNIT,
+    LEAST_TOKENS,
     MOST_PER_BLOCK,
 )
 from tallyio_protocol_venus.state import (
@@ -317,7 +318,7 @@ class _Trade:
             self.collateral = _moved(self.collateral, cash=repay, borrows=-repay)
         ours = self._kept(seized) if self.via else 0
         theirs = seized - ours
-        if theirs == 0:
+        if theirs < LEAST_TOKENS:
             raise Refused(NOTHING_GAINED)
         kept = exchange_rate(self.collateral) * ours // MANTISSA
         if self.via:
