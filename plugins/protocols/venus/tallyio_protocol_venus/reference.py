@@ -335,6 +335,7 @@ class _Trade:
             fee=kept + fee,
             most=most,
             seized_tokens=seized,
+            kept_tokens=ours,
             actual_repay=actual,
         )
 
