@@ -361,7 +361,7 @@ def check_liquidation(  # noqa: PLR0913, PLR0917 - one liquidation has this many
     collateral, debt = account.debts[c].market, account.debts[d].market
     if verdict != abi.LAWFUL:
         if verdict != abi.NOTHING_GAINED:
-            repay = min(offer, terms.most or max(1, account.debts[d].principal // 4))
+            repay = offer if offer < UINT256_MAX else terms.most or max(1, account.debts[d].principal // 4)
             assert_reverts(practice, (collateral, debt, repay))
         return verdict
     with practice.backend.undone():
@@ -378,10 +378,7 @@ def check_liquidation(  # noqa: PLR0913, PLR0917 - one liquidation has this many
 
 def redeem_call(practice: Practice, book: Book, collateral: int, seize: int) -> Call:
     """Return the call that redeems what pays `seize` after the fee."""
-    fee = book.own.redeem_fee
-    gross = seize * MANTISSA // (MANTISSA - fee)
-    while gross - gross * fee // MANTISSA < seize:
-        gross += 1
+    gross = (seize - 1) * MANTISSA // (MANTISSA - book.own.redeem_fee) + 1
     return practice.vtokens[collateral].call("redeemUnderlying", gross)
 
 
