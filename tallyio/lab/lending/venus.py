@@ -198,9 +198,7 @@ def _type(item: dict[str, Any]) -> str:
     return kind
 
 
-def _deploy_vai(
-    comptroller: Address, access: Address, income: Address
-) -> Recipe[tuple[Contract, Contract]]:
+def _deploy_vai(comptroller: Address, access: Address, income: Address) -> Recipe[tuple[Contract, Contract]]:
     vai: Contract = yield from deploy(artifact("VAI"), CHAIN_ID)
     proxy: Contract = yield from deploy(artifact("VAIUnitroller"))
     code: Contract = yield from deploy(artifact("VAIController"))

@@ -159,7 +159,9 @@ def liquidate(  # noqa: PLR0913, PLR0917 - one liquidation has this many facts
         verdict = falls_short(book, position, collateral, debt, time, number, out)
     for k in range(_WORDS):
         store256(out + k * _WORD, ZERO)
-    return _trade(book, position, collateral, debt, repay, time, number, out) if verdict == LAWFUL else verdict
+    return (
+        _trade(book, position, collateral, debt, repay, time, number, out) if verdict == LAWFUL else verdict
+    )
 
 
 @hot(LIQUIDATE_SIGNATURE)
@@ -199,4 +201,3 @@ def _trade(  # noqa: PLR0911, PLR0913, PLR0917 - one liquidation has this many f
     if verdict == LAWFUL:
         store256(out, amount)
     return verdict
-

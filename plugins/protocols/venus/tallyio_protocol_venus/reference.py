@@ -80,7 +80,9 @@ def accrue(market: Market, *, time: int, number: int) -> Market:
     if not 0 < delay <= LARGEST_DELAY or market.rate > MOST_PER_BLOCK:
         raise Refused(OUT_OF_DOMAIN)
     if market.flags & state.VAI:
-        return _accrued(market, index=market.index + market.rate * delay, accrued_at=market.accrued_at + delay)
+        return _accrued(
+            market, index=market.index + market.rate * delay, accrued_at=market.accrued_at + delay
+        )
     factor = market.rate * delay
     interest = factor * market.borrows // MANTISSA
     reserves = market.reserves + market.reserve_factor * interest // MANTISSA
@@ -224,7 +226,11 @@ class _Trade:
             raise Refused(INACTIVE)
         paused = state.SEIZE_PAUSED | state.REDEEM_PAUSED | (state.TRANSFER_PAUSED if self.via else 0)
         unpayable = state.LIQUIDATE_PAUSED | (0 if self.in_vai else state.REPAY_PAUSED)
-        if self.book.own.flags & state.PAUSED or self.collateral.flags & paused or self.debt.flags & unpayable:
+        if (
+            self.book.own.flags & state.PAUSED
+            or self.collateral.flags & paused
+            or self.debt.flags & unpayable
+        ):
             raise Refused(PAUSED)
         if not (self.seized.entered and self.seized.tokens):
             raise Refused(NOT_COLLATERAL)

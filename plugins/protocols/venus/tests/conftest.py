@@ -71,9 +71,7 @@ class Held:
 
     def liquidate(self, collateral: int, debt: int, repay: int, time: int, number: int) -> tuple[int, ...]:
         """Return verdict, repay, seize, fee, written_off and most."""
-        verdict = hot.liquidate(
-            self.book, self.at, collateral, debt, repay, time, number, self._out.address
-        )
+        verdict = hot.liquidate(self.book, self.at, collateral, debt, repay, time, number, self._out.address)
         return (verdict, *self._numbers(5))
 
     def values(self, reserve: int, time: int, number: int) -> tuple[int, float, float]:

@@ -45,9 +45,7 @@ SHARE, RESTRICTED, LEAST_VAI, FORCE_VAI, PENDING = 201, 203, 204, 205, 206
 LIQUIDATED: Final = event_topic("LiquidateBorrow(address,address,uint256,address,uint256)")
 LIQUIDATED_VAI: Final = event_topic("LiquidateVAI(address,address,uint256,address,uint256)")
 REDEEMED: Final = event_topic("Redeem(address,uint256,uint256,uint256)")
-SPLIT: Final = event_topic(
-    "LiquidateBorrowedTokens(address,address,uint256,address,address,uint256,uint256)"
-)
+SPLIT: Final = event_topic("LiquidateBorrowedTokens(address,address,uint256,address,address,uint256,uint256)")
 
 TOKENS_LISTED: Final = (
     ("USDT", 18, 1.0, "JumpRateModel"),
@@ -81,7 +79,10 @@ class Practice:
                 Listing(symbol=symbol, token=token.address, decimals=decimals, price=price, model=model)
             )
         listings.append(Listing(symbol="BNB", token=None, price=MANTISSA))
-        groups = (EMode(label="dollars", symbols=("USDT", "TRX")), EMode(label="alone", symbols=("BTC",), falls_back=False))
+        groups = (
+            EMode(label="dollars", symbols=("USDT", "TRX")),
+            EMode(label="alone", symbols=("BTC",), falls_back=False),
+        )
         self.world: VenusWorld = self.backend.run(deploy_venus(listings, groups))
         self.vtokens = [market.vtoken for market in self.world.markets]
         self.tokens.append(self.world.vai)
@@ -410,5 +411,3 @@ def assert_reverts(practice: Practice, offer: tuple[int, int, int]) -> None:
         tokens = practice.read(practice.vtokens[collateral], "balanceOf", hex_text(OPERATOR))
         with pytest.raises(Reverted):
             practice.run([practice.vtokens[collateral].call("redeem", tokens)])
-
-
