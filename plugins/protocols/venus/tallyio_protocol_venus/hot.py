@@ -57,7 +57,7 @@ from tallyio_protocol_venus.hot_market import (
     scaled,
     sums,
 )
-from tallyio_protocol_venus.layout import PRICE, SHIFT, SUPPLY, VAI_UNITS
+from tallyio_protocol_venus.layout import PRICE, SHIFT, SUPPLY, UNIT_SLACK, VAI_UNITS
 
 _UNIT: Final = const(1)
 _LARGEST: Final = const(state.UINT256_MAX)
@@ -70,6 +70,8 @@ _VAI_LENT: Final = VAI_UNITS + 1.0
 _FINE: Final = 1e11
 """An exchange rate, and a rate times price, from which on the contract's roundings of both are within the
 slack that the adapter states, for thresholds from 1 % on."""
+_COARSE: Final = UNIT_SLACK * 1e18
+"""A price up to which a debt's rounding to smallest units of the token is within that slack."""
 _DEBT_BYTES: Final = 32
 _FACTOR_BYTES: Final = 64
 _WORD: Final = 32
@@ -97,6 +99,8 @@ def values(book: int, reserve: int, time: int, number: int, out: int) -> int:
     status, rate = exchange_rate(row, borrows, reserves, cash, supply)
     fine = to_f64(rate)
     if status != LAWFUL or price == 0.0 or fine < _FINE or fine * price * _MANTISSA < _FINE:
+        return UNKNOWN
+    if price > _COARSE:
         return UNKNOWN
     if supply != ZERO:
         fine = to_f64(cash + borrows - reserves) / to_f64(supply) / _MANTISSA
@@ -155,7 +159,9 @@ def liquidate(  # noqa: PLR0913, PLR0917 - one liquidation has this many facts
         verdict = falls_short(book, position, collateral, debt, time, number, out)
     for k in range(_WORDS):
         store256(out + k * _WORD, ZERO)
-    return _trade(book, position, collateral, debt, repay, time, number, out) if verdict == LAWFUL else verdict
+    return (
+        _trade(book, position, collateral, debt, repay, time, number, out) if verdict == LAWFUL else verdict
+    )
 
 
 @hot(LIQUIDATE_SIGNATURE)
@@ -195,4 +201,3 @@ def _trade(  # noqa: PLR0911, PLR0913, PLR0917 - one liquidation has this many f
     if verdict == LAWFUL:
         store256(out, amount)
     return verdict
-

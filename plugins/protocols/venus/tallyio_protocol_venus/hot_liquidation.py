@@ -47,6 +47,7 @@ from tallyio_protocol_venus.hot_market import (
 from tallyio_protocol_venus.layout import (
     CLOSE_FACTOR,
     LARGEST_RATIO,
+    LEAST_TOKENS,
     LEAST_VAI,
     LIQUIDATOR_SHARE,
     LIQUIDATOR_TOKENS,
@@ -60,6 +61,7 @@ from tallyio_protocol_venus.layout import (
 
 _UNIT: Final = const(1)
 _MORE: Final = const(3)
+_LEAST_TOKENS: Final = const(LEAST_TOKENS)
 _RATIO_MAX: Final = const(LARGEST_RATIO)
 _WORD: Final = 32
 _SEIZE: Final = 32
@@ -167,10 +169,10 @@ def seize_ratio(position: int, seized: int, repaid: int, rate: int) -> tuple[int
     if price == ZERO or other == ZERO:
         return NO_PRICE, ZERO
     pool = seized + POOLS if in_vai else pool_at(seized, position)
-    denominator = scaled(other, rate)  # of 2**116 and 2**112
+    denominator = scaled(other, rate)  # of 2**120 and 2**112
     if denominator == ZERO:
         return OUT_OF_DOMAIN, ZERO
-    # The incentive is below 2**62, so the numerator is below 2**119.
+    # The incentive is below 2**62, so the numerator is below 2**123.
     numerator = scaled(u256(load(pool, _INCENTIVE)), price)
     ratio = divmod256(numerator * ONE, denominator)[0]
     if ratio > _RATIO_MAX:
@@ -268,7 +270,7 @@ def settle(  # noqa: PLR0913, PLR0917 - a market, and what is taken from it
     if status != LAWFUL:
         return status
     theirs, supply = tokens - ours, number_at(row, SUPPLY)
-    if theirs == ZERO:
+    if theirs < _LEAST_TOKENS:
         return NOTHING_GAINED
     status, rate = exchange_rate(row, borrows, reserves, cash, supply)
     if status != LAWFUL:

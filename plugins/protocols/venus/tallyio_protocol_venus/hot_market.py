@@ -197,12 +197,12 @@ def _worth(  # noqa: PLR0913, PLR0917 - a balance in a block
     if price == ZERO:
         return NO_PRICE, ZERO, ZERO
     amount = owed(balance, index, False)[1]  # noqa: FBT003 - compiled calls have no keywords
-    # The threshold is at most 1e18, so with it the rate is below 2**112, and the price below 2**116.
+    # The threshold is at most 1e18, so with it the rate is below 2**112, and the price below 2**120.
     threshold = u256(load(pool_at(row, position), 0))
     unit = scaled(scaled(threshold, rate), price)
     if amount > AMOUNT_MAX or unit > _UNIT_MAX:
         return OUT_OF_DOMAIN, ZERO, ZERO
-    # The unit is below 2**160 and tokens are below 2**96; price and amount below 2**116 and 2**128.
+    # The unit is below 2**160 and tokens are below 2**96; price and amount below 2**120 and 2**128.
     return LAWFUL, scaled(unit, tokens), scaled(price, amount)
 
 

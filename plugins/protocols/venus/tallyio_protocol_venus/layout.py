@@ -48,7 +48,7 @@ from tallyio_protocol_venus.state import MANTISSA, Account, Comptroller, Debt, M
 LARGEST_AMOUNT: Final = (1 << 128) - 1
 LARGEST_TOKENS: Final = (1 << 96) - 1
 LARGEST_PRINCIPAL: Final = (1 << 112) - 1
-LARGEST_PRICE: Final = (1 << 116) - 1
+LARGEST_PRICE: Final = (1 << 120) - 1
 LARGEST_RATE: Final = (1 << 112) - 1
 LARGEST_INDEX: Final = (1 << 96) - 1
 LARGEST_UNIT: Final = (1 << 160) - 1
@@ -56,8 +56,17 @@ LARGEST_RATIO: Final = (1 << 128) - 1
 LARGEST_SUM: Final = (1 << 190) - 1
 LARGEST_DELAY: Final = (1 << 32) - 1
 LARGEST_INCENTIVE: Final = (1 << 62) - 1
+LARGEST_FEE: Final = MANTISSA // 2
+LEAST_TOKENS: Final = 3
+"""Fewer vTokens are not worth redeeming: asking for their worth in the underlying could round to none."""
 MOST_PER_BLOCK: Final = 5 * 10**12
 """`VTokenStorageBase.borrowRateMaxMantissa`; a VAI controller knows no limit, and none comes near."""
+
+RELATIVE_SLACK: Final = 1e-9
+UNIT_SLACK: Final = 1e13
+"""What the adapter states as `CompiledLending.relative_slack` and `unit_slack`. A debt is rounded to smallest
+units of its token, of which each may be worth so many accounting units: a hundred-thousandth of a dollar.
+Where one is worth more, `values` says that the margin is worth nothing, and all holders are looked at."""
 
 # --- rows ---------------------------------------------------------------------------------------
 OWN_BYTES: Final = 128
@@ -107,9 +116,10 @@ def row_bytes(pools: int) -> int:
 
 def pack_own(own: Comptroller) -> bytes:
     """Return the comptroller's row. Raises: ValueError: a number is out of its range."""
-    if not all(0 <= getattr(own, name) <= MANTISSA for name in _SHARES) or not 0 <= own.least_vai <= LARGEST_AMOUNT:
-        raise ValueError(f"a share is above 1e18, or a number beyond 2**128: {own}")
-    wide = (*(getattr(own, name) for name in _SHARES), own.least_vai)
+    if not all(0 <= getattr(own, name) <= MANTISSA for name in _SHARES) or own.redeem_fee > LARGEST_FEE:
+        raise ValueError(f"a share is above 1e18, or more than half of what is redeemed: {own}")
+    # From a debt beyond 2**128 on is from none on.
+    wide = (*(getattr(own, name) for name in _SHARES), min(own.least_vai, LARGEST_AMOUNT))
     raw = _OWN.pack(own.flags, own.vai) + b"".join(value.to_bytes(16, "little") for value in wide)
     return raw.ljust(OWN_BYTES, b"\0")
 

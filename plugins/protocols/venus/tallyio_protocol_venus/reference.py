@@ -39,6 +39,7 @@ from tallyio_protocol_venus.layout import (
     LARGEST_RATIO,
     LARGEST_SUM,
     LARGEST_UNIT,
+    LEAST_TOKENS,
     MOST_PER_BLOCK,
 )
 from tallyio_protocol_venus.state import (
@@ -79,7 +80,9 @@ def accrue(market: Market, *, time: int, number: int) -> Market:
     if not 0 < delay <= LARGEST_DELAY or market.rate > MOST_PER_BLOCK:
         raise Refused(OUT_OF_DOMAIN)
     if market.flags & state.VAI:
-        return _accrued(market, index=market.index + market.rate * delay, accrued_at=market.accrued_at + delay)
+        return _accrued(
+            market, index=market.index + market.rate * delay, accrued_at=market.accrued_at + delay
+        )
     factor = market.rate * delay
     interest = factor * market.borrows // MANTISSA
     reserves = market.reserves + market.reserve_factor * interest // MANTISSA
@@ -223,7 +226,11 @@ class _Trade:
             raise Refused(INACTIVE)
         paused = state.SEIZE_PAUSED | state.REDEEM_PAUSED | (state.TRANSFER_PAUSED if self.via else 0)
         unpayable = state.LIQUIDATE_PAUSED | (0 if self.in_vai else state.REPAY_PAUSED)
-        if self.book.own.flags & state.PAUSED or self.collateral.flags & paused or self.debt.flags & unpayable:
+        if (
+            self.book.own.flags & state.PAUSED
+            or self.collateral.flags & paused
+            or self.debt.flags & unpayable
+        ):
             raise Refused(PAUSED)
         if not (self.seized.entered and self.seized.tokens):
             raise Refused(NOT_COLLATERAL)
@@ -317,7 +324,7 @@ class _Trade:
             self.collateral = _moved(self.collateral, cash=repay, borrows=-repay)
         ours = self._kept(seized) if self.via else 0
         theirs = seized - ours
-        if theirs == 0:
+        if theirs < LEAST_TOKENS:
             raise Refused(NOTHING_GAINED)
         kept = exchange_rate(self.collateral) * ours // MANTISSA
         if self.via:
@@ -334,6 +341,7 @@ class _Trade:
             fee=kept + fee,
             most=most,
             seized_tokens=seized,
+            kept_tokens=ours,
             actual_repay=actual,
         )
 

@@ -139,5 +139,7 @@ class Liquidation(msgspec.Struct, frozen=True, kw_only=True):
     most: int = 0
     seized_tokens: int = 0
     """vTokens that leave the account (the event's `seizeTokens`)."""
+    kept_tokens: int = 0
+    """... of which the Liquidator contract keeps these."""
     actual_repay: int = 0
     """What the event says: for VAI it may be some units below `repay`."""
