@@ -1,85 +1,72 @@
-"""Slots of the newest block, asked for together with its logs.
+"""Slots of a new block, asked for as soon as it is announced.
 
-Whoever keeps a copy of state wants the slots of those accounts that had events in a block. The header's
-Bloom filter says which may have had before the logs do, and leaves none out. So the slots come with the
-logs, in one message, and are read when somebody wants them.
-
-It is a favour: where an answer is missing, broken, or not all that is wanted, the node is asked again.
+Whoever keeps a copy of state wants, after each block, the slots of the accounts that had events in it. The
+header's Bloom filter says which may have had, before the logs do, and leaves none out. So the question for
+the slots is under way while the logs are, and its answer is read when somebody wants it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, NamedTuple
 
 import msgspec
+import trio
 
 from tallyio.model.chain import Head, StateSlice
+from tallyio.model.errors import ChainError
 from tallyio.model.units import Address, Hash
 from tallyio_chain_evm import slots
 from tallyio_chain_evm.bloom import possible
-from tallyio_chain_evm.errors import MalformedReply, RpcError
+from tallyio_chain_evm.errors import RpcError
 from tallyio_chain_evm.link import Answer, Link
 from tallyio_chain_evm.rpc import Request, Result
 from tallyio_chain_evm.slots import Slot
 
-type Answered = Answer[msgspec.Raw] | RpcError
-"""What came for one of the requests."""
-
-
-class Question(NamedTuple):
-    """Slots that are asked for along with the logs of a block."""
-
-    block: Hash
-    slots: list[Slot]
-    asked: list[Request[list[list[int]]]]
-
-    def unread(self) -> list[Request[msgspec.Raw]]:
-        """Return what to ask; the answers are read later."""
-        return [Request(each.method, each.params, _unread) for each in self.asked]
-
-
-NOTHING_ASKED: Final = Question(Hash(b""), [], [])
-
 
 class Ahead:
-    """The slots to ask for, and what came with the newest block."""
+    """The question for some slots of one block, under way in a task of its own."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, head: Head, watched: Mapping[Address, Collection[int]]) -> None:
+        self.block: Hash = head.hash
         self._link = link
-        self.watched: Mapping[Address, Collection[int]] = {}
-        """The slots to ask for, by account; looked at with every block."""
-        self._question = NOTHING_ASKED
-        self._answers: Sequence[Answered] = ()
+        self._bloom = head.logs_bloom
+        self._watched = watched
+        self._slots: list[Slot] = []
+        self._asked: list[Request[list[list[int]]]] = []
+        self._answers: Sequence[Answer[msgspec.Raw] | RpcError] = ()
+        self._fault: ChainError | None = None
+        self._over = trio.Event()
 
-    def question(self, head: Head) -> Question:
-        """Return what to ask along with the logs of `head`; hand it to `keep` with the answers."""
-        accounts = possible(head.logs_bloom, self.watched)
-        wanted = [(account, slot) for account in accounts for slot in self.watched[account]]
-        return Question(head.hash, wanted, slots.questions(wanted, head.hash))
-
-    def keep(self, question: Question, answers: Sequence[Answered]) -> None:
-        """Keep the answers until the next block."""
-        self._question, self._answers = question, answers
-
-    def state(self, wanted: Collection[Slot], block: Hash) -> StateSlice | None:
-        """Return slots of `block`, among them all `wanted`; None where they did not come."""
-        question = self._question
-        if block != question.block or not set(question.slots).issuperset(wanted):
-            return None
+    async def run(self) -> None:
+        """Ask; never raises for what the node does. `state` has the outcome."""
+        accounts = possible(self._bloom, self._watched)
+        self._slots = [(account, slot) for account in accounts for slot in self._watched[account]]
+        self._asked = slots.questions(self._slots, self.block)
         try:
-            return slots.state(question.slots, slots.flat(self._read()))
-        except (MalformedReply, RpcError):
-            return None
+            unread = [Request(each.method, each.params, _unread) for each in self._asked]
+            self._answers = await self._link.ask_all(unread)
+        except ChainError as fault:
+            self._fault = fault
+        finally:
+            self._over.set()
 
-    def _read(self) -> list[list[list[int]]]:
+    def has(self, wanted: Collection[Slot]) -> bool:
+        """Return whether all of `wanted` was asked for."""
+        return set(self._slots).issuperset(wanted)
+
+    async def state(self) -> StateSlice:
+        """Return all that was asked for, once it is here. Raises: ChainError."""
+        await self._over.wait()
+        if self._fault is not None:
+            raise self._fault
         told: list[list[list[int]]] = []
-        for request, answer in zip(self._question.asked, self._answers, strict=True):
+        for request, answer in zip(self._asked, self._answers, strict=True):
             if isinstance(answer, RpcError):
                 raise answer
             told.append(self._link.decode(request, Result(answer.value, answer.arrived_ns)).value)
-        return told
+        return slots.state(self._slots, slots.flat(told))
 
 
 def _unread(raw: msgspec.Raw) -> msgspec.Raw:
+    # Left to whoever wants it: the logs, which come at the same time, are waited for.
     return raw

@@ -26,7 +26,6 @@ from tallyio.model.chain import Block, BlockEvent, Head, Log, Rollback
 from tallyio.model.errors import ChainError
 from tallyio.model.units import Hash
 from tallyio_chain_evm import requests
-from tallyio_chain_evm.ahead import NOTHING_ASKED, Question
 from tallyio_chain_evm.bloom import check_logs
 from tallyio_chain_evm.errors import (
     CallTimeout,
@@ -95,11 +94,9 @@ class BlockFeed:
 
     async def _step(self) -> list[BlockEvent]:
         announced = await self._next_head()
-        # State comes along where all is well; a block that made trouble is asked for alone.
-        extra = NOTHING_ASKED if self._behind else self._state.question(announced.head)
         # Until the block is published, a fault or a cancellation leaves us behind.
         self._behind = True
-        events = await self._join(announced, extra)
+        events = await self._join(announced)
         self._behind = False
         return events
 
@@ -131,11 +128,12 @@ class BlockFeed:
 
     # --- joining a head to what was published ------------------------------------------------
 
-    async def _join(self, announced: _Announced, extra: Question) -> list[BlockEvent]:
+    async def _join(self, announced: _Announced) -> list[BlockEvent]:
         if announced.head.hash in self._window:
             return []
         branch = await self._branch(announced) if len(self._window) else [announced]
-        logs = await self._logs([link.head for link in branch], extra)
+        self._state.announced(announced.head)
+        logs = await self._logs([link.head for link in branch])
         return self._publish(branch, logs, decoded_ns=time.perf_counter_ns())
 
     async def _branch(self, announced: _Announced) -> list[_Announced]:
@@ -184,10 +182,8 @@ class BlockFeed:
                 f"{self._link.endpoint} gives the heights {heights} to blocks that follow each other"
             )
 
-    async def _logs(self, heads: Sequence[Head], extra: Question) -> list[tuple[Log, ...]]:
-        asked = [requests.logs_of_block(head.hash) for head in heads]
-        answers, told = await self._link.ask_both(asked, extra.unread())
-        self._state.keep(extra, told)
+    async def _logs(self, heads: Sequence[Head]) -> list[tuple[Log, ...]]:
+        answers = await self._link.ask_all([requests.logs_of_block(head.hash) for head in heads])
         checked: list[tuple[Log, ...]] = []
         for head, answer in zip(heads, answers, strict=True):
             if isinstance(answer, RpcError):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -71,21 +71,14 @@ class Link:
 
         The deadline covers everything. Only the node's own errors come back as values.
         """
-        return (await self.ask_both(asked, ()))[0]
-
-    async def ask_both[T, U](
-        self, asked: Sequence[Request[T]], others: Sequence[Request[U]]
-    ) -> tuple[list[Answer[T] | RpcError], list[Answer[U] | RpcError]]:
-        """Ask for two things at once; as `ask_all` for each."""
-        together = [*asked, *others]
-        if not together:
-            return [], []
+        if not asked:
+            return []
         try:
             with trio.fail_after(self._settings.deadline_s):
-                outcomes = await self._exchange(together)
+                outcomes = await self._exchange(asked)
         except trio.TooSlowError:
-            raise self._timeout(together[0].method) from None
-        return self._read(asked, outcomes), self._read(others, outcomes[len(asked) :])
+            raise self._timeout(asked[0].method) from None
+        return [self.read(request, outcome) for request, outcome in zip(asked, outcomes, strict=True)]
 
     async def subscribe(self, topic: str) -> Subscription:
         """Open a subscription, waiting for a connection as long as the link has patience."""
@@ -104,11 +97,6 @@ class Link:
             raise outcome
         return self.decode(request, outcome)
 
-    def _read[T](
-        self, asked: Sequence[Request[T]], outcomes: Iterable[Outcome]
-    ) -> list[Answer[T] | RpcError]:
-        return [self.read(request, outcome) for request, outcome in zip(asked, outcomes, strict=False)]
-
     def decode[T](self, request: Request[T], result: Result) -> Answer[T]:
         """Decode `result`. Raises: MalformedReply."""
         try:
@@ -118,6 +106,10 @@ class Link:
                 f"{self.endpoint} answered {request.method} wrongly: {self.endpoint.clean(str(fault))}",
                 way_out="the node or something in between is broken; try another endpoint",
             ) from None
+
+    def start_soon(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`, which raises nothing, in a task that ends with the link."""
+        self._nursery.start_soon(work)
 
     async def drop(self) -> None:
         """Close the current connection, which looks dead; `keep` opens the next."""

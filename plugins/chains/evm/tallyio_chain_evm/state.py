@@ -13,7 +13,7 @@ read one by one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -22,10 +22,11 @@ from tallyio.model.chain import AccountState, Block, Head, StateSlice
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash, Wei, hex_text
 from tallyio_chain_evm import decode, requests, slots
-from tallyio_chain_evm.ahead import NOTHING_ASKED, Ahead, Answered, Question
+from tallyio_chain_evm.ahead import Ahead
 from tallyio_chain_evm.errors import NoDebugMethods, RpcError
 from tallyio_chain_evm.link import Link
 from tallyio_chain_evm.rpc import Request
+from tallyio_chain_evm.slots import Slot
 from tallyio_chain_evm.wire import WireAccessList, WireAccount, WireDiff, WireTrace
 
 METHOD_NOT_FOUND = -32_601
@@ -51,19 +52,18 @@ class StateReader:
         self._link = link
         self._has_debug = True
         self._has_storage_values = True
-        self._ahead = Ahead(link)
+        self._watched: Mapping[Address, Collection[int]] = {}
+        self._ahead: Ahead | None = None
 
     def watch(self, known: Mapping[Address, Collection[int]]) -> None:
-        """Ask for the slots in `known`, as it stands then, along with the logs of each new block."""
-        self._ahead.watched = known
+        """Ask for the slots in `known`, as it stands then, as soon as a block is announced."""
+        self._watched = known
 
-    def question(self, head: Head) -> Question:
-        """Return what to ask along with the logs of `head`; hand it to `keep` with the answers."""
-        return self._ahead.question(head) if self._has_storage_values else NOTHING_ASKED
-
-    def keep(self, question: Question, answers: Sequence[Answered]) -> None:
-        """Keep the answers, for `after`."""
-        self._ahead.keep(question, answers)
+    def announced(self, head: Head) -> None:
+        """Begin to ask for what `after` will be asked for this block."""
+        if self._watched and self._has_storage_values:
+            self._ahead = Ahead(self._link, head, self._watched)
+            self._link.start_soon(self._ahead.run)
 
     async def prestate(
         self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
@@ -81,19 +81,15 @@ class StateReader:
     async def after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
         """Return the `known` slots of every account with an event in `block`, as of `block`.
 
-        No question where they came with the logs. Else one quick question where the node has
-        `eth_getStorageValues`; elsewhere what the block changed, which takes the node milliseconds;
-        and where it cannot tell that, slot by slot.
+        One quick question where the node has `eth_getStorageValues`, which was asked when the block
+        was announced if the slots are watched; elsewhere what the block changed, which takes the node
+        milliseconds; and where it cannot tell that, slot by slot.
         """
         logged = {log.address for log in block.logs}
         wanted = [(a, slot) for a, keys in known.items() if a in logged for slot in keys]
-        told = self._ahead.state(wanted, block.head.hash)
-        if told is not None:
-            return told
         if wanted and self._has_storage_values:
             try:
-                asked = slots.questions(wanted, block.head.hash)
-                return slots.state(wanted, slots.flat(await self._values(asked)))
+                return await self._storage(wanted, block.head.hash)
             except RpcError as fault:
                 if not _is_unsupported(fault):
                     raise
@@ -140,6 +136,12 @@ class StateReader:
                 storage={slot: next(numbers) for slot in keys},
             )
         return found
+
+    async def _storage(self, wanted: list[Slot], block: Hash) -> StateSlice:
+        if self._ahead is not None and self._ahead.block == block and self._ahead.has(wanted):
+            return await self._ahead.state()
+        asked = slots.questions(wanted, block)
+        return slots.state(wanted, slots.flat(await self._values(asked)))
 
     async def _values[T](self, asked: list[Request[T]]) -> list[T]:
         values: list[T] = []
