@@ -76,20 +76,22 @@ class Mirror:
 
     @property
     def known(self) -> Mapping[Address, Collection[int]]:
-        """The slots that the mirror was told of, by account."""
+        """The slots that the mirror was told of, by account: a view that lives as long as the mirror."""
         return self._slots
 
     def forget(self) -> None:
         """Know nothing, of no block."""
         self.head = None
-        self._known, self._slots = {}, {}
+        self._known.clear()
+        self._slots.clear()
 
     def start(self, head: Head) -> None:
         """Stand at `head`, knowing nothing of it."""
         environment = self._pyrevm.Env(cfg=self._pyrevm.CfgEnv(chain_id=self._chain_id))
         self._evm = self._pyrevm.EVM(env=environment, gas_limit=head.gas_limit)
         self._most_gas = head.gas_limit
-        self._known, self._slots = {}, {}
+        self._known.clear()
+        self._slots.clear()
         self._stand_at(head)
 
     def fill(self, state: StateSlice) -> None:

@@ -1,7 +1,7 @@
 """From an opportunity to bytes on the wire: risk, simulate, plan, persist, sign, submit.
 
-Layer: engine. One block's choice goes through together, so that one disk sync covers all of it.
-Every opportunity that stops here is recorded with the gate and the reason.
+Layer: engine. The best of a block's choice goes ahead alone; the others go through together, so that
+one disk sync covers them all. Every opportunity that stops here is recorded with the gate and the reason.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ class Candidate(msgspec.Struct, kw_only=True):
     simulation: Simulation | None = None
     unsigned: UnsignedTransaction | None = None
     intent: int = 0
+
+
+type Dead = tuple[Candidate, Gate, str]
+"""Who stopped, at which gate, and why in words."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,25 +86,33 @@ class Pipeline:
 
     async def take(
         self, candidates: Sequence[Candidate], head: Head, *, pending: int, is_stale: Callable[[], bool]
-    ) -> list[tuple[Candidate, Gate, str]]:
+    ) -> list[Dead]:
         """Take `candidates` as far as they go; return those that died, with gate and reason.
 
         `pending` transactions of ours wait for a block.
         """
-        dead: list[tuple[Candidate, Gate, str]] = []
-        alive: list[Candidate] = []
+        dead: list[Dead] = []
         fees = self._chain.fees(head)
-        for candidate in candidates:
-            verdict = await self._judge(candidate, head, fees, pending=pending + len(alive))
-            if verdict is None:
-                alive.append(candidate)
-            else:
-                dead.append((candidate, *verdict))
-        if is_stale():
-            return dead + [(each, Gate.STALE, "a newer block arrived before it was signed") for each in alive]
-        if self._signer is None:
-            return dead + [(each, Gate.PAPER, "paper mode: not signed, not sent") for each in alive]
-        return dead + await self._send(alive, fees, self._signer)
+        async with trio.open_nursery() as submitting:
+            # The best goes ahead alone: it waits neither for the others' simulation nor for their signatures.
+            for wave in (candidates[:1], candidates[1:]):
+                alive: list[Candidate] = []
+                for candidate in wave:
+                    verdict = await self._judge(candidate, head, fees, pending=pending + len(alive))
+                    if verdict is None:
+                        alive.append(candidate)
+                    else:
+                        dead.append((candidate, *verdict))
+                pending += len(alive)
+                if is_stale():
+                    dead += [
+                        (each, Gate.STALE, "a newer block arrived before it was signed") for each in alive
+                    ]
+                elif self._signer is None:
+                    dead += [(each, Gate.PAPER, "paper mode: not signed, not sent") for each in alive]
+                else:
+                    dead += await self._send(alive, fees, self._signer, submitting)
+        return dead
 
     async def _judge(
         self, candidate: Candidate, head: Head, fees: Fees, *, pending: int
@@ -144,8 +156,12 @@ class Pipeline:
         return simulation.gas_used * (100 + self._terms.gas_margin_percent) // 100
 
     async def _send(
-        self, candidates: Sequence[Candidate], fees: Fees, signer: SignerClient
-    ) -> list[tuple[Candidate, Gate, str]]:
+        self,
+        candidates: Sequence[Candidate],
+        fees: Fees,
+        signer: SignerClient,
+        submitting: trio.Nursery,
+    ) -> list[Dead]:
         intents = [self._build(each, fees, nonce) for nonce, each in enumerate(candidates, self._nonce)]
         if not intents:
             return []
@@ -154,16 +170,13 @@ class Pipeline:
         for candidate, number in zip(candidates, numbers, strict=True):
             candidate.intent = number
             candidate.trace.reach(Stage.PERSISTED)
-        dead: list[tuple[Candidate, Gate, str]] = []
-        async with trio.open_nursery() as nursery:
-            for position, candidate in enumerate(candidates):
-                try:
-                    sent = await self._sign(candidate, signer)
-                except (SignerError, SignerRefused) as error:
-                    dead = await self._give_back(candidates[position:], error)
-                    break
-                nursery.start_soon(self._submit, candidate, sent)
-        return dead
+        for position, candidate in enumerate(candidates):
+            try:
+                sent = await self._sign(candidate, signer)
+            except (SignerError, SignerRefused) as error:
+                return await self._give_back(candidates[position:], error)
+            submitting.start_soon(self._submit, candidate, sent)
+        return []
 
     def _build(self, candidate: Candidate, fees: Fees, nonce: int) -> NewIntent:
         plan, simulation = candidate.plan, candidate.simulation
@@ -219,7 +232,7 @@ class Pipeline:
 
     async def _give_back(
         self, candidates: Sequence[Candidate], error: SignerError | SignerRefused
-    ) -> list[tuple[Candidate, Gate, str]]:
+    ) -> list[Dead]:
         """Release the nonces that were not signed, and stop trading.
 
         When the signer vanished it may have signed the first of them: that one stays reserved, and

@@ -53,6 +53,7 @@ class Simulator:
         self._chain = chain
         self._pretend = pretend
         self._mirror = Mirror(chain_id=chain.chain_id, block_seconds=block_seconds)
+        chain.watch(self._mirror.known)
         self._max_gas = max_gas
         self._read: set[str] = set()
         """Contracts that took part in a plan whose whole state was read from the node."""

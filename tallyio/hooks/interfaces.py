@@ -100,6 +100,12 @@ class ChainClient(ChainReader, Protocol):
         made without it, and never enough to replace one.
         """
 
+    def watch(self, known: Mapping[Address, Collection[int]]) -> None:
+        """Say whose slots `state_after` will be asked for, so that new blocks may bring them along.
+
+        `known` is looked at when a block comes; only the last one given counts.
+        """
+
     async def nonce(self, account: Address) -> int:
         """Return the number of mined transactions of `account`."""
 

@@ -42,6 +42,15 @@ def logs_bloom(logs: Iterable[Log]) -> bytes:
     return union.to_bytes(BLOOM_BYTES, "big")
 
 
+def possible[Item: bytes](bloom: bytes, items: Iterable[Item]) -> list[Item]:
+    """Return those of `items` that may be addresses or topics of a block whose filter is `bloom`.
+
+    None that is one is left out. A chain without filters rules out all: there nobody can say.
+    """
+    union = int.from_bytes(bloom)
+    return [item for item in items if not bits(item) & ~union]
+
+
 def check_logs(head: Head, logs: tuple[Log, ...], *, bloom: bool = True) -> None:
     """Check that `logs` are all logs of `head`, in order.
 

@@ -69,7 +69,7 @@ class EvmClient:
 
     def blocks(self) -> BlockFeed:
         """Return the blocks from the current head on; each call has a subscription of its own."""
-        feed = BlockFeed(self._link, self._settings)
+        feed = BlockFeed(self._link, self._settings, self._state)
         self._feeds.append(feed)
         return feed
 
@@ -78,6 +78,10 @@ class EvmClient:
     ) -> StateSlice:
         """Return everything that `call` reads at `block`, as values before the call."""
         return await self._state.prestate(call, sender=sender, block=block, pretend=pretend)
+
+    def watch(self, known: Mapping[Address, Collection[int]]) -> None:
+        """Let new blocks bring the slots in `known`, which is looked at then, for `state_after`."""
+        self._state.watch(known)
 
     async def state_after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
         """Return the slots in `known` of every account with an event in `block`, as of `block`."""

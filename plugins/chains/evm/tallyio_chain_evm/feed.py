@@ -38,6 +38,7 @@ from tallyio_chain_evm.errors import (
 from tallyio_chain_evm.link import Link
 from tallyio_chain_evm.rpc import Request, Subscription
 from tallyio_chain_evm.settings import EvmSettings
+from tallyio_chain_evm.state import StateReader
 from tallyio_chain_evm.window import Window
 
 _PASSING = (CallTimeout, ConnectionLost, IncompleteBlock, MalformedReply, MessageTooLarge, RpcError)
@@ -56,9 +57,10 @@ class BlockFeed:
     One task iterates. A cancelled step loses nothing: the next one joins the newest head.
     """
 
-    def __init__(self, link: Link, settings: EvmSettings) -> None:
+    def __init__(self, link: Link, settings: EvmSettings, state: StateReader) -> None:
         self._link = link
         self._settings = settings
+        self._state = state
         self._window = Window(settings.window)
         self._ready: deque[BlockEvent] = deque()
         self._heads: Subscription | None = None
@@ -130,6 +132,7 @@ class BlockFeed:
         if announced.head.hash in self._window:
             return []
         branch = await self._branch(announced) if len(self._window) else [announced]
+        self._state.announced(announced.head)
         logs = await self._logs([link.head for link in branch])
         return self._publish(branch, logs, decoded_ns=time.perf_counter_ns())
 

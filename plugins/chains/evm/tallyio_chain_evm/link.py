@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -106,6 +106,10 @@ class Link:
                 f"{self.endpoint} answered {request.method} wrongly: {self.endpoint.clean(str(fault))}",
                 way_out="the node or something in between is broken; try another endpoint",
             ) from None
+
+    def start_soon(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`, which raises nothing, in a task that ends with the link."""
+        self._nursery.start_soon(work)
 
     async def drop(self) -> None:
         """Close the current connection, which looks dead; `keep` opens the next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -105,17 +106,23 @@ def code(account: Address, block: Hash) -> Request[bytes]:
 
 def slot(account: Address, key: int, block: Hash) -> Request[int]:
     """Ask for one storage slot."""
-    return Request("eth_getStorageAt", [hex_text(account), f"0x{key:064x}", at(block)], decode.read_quantity)
+    return Request("eth_getStorageAt", [hex_text(account), _key(key), at(block)], decode.read_quantity)
 
 
 def storage_values(slots: Mapping[Address, Sequence[int]], block: Hash) -> Request[list[list[int]]]:
     """Ask for many slots at once; the answer has the order of `slots`."""
-    texts = {hex_text(account): [f"0x{key:064x}" for key in keys] for account, keys in slots.items()}
+    texts = {hex_text(account): [_key(key) for key in keys] for account, keys in slots.items()}
 
     def read(raw: msgspec.Raw) -> list[list[int]]:
         return decode.read_storage_values(raw, {text: len(keys) for text, keys in texts.items()})
 
     return Request("eth_getStorageValues", [texts, at(block)], read)
+
+
+@lru_cache(maxsize=decode.REMEMBERED)
+def _key(slot: int) -> str:
+    # The same slots are asked for block after block.
+    return f"0x{slot:064x}"
 
 
 def send(raw: bytes) -> Request[Hash]:

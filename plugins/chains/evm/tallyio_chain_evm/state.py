@@ -13,18 +13,20 @@ read one by one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from tallyio.hooks.interfaces import NOTHING, Pretended
-from tallyio.model.chain import AccountState, Block, StateSlice
+from tallyio.model.chain import AccountState, Block, Head, StateSlice
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash, Wei, hex_text
-from tallyio_chain_evm import decode, requests
+from tallyio_chain_evm import decode, requests, slots
+from tallyio_chain_evm.ahead import Ahead
 from tallyio_chain_evm.errors import NoDebugMethods, RpcError
 from tallyio_chain_evm.link import Link
 from tallyio_chain_evm.rpc import Request
+from tallyio_chain_evm.slots import Slot
 from tallyio_chain_evm.wire import WireAccessList, WireAccount, WireDiff, WireTrace
 
 METHOD_NOT_FOUND = -32_601
@@ -39,13 +41,8 @@ _prestates = msgspec.json.Decoder(dict[str, WireAccount])
 _block_traces = msgspec.json.Decoder(list[WireTrace])
 _access_lists = msgspec.json.Decoder(WireAccessList)
 
-MOST_SLOTS = 1_024
-"""What geth answers in one `eth_getStorageValues`."""
-
 type AccessList = dict[Address, list[int]]
 """Slots by account."""
-type Slot = tuple[Address, int]
-"""One storage slot of an account; the slots of an account stand together."""
 
 
 class StateReader:
@@ -55,6 +52,18 @@ class StateReader:
         self._link = link
         self._has_debug = True
         self._has_storage_values = True
+        self._watched: Mapping[Address, Collection[int]] = {}
+        self._ahead: Ahead | None = None
+
+    def watch(self, known: Mapping[Address, Collection[int]]) -> None:
+        """Ask for the slots in `known`, as it stands then, as soon as a block is announced."""
+        self._watched = known
+
+    def announced(self, head: Head) -> None:
+        """Begin to ask for what `after` will be asked for this block."""
+        if self._watched and self._has_storage_values:
+            self._ahead = Ahead(self._link, head, self._watched)
+            self._link.start_soon(self._ahead.run)
 
     async def prestate(
         self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
@@ -72,14 +81,15 @@ class StateReader:
     async def after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
         """Return the `known` slots of every account with an event in `block`, as of `block`.
 
-        One quick question where the node has `eth_getStorageValues`; elsewhere what the block
-        changed, which takes the node milliseconds; and where it cannot tell that, slot by slot.
+        One quick question where the node has `eth_getStorageValues`, which was asked when the block
+        was announced if the slots are watched; elsewhere what the block changed, which takes the node
+        milliseconds; and where it cannot tell that, slot by slot.
         """
         logged = {log.address for log in block.logs}
-        wanted = [(a, slot) for a, slots in known.items() if a in logged for slot in slots]
+        wanted = [(a, slot) for a, keys in known.items() if a in logged for slot in keys]
         if wanted and self._has_storage_values:
             try:
-                return _storage(wanted, await self._storage_values(wanted, block.head.hash))
+                return await self._storage(wanted, block.head.hash)
             except RpcError as fault:
                 if not _is_unsupported(fault):
                     raise
@@ -87,8 +97,8 @@ class StateReader:
         try:
             return await self.diff(block.head.hash) if wanted else {}
         except NoDebugMethods:
-            asked = [requests.slot(account, slot, block.head.hash) for account, slot in wanted]
-            return _storage(wanted, await self._values(asked))
+            each = [requests.slot(account, slot, block.head.hash) for account, slot in wanted]
+            return slots.state(wanted, await self._values(each))
 
     async def diff(self, block: Hash) -> StateSlice:
         """Return what the transactions of `block` changed, as values after it.
@@ -118,19 +128,20 @@ class StateReader:
         codes = await self._values([requests.code(account, block) for account in touched])
         found: StateSlice = {}
         numbers = iter(words)
-        for (account, slots), code in zip(touched.items(), codes, strict=True):
+        for (account, keys), code in zip(touched.items(), codes, strict=True):
             found[account] = AccountState(
                 balance_wei=Wei(next(numbers)),
                 nonce=next(numbers),
                 code=pretend.get(account, code),
-                storage={slot: next(numbers) for slot in slots},
+                storage={slot: next(numbers) for slot in keys},
             )
         return found
 
-    async def _storage_values(self, wanted: Sequence[Slot], block: Hash) -> list[int]:
-        parts = [_by_account(wanted[at : at + MOST_SLOTS]) for at in range(0, len(wanted), MOST_SLOTS)]
-        told = await self._values([requests.storage_values(part, block) for part in parts])
-        return [value for part in told for values in part for value in values]
+    async def _storage(self, wanted: list[Slot], block: Hash) -> StateSlice:
+        if self._ahead is not None and self._ahead.block == block and self._ahead.has(wanted):
+            return await self._ahead.state()
+        asked = slots.questions(wanted, block)
+        return slots.state(wanted, slots.flat(await self._values(asked)))
 
     async def _values[T](self, asked: list[Request[T]]) -> list[T]:
         values: list[T] = []
@@ -147,20 +158,6 @@ def _words(account: Address, slots: list[int], block: Hash) -> list[Request[int]
         requests.nonce(account, block),
         *[requests.slot(account, slot, block) for slot in slots],
     ]
-
-
-def _by_account(slots: Iterable[Slot]) -> AccessList:
-    grouped: AccessList = {}
-    for account, slot in slots:
-        grouped.setdefault(account, []).append(slot)
-    return grouped
-
-
-def _storage(slots: Sequence[Slot], values: Sequence[int]) -> StateSlice:
-    state: StateSlice = {}
-    for (account, slot), value in zip(slots, values, strict=True):
-        state.setdefault(account, AccountState(storage={})).storage[slot] = value
-    return state
 
 
 def merge_diffs(diffs: Iterable[WireDiff]) -> StateSlice:

@@ -108,14 +108,19 @@ class WebSocket:
         await trio.aclose_forcefully(self._stream)
 
     async def _write(self, data: bytes) -> None:
-        async with self._send_lock:
-            try:
-                await self._stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as fault:
-                raise self._lost("is gone") from fault
-            except trio.Cancelled:
-                await trio.aclose_forcefully(self._stream)
-                raise
+        try:
+            self._send_lock.acquire_nowait()  # no turn of the loop before what somebody waits for is out
+        except trio.WouldBlock:
+            await self._send_lock.acquire()
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as fault:
+            raise self._lost("is gone") from fault
+        except trio.Cancelled:
+            await trio.aclose_forcefully(self._stream)
+            raise
+        finally:
+            self._send_lock.release()
 
     async def _read(self) -> tuple[bytes | bytearray, int]:
         """Return what the socket has, at least a byte, and when it was read."""
