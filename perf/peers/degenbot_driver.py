@@ -36,6 +36,7 @@ class Driver:
         self.quotes: dict[str, list[tuple[int, bool, int]]] = {}
         self.pairs: list[tuple[int, str, list[int]]] = []
         self.logs: list[tuple[str, str]] = []
+        self.search: tuple[Any, ...] = ()
         self.mixed = _ffi.Bot(1)
         """Paths through concentrated pools are solved apart from those of pairs."""
         self.mixed_engine = _ffi.ArbitrageEngine(self.mixed)
@@ -127,6 +128,20 @@ class Driver:
             dispatch(place, topics, data, self.block)
         self.mixed_engine.solve_all_paths(self.block)
         return (time.perf_counter_ns() - start) / len(self.mixed_paths)
+
+    def paths(self, pools: list[list[int]], base: int, max_legs: int) -> list[list[int]]:
+        """Prepare a search for cycles of pairs from one token on; return the pools of each, sorted."""
+        kind = _ffi.PoolKind.V2
+        edges = [(token0, token1, number, kind) for number, (token0, token1) in enumerate(pools)]
+        self.search = edges, base, base, 2, max_legs, False
+        return sorted([pool for pool, _ in path] for path in _ffi.find_paths_rust(*self.search))
+
+    def paths_ns(self) -> float:
+        """Search and take every path."""
+        count, start = 0, time.perf_counter_ns()
+        for _ in _ffi.find_paths_rust(*self.search):
+            count += 1
+        return (time.perf_counter_ns() - start) / count
 
     def syncs(self, reserves: list[list[int]]) -> list[list[int]]:
         """Prepare a pair and a Sync for each of these, and apply them; return the reserves after that."""
