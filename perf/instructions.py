@@ -11,6 +11,7 @@ import ctypes
 import errno
 import functools
 import gc
+import itertools
 import os
 import platform
 import signal
@@ -34,7 +35,8 @@ _DISABLED_AND_USER_ONLY: Final = 1 << 0 | 1 << 5 | 1 << 6
 _ENABLE, _DISABLE, _RESET = 0x2400, 0x2401, 0x2403
 _TRACEME, _SINGLESTEP = 0, 9
 _STEPPED: Final = signal.SIGTRAP << 8 | 0x7F
-"""The status of a child that stopped after a step."""
+_AT_AN_END: Final = signal.SIGSTOP << 8 | 0x7F
+"""The status of a child that stopped after a step, and of one that stopped itself."""
 
 
 def open_counter(kind: int = _HARDWARE, event: int = _INSTRUCTIONS) -> Count:
@@ -68,11 +70,7 @@ def count_steps(call: Call) -> int:
         child = os.fork()
     if child == 0:
         _be_stepped(call)
-    try:
-        return _steps(child)
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    return _steps(child)
 
 
 def _be_stepped(call: Call) -> None:
@@ -85,15 +83,20 @@ def _be_stepped(call: Call) -> None:
 
 
 def _steps(child: int) -> int:
-    os.waitpid(child, os.WUNTRACED)
-    steps, status = -1, _STEPPED
-    while status == _STEPPED:
-        _check(_LIBC.ptrace(_SINGLESTEP, child, None, None))
-        _, status = os.waitpid(child, 0)
-        steps += 1
-    if not os.WIFSTOPPED(status) or os.WSTOPSIG(status) != signal.SIGSTOP:
-        raise ChildProcessError(errno.ECHILD, f"the child ended with status {status}")
-    return steps
+    _, status = os.waitpid(child, os.WUNTRACED)
+    try:
+        for steps in itertools.count():
+            _check(_LIBC.ptrace(_SINGLESTEP, child, None, None))
+            _, status = os.waitpid(child, 0)
+            if status == _AT_AN_END:
+                return steps
+            if status != _STEPPED:
+                break
+    finally:
+        if os.WIFSTOPPED(status):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    raise ChildProcessError(errno.ECHILD, f"the child ended with status {status}")
 
 
 @functools.cache

@@ -75,7 +75,7 @@ def directed_edges(shape: Shape) -> Edges:
     sold, bought = tokens[first + i], tokens[first + j]
     flash = np.array(shape.pool_can_flash, dtype=np.bool_)[pool]
     order = np.argsort(sold, kind="stable")
-    return Edges(*(column[order] for column in (pool, i, j, sold, bought, flash)))
+    return Edges(pool[order], i[order], j[order], sold[order], bought[order], flash[order])
 
 
 def find_cycles(shape: Shape, bases: Sequence[int], max_legs: int = MAX_LEGS) -> Cycles:
