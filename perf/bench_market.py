@@ -14,13 +14,14 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
 import perf.market
+from perf.instructions import counter, instructions_each
 from perf.market.row import ROWS, Case, Row
 from perf.peers.session import Peers
 from tallyio.bench.calibrate import chain_timer
@@ -44,6 +45,8 @@ class Result:
     case: Case
     series: dict[str, Series]
     """Ours under "", the reference and the peers by their names."""
+    instructions: float | None = None
+    """Of one operation; None where nobody asked, or the machine does not say."""
 
     @property
     def verdict(self) -> str:
@@ -71,6 +74,10 @@ class Result:
         yield self._figure(REFERENCE, "", self.row.goal_ns)
         for name in [*self.case.peers, *self.case.absent]:
             yield self._figure(name, f".{name}", None)
+        if self.case.bytes_each:
+            yield Figure(name=f"market.{self.row.name}.memory", value=self.case.bytes_each, unit="bytes")
+        if self.case.counted is not None:
+            yield self._instructions()
 
     def _figure(self, beside: str, suffix: str, goal_ns: float | None) -> Figure:
         timing, other = self.series[""].timing, self.series.get(beside)
@@ -98,6 +105,18 @@ class Result:
             ),
         )
 
+    def _instructions(self) -> Figure:
+        value, (_, how) = self.instructions or 0.0, counter()
+        goal = Goal(
+            aim="",
+            verdict="shown" if self.instructions else "absent",
+            values=Spread(median=value, low=value, high=value),
+            ratios=None,
+            calm=how,
+        )
+        name = f"market.{self.row.name}.instructions"
+        return Figure(name=name, value=value, unit="instructions", goal=goal)
+
     def lines(self) -> Iterator[str]:
         """Return the row for people."""
         timing, goal = self.series[""].timing, self.row.goal_ns
@@ -119,6 +138,8 @@ class Result:
             yield f"    without {name}: {reason}"
         if self.case.bytes_each:
             yield f"    {self.case.bytes_each:,} bytes each"
+        if self.instructions:
+            yield f"    {self.instructions:,.0f} instructions"
 
 
 def declared(only: list[str]) -> list[Row]:
@@ -160,6 +181,14 @@ def measure(cases: list[tuple[Row, Case]], rounds: int) -> list[Result]:
     ]
 
 
+def counted(result: Result) -> Result:
+    """Return the result with its instructions, where its case says how to do a number of operations."""
+    if result.case.counted is None:
+        return result
+    print(f"\rcounting instructions of {result.row.name:<40}", end="", file=sys.stderr)
+    return replace(result, instructions=instructions_each(result.case.counted))
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -177,6 +206,8 @@ def main() -> None:
     asked = arguments()
     with Peers(wanted=not asked.no_peers) as peers:
         results = measure(prepare(declared(asked.only), peers), asked.rounds)
+    results = [counted(result) for result in results]
+    print(f"\r{'':60}\r", end="", file=sys.stderr)
     if asked.json:
         figures = [figure for result in results for figure in result.figures()]
         print(msgspec.json.format(msgspec.json.encode(figures), indent=1).decode())
@@ -184,6 +215,8 @@ def main() -> None:
     print(HEAD)
     for result in results:
         print("\n".join(result.lines()))
+    if any(result.case.counted for result in results):
+        print(f"instructions: {counter()[1]}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Final
 
 from tallyio_protocol_uniswap_v2 import hot as v2
@@ -77,5 +78,6 @@ def path(_: Peers) -> Case:
     return Case(
         ours=timed(compiled, *arguments, operations=COUNT),
         reference=timed(plain, 10, operations=10),
+        counted=partial(compiled, *arguments[:-1]),
         keeps=(memory, quotes),
     )

@@ -114,7 +114,11 @@ def two_pairs(peers: Peers) -> Case:
     require_equal(compiled(*paths.arguments), PATHS, "the number that gain")
     found, absent = _beside_degenbot(peers, paths)
     return Case(
-        ours=timed(compiled, *paths.arguments, operations=PATHS), peers=found, absent=absent, keeps=paths
+        ours=timed(compiled, *paths.arguments, operations=PATHS),
+        peers=found,
+        absent=absent,
+        counted=lambda count: compiled(paths.arguments[0], count, *paths.arguments[2:]),
+        keeps=paths,
     )
 
 

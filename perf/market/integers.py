@@ -111,6 +111,7 @@ def _case(
     return Case(
         ours=timed(compiled, *arguments, operations=count * times),
         reference=timed(reference_fold, operations=count),
+        counted=lambda operations: compiled(memory.address, operations, 1),
         keeps=memory,
     )
 

@@ -19,7 +19,8 @@ from tallyio.native.memory import Region
 PAIRS: Final = 4_096
 """More than branch predictors learn."""
 IN_CACHE: Final = 8
-TIMES: Final = 2_000
+TIMES: Final = 16
+_PRICES: Final = TIMES * IN_CACHE * COLUMNS
 TEN: Final = 10
 NOW: Final = 2 * 10**9
 AGE: Final = 10**9
@@ -48,17 +49,22 @@ def scan_all(matrix: int, pairs: int, count: int, at_once: int, found: int) -> i
 
 @hot("void(int64, int64, int64)")
 def update_all(matrix: int, pairs: int, times: int) -> None:
-    """Write prices, each pair and chain in turns."""
+    """Write the price of each pair on each chain so many times."""
     for k in range(times):
-        update(row_of(matrix, k % pairs), k % COLUMNS, 1.0, 1.1, k, 1.0, 0.1, 0.1)
+        for pair in range(pairs):
+            for chain in range(COLUMNS):
+                update(row_of(matrix, pair), chain, 1.0, 1.1, k, 1.0, 0.1, 0.1)
 
 
 @hot("float64(int64, int64, int64)")
 def read_all(matrix: int, pairs: int, times: int) -> float:
-    """Read prices, each pair and chain in turns."""
+    """Read the price of each pair on each chain so many times."""
     total = 0.0
-    for k in range(times):
-        total += read(row_of(matrix, k % pairs), k % COLUMNS)[0]
+    for _ in range(times):
+        for pair in range(pairs):
+            for chain in range(COLUMNS):
+                bid, ask, stamp_ns, confidence = read(row_of(matrix, pair), chain)
+                total += bid + ask + confidence + stamp_ns
     return total
 
 
@@ -122,6 +128,7 @@ def compare_sixteen(_: Peers) -> Case:
         ours=timed(entry(compare_all), made.address, PAIRS, NOW, operations=PAIRS),
         reference=timed(_compared, made.rows, TEN, operations=TEN),
         bytes_each=ROW.itemsize,
+        counted=lambda count: compare_all(made.address, count, NOW),
         keeps=made,
     )
 
@@ -150,11 +157,11 @@ def update_one(_: Peers) -> Case:
     memory.view(MATRIX, 1)[0] = made.memory.view(MATRIX, 1)[0]
     memory.view(MATRIX, 1)[0]["rows"] = memory.address + MATRIX.itemsize
     arguments = memory.address, IN_CACHE, TIMES
-    return Case(ours=timed(entry(update_all), *arguments, operations=TIMES), keeps=memory)
+    return Case(ours=timed(entry(update_all), *arguments, operations=_PRICES), keeps=memory)
 
 
 @row("matrix.read", goal_ns=1.0)
 def read_one(_: Peers) -> Case:
     """A price read whole, beside a writer or not; in cache."""
     made = make_matrix()
-    return Case(ours=timed(entry(read_all), made.address, IN_CACHE, TIMES, operations=TIMES), keeps=made)
+    return Case(ours=timed(entry(read_all), made.address, IN_CACHE, TIMES, operations=_PRICES), keeps=made)

@@ -117,17 +117,18 @@ def hub_to_hub(_: Peers) -> Case:
 
 @row("venues.best_of_16", goal_ns=500.0)
 def best_of_sixteen(_: Peers) -> Case:
-    """Exact quotes of sixteen pools of one pair, and the best of them."""
+    """The best of sixteen pools of one pair, and its exact quote."""
     draw = random.Random(2)
     market = _market([(0, 1)] * VENUES, draw)
     market.router.refresh()
-    venue: Any = entry(market.fused.load("tallyio.market.routing").best_venue)
+    venue: Any = entry(market.fused.load("tallyio.market.venues").best_venue)
     answer = Region(_WORD)
+    arguments = market.router.address, 0, 1, AMOUNT, answer.address
     require_equal(_best_quote(market), _asked(market), "quoting each")
 
     def ask() -> None:
         for _ in range(QUESTIONS):
-            venue(market.router.address, 0, 1, AMOUNT, answer.address)
+            venue(*arguments)
 
     return Case(ours=timed(ask, operations=QUESTIONS), keeps=(market, answer))
 

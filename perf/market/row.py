@@ -31,6 +31,8 @@ class Case:
     """Peers that cannot be had here, and why."""
     bytes_each: int | None = None
     """Memory of one pool, cell or whatever the row is about."""
+    counted: Callable[[int], object] | None = None
+    """Does so many of the operations, for a count of their instructions."""
     keeps: object = None
 
 

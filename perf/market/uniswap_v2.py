@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from tallyio_protocol_uniswap_v2 import reference
@@ -141,6 +142,7 @@ def quotes(peers: Peers) -> Case:
         peers=found,
         absent=absent,
         bytes_each=ROW_BYTES + POOL.itemsize,
+        counted=partial(compiled, *pairs.addresses[:-1]),
         keeps=pairs,
     )
 
@@ -160,6 +162,7 @@ def exact_outputs(_: Peers) -> Case:
     return Case(
         ours=timed(compiled, *pairs.addresses, operations=POOLS),
         reference=timed(in_python, operations=CALLS),
+        counted=partial(compiled, *pairs.addresses[:-1]),
         keeps=pairs,
     )
 
@@ -212,6 +215,7 @@ def syncs(peers: Peers) -> Case:
     found, absent = beside_degenbot(peers, applied, ("syncs", applied), measure=("syncs_ns",))
     return Case(
         ours=timed(entry(sync_all), *arguments, operations=POOLS),
+        counted=partial(entry(sync_all), *arguments[:-1]),
         peers=found,
         absent=absent,
         keeps=memory,

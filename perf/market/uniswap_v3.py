@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from tallyio_protocol_uniswap_v3.hot import gas, quote
@@ -12,6 +13,7 @@ from tallyio_protocol_uniswap_v3.hot import gas, quote
 from perf.market.row import Case, beside_degenbot, require_equal, row
 from perf.peers.session import Peers
 from tallyio.bench.rounds import timed
+from tallyio.market.abi import POOL
 from tallyio.market.concentrated import reference
 from tallyio.market.concentrated.changes import rebuild
 from tallyio.market.concentrated.reference_math import get_sqrt_ratio_at_tick
@@ -125,7 +127,8 @@ def _case(peers: Peers, crossed: int) -> Case:
         reference=timed(quotes.expected, 10, operations=10),
         peers=found,
         absent=absent,
-        bytes_each=quotes.row_bytes,
+        bytes_each=quotes.row_bytes + POOL.itemsize,
+        counted=partial(compiled, *quotes.addresses[:-1]),
         keeps=quotes,
     )
 

@@ -36,6 +36,12 @@ class Driver:
         self.quotes: dict[str, list[tuple[int, bool, int]]] = {}
         self.pairs: list[tuple[int, str, list[int]]] = []
         self.logs: list[tuple[str, str]] = []
+        self.search: tuple[Any, ...] = ()
+        self.mixed = _ffi.Bot(1)
+        """Paths through concentrated pools are solved apart from those of pairs."""
+        self.mixed_engine = _ffi.ArbitrageEngine(self.mixed)
+        self.mixed_paths: list[int] = []
+        self.turns: list[list[tuple[str, list[str], str]]] = []
 
     def version(self) -> str:
         """Say who answers."""
@@ -45,7 +51,7 @@ class Driver:
 
     def v2(self, name: str, reserves: list[list[int]], sides: list[int], amounts: list[int]) -> list[int]:
         """Prepare a quote per pool, under a name; return the answers."""
-        pools = [self._pair(each)[1] for each in reserves]
+        pools = [self._pair(self.bot, each)[1] for each in reserves]
         self.quotes[name] = [
             (pool, side == 0, amount) for pool, side, amount in zip(pools, sides, amounts, strict=True)
         ]
@@ -53,20 +59,7 @@ class Driver:
 
     def v3(self, name: str, pool: dict[str, Any], sides: list[int], amounts: list[int]) -> list[int]:
         """Prepare quotes on one pool with all of its ticks; return the answers."""
-        ticks = {int(tick): (gross, net, 0) for tick, gross, net in pool["ticks"]}
-        number = self.bot.register_v3_pool(
-            self._address(),
-            address(TOKEN0),
-            address(TOKEN1),
-            pool["fee_pips"],
-            pool["tick_spacing"],
-            address(FACTORY),
-            pool["sqrt_price_x96"],
-            pool["liquidity"],
-            pool["tick"],
-            tick_data=ticks,
-            coverage="tracked",
-        )
+        _, number = self._concentrated(self.bot, pool)
         self.quotes[name] = [(number, side == 0, amount) for side, amount in zip(sides, amounts, strict=True)]
         return self._answers(name)
 
@@ -81,13 +74,11 @@ class Driver:
     def optimum(self, reserves: list[list[list[int]]]) -> list[list[int]]:
         """Prepare two-pool paths that start with token 0; return input and profit of each, or nothing."""
         for first, second in reserves:
-            (place, pool), (_, other) = self._pair(first), self._pair(second)
+            (place, pool), (_, other) = self._pair(self.bot, first), self._pair(self.bot, second)
             path, _ = self.engine.register_path([(pool, True), (other, False)])
             self.pairs.append((path, place, first))
         self.engine.solve_all_paths(self.block)
-        flat = self.engine.latest_results()[0]
-        found = {result[0]: [int(result[1]), int(result[2])] for result in flat}
-        return [found.get(path, []) for path, _, _ in self.pairs]
+        return _solved(self.engine, [path for path, _, _ in self.pairs])
 
     def optimum_ns(self) -> float:
         """Solve every prepared path after its first pool changed: unchanged ones come from a memory."""
@@ -98,11 +89,65 @@ class Driver:
         self.engine.solve_all_paths(self.block)
         return (time.perf_counter_ns() - start) / len(self.pairs)
 
+    def optimum_v3(
+        self,
+        reserves: list[list[int]],
+        pools: list[dict[str, Any]],
+        turns: list[list[list[tuple[list[str], str]]]],
+    ) -> list[list[list[int]]]:
+        """Prepare paths that sell token 0 in a pair and buy it in a pool, and turns of logs of each pool.
+
+        Return what `optimum` does after each turn.
+        """
+        places = []
+        for pair, pool in zip(reserves, pools, strict=True):
+            place, number = self._concentrated(self.mixed, pool)
+            places.append(place)
+            path, _ = self.mixed_engine.register_path(
+                [(self._pair(self.mixed, pair)[1], True), (number, False)]
+            )
+            self.mixed_paths.append(path)
+        self.mixed_engine.release_all_v3_v4_quarantined()
+        self.turns = [
+            [(place, topics, data) for place, logs in zip(places, turn, strict=True) for topics, data in logs]
+            for turn in turns
+        ]
+        answers = []
+        for _ in self.turns:
+            self.optimum_v3_ns()
+            answers.append(_solved(self.mixed_engine, self.mixed_paths))
+        return answers
+
+    def optimum_v3_ns(self) -> float:
+        """Dispatch the logs of the next turn and solve every path."""
+        turn = self.turns.pop(0)
+        self.turns.append(turn)
+        self.block += 1
+        dispatch, start = self.mixed.dispatch_log, time.perf_counter_ns()
+        for place, topics, data in turn:
+            dispatch(place, topics, data, self.block)
+        self.mixed_engine.solve_all_paths(self.block)
+        return (time.perf_counter_ns() - start) / len(self.mixed_paths)
+
+    def paths(self, pools: list[list[int]], base: int, max_legs: int) -> list[list[int]]:
+        """Prepare a search for cycles of pairs from one token on; return the pools of each, sorted."""
+        kind = _ffi.PoolKind.V2
+        edges = [(token0, token1, number, kind) for number, (token0, token1) in enumerate(pools)]
+        self.search = edges, base, base, 2, max_legs, False
+        return sorted([pool for pool, _ in path] for path in _ffi.find_paths_rust(*self.search))
+
+    def paths_ns(self) -> float:
+        """Search and take every path."""
+        count, start = 0, time.perf_counter_ns()
+        for _ in _ffi.find_paths_rust(*self.search):
+            count += 1
+        return (time.perf_counter_ns() - start) / count
+
     def syncs(self, reserves: list[list[int]]) -> list[list[int]]:
         """Prepare a pair and a Sync for each of these, and apply them; return the reserves after that."""
         pools = []
         for each in reserves:
-            place, pool = self._pair([1, 1])
+            place, pool = self._pair(self.bot, [1, 1])
             pools.append(pool)
             self.logs.append((place, "0x" + "".join(f"{reserve:064x}" for reserve in each)))
         self.syncs_ns()
@@ -121,14 +166,36 @@ class Driver:
         self.free += 1
         return address(self.free)
 
-    def _pair(self, reserves: list[int]) -> tuple[str, int]:
+    def _pair(self, bot: Any, reserves: list[int]) -> tuple[str, int]:
         place = self._address()
         tokens = address(TOKEN0), address(TOKEN1)
-        number = self.bot.register_v2_pool(place, *tokens, *reserves, *FEE, *FEE, address(FACTORY))
+        number = bot.register_v2_pool(place, *tokens, *reserves, *FEE, *FEE, address(FACTORY))
+        return place, number
+
+    def _concentrated(self, bot: Any, pool: dict[str, Any]) -> tuple[str, int]:
+        place = self._address()
+        number = bot.register_v3_pool(
+            place,
+            address(TOKEN0),
+            address(TOKEN1),
+            pool["fee_pips"],
+            pool["tick_spacing"],
+            address(FACTORY),
+            pool["sqrt_price_x96"],
+            pool["liquidity"],
+            pool["tick"],
+            tick_data={int(tick): (gross, net, 0) for tick, gross, net in pool["ticks"]},
+            coverage="tracked",
+        )
         return place, number
 
     def _answers(self, name: str) -> list[int]:
         return [int(self.bot.calculate_tokens_out(*quote)) for quote in self.quotes[name]]
+
+
+def _solved(engine: Any, paths: list[int]) -> list[list[int]]:
+    found = {result[0]: [int(result[1]), int(result[2])] for result in engine.latest_results()[0]}
+    return [found.get(path, []) for path in paths]
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ import math
 from typing import Final
 
 from tallyio.market.abi import word
-from tallyio.market.matrix_layout import COLUMNS, MATRIX, ROW, SPREAD
+from tallyio.market.matrix_lanes import best_prices, changes
+from tallyio.market.matrix_layout import MATRIX, ROW, SPREAD
 from tallyio.native.atomics import (
     fence_acquire,
     fence_release,
@@ -26,8 +27,8 @@ from tallyio.native.atomics import (
     store_relaxed,
     store_release,
 )
-from tallyio.native.floats import float_of_bits
 from tallyio.native.jit import hot
+from tallyio.native.vector import lowest_bit
 
 _ROWS: Final = word(MATRIX, "rows")
 _MAX_AGE: Final = word(MATRIX, "max_age_ns")
@@ -49,7 +50,6 @@ _AMOUNT_IN: Final = word(SPREAD, "amount_in")
 _PROFIT: Final = word(SPREAD, "profit")
 
 NOBODY: Final = -1
-_NO_ASK: Final = (1 << 63) - 1
 
 
 @hot("int64(int64, int64)", inline=True)
@@ -95,13 +95,6 @@ def read(row: int, chain: int) -> tuple[float, float, int, float]:
         pause()
 
 
-@hot("int64(int64, int64, int64, int64)", inline=True)
-def _is_usable(row: int, chain: int, oldest: int, least: int) -> int:
-    # All bits or none. Confidences are not negative, and such floats are ordered as their bits are.
-    fresh = (load(row, _STAMP + chain) >= oldest) & (load(row, _CONFIDENCE + chain) >= least)
-    return -int(fresh & (load(row, _SEQUENCE + chain) & 1 == 0))
-
-
 @hot("Tuple(int64, int64, float64)(int64, int64, int64)")
 def compare(matrix: int, pair: int, now_ns: int) -> tuple[int, int, float]:
     """Return the chain where the pair costs least, the one where it brings most, and sell over buy price.
@@ -110,38 +103,19 @@ def compare(matrix: int, pair: int, now_ns: int) -> tuple[int, int, float]:
     nobody to buy from or nobody to sell to. The two chains may be the same.
     """
     row = row_of(matrix, pair)
-    oldest, least = now_ns - load(matrix, _MAX_AGE), load(matrix, _MIN_CONFIDENCE)
+    oldest, least = now_ns - load(matrix, _MAX_AGE), load_f64(matrix, _MIN_CONFIDENCE)
     while True:
-        before = _changes(row)
+        # Sequence numbers only grow, so two equal sums mean that no column changed in between.
+        before = changes(row)
         fence_acquire()
-        # On bits, since prices are not negative: integers have a maximum without branches.
-        bid, ask = 0, _NO_ASK
-        for chain in range(COLUMNS):
-            usable = _is_usable(row, chain, oldest, least)
-            bid = max(bid, load(row, _BID + chain) & usable)
-            asked = load(row, _ASK + chain) & usable
-            ask = min(ask, asked if asked > 0 else _NO_ASK)
-        sell, buy = COLUMNS, COLUMNS
-        for chain in range(COLUMNS):
-            usable = _is_usable(row, chain, oldest, least)
-            sell = min(sell, chain if load(row, _BID + chain) & usable == bid else COLUMNS)
-            buy = min(buy, chain if load(row, _ASK + chain) & usable == ask else COLUMNS)
+        bid, ask, sell, buy = best_prices(row, oldest, least)
         fence_acquire()
-        if _changes(row) == before:
+        if changes(row) == before:
             break
         pause()
-    if bid == 0 or ask == _NO_ASK:
+    if not bid > 0.0 or ask == math.inf:
         return NOBODY, NOBODY, 0.0
-    return buy, sell, float_of_bits(bid) / float_of_bits(ask)
-
-
-@hot("int64(int64)", inline=True)
-def _changes(row: int) -> int:
-    # Sequence numbers only grow, so two equal sums mean that no column changed in between.
-    total = 0
-    for chain in range(COLUMNS):
-        total += load_relaxed(row, _SEQUENCE + chain)
-    return total
+    return lowest_bit(buy), lowest_bit(sell), bid / ask
 
 
 @hot("boolean(int64, int64, int64, float64, int64)")

@@ -33,6 +33,7 @@ DEFAULT_JOURNAL_BYTES: Final = 256 << 20
 """Untouched pages cost nothing, so this is an upper bound, not a cost."""
 _BLOCK: Final = struct.Struct("<32s32s5qd")
 _FIRST_ROOM: Final = 4096
+_POOL_BYTES: Final = abi.POOL.itemsize
 
 
 class UndoLost(EnvironmentFault):
@@ -97,6 +98,7 @@ class Market:
         self.shape: Final = Shape(holdings)
         self._compiled: Any = fused.load("tallyio.market.apply")
         self._memory = memory = MarketMemory(self.shape, native)
+        self._pools: Final = address_of(memory.pools)
         memory.open_journal(head.hash, head.number, window=window, journal_bytes=journal_bytes)
         self.prices: Final = memory.prices
         for pool in void:
@@ -143,7 +145,7 @@ class Market:
 
     def pool_address(self, pool: int) -> int:
         """Return the address of the pool's POOL record, for compiled code."""
-        return address_of(self._memory.pools) + pool * abi.POOL.itemsize
+        return self._pools + pool * _POOL_BYTES
 
     def row(self, pool: int) -> bytes:
         """Return a copy of the pool's row; any thread may call, also while the lane works."""

@@ -98,6 +98,7 @@ class Router:
         self._market = market
         self._shape: Shape = market.shape
         self._routing: Any = market.fused.load("tallyio.market.routing")
+        self._venues: Any = market.fused.load("tallyio.market.venues")
         self._edges: Any = market.fused.load("tallyio.market.edges")
         self._memory = _Memory(self._shape, market.pool_address(0) if market.shape.pools else 0)
         self.address: Final = self._memory.address
@@ -133,8 +134,14 @@ class Router:
         return self._memory.path() if brings else None
 
     def best_venue(self, sold: Address, bought: Address, amount_in: int) -> Path | None:
-        """Return the one pool that pays most of `bought` for `amount_in` of `sold`; every pool is asked."""
-        return self.best_path(sold, bought, amount_in, max_hops=1)
+        """Return the one pool that pays most of `bought` for `amount_in` of `sold`, or None if none does.
+
+        Raises: ConfigError: a token that no pool holds.
+        """
+        ends = self._token(sold), self._token(bought)
+        self.refresh()
+        edge: int = self._venues.best_venue(self.address, *ends, amount_in, self._memory.answer_address)
+        return self.walk(Path((self._memory.hop(edge),), 0), amount_in) if edge else None
 
     def best_split(
         self,
@@ -279,6 +286,13 @@ class _Memory:
         record[0]["pool_count"], record[0]["round"] = pools, 1
         self.address: Final = int(record.ctypes.data)
         self.path_address: Final = int(self._path.ctypes.data)
+        self.answer_address: Final = int(self._filled("u8", np.zeros(4, "u8")).ctypes.data)
+        self._edge_records = edges
+
+    def hop(self, edge: int) -> Hop:
+        """Return a hop along the edge at this address, without amounts."""
+        record = self._edge_records[(edge - int(self._edge_records.ctypes.data)) // EDGE.itemsize]
+        return Hop(int(record["pool"]), int(record["i"]), int(record["j"]), 0, 0)
 
     def path(self) -> Path:
         """Return the path that compiled code wrote."""

@@ -323,20 +323,3 @@ def ban(router: int, pool: int) -> None:
     """Leave a pool out of the next search."""
     store(load(router, _BANNED), pool, load(router, _ROUND))
     store(router, _BANS, 1)
-
-
-@hot("int64(int64, int64, int64, u256, int64)")
-def best_venue(router: int, sold: int, bought: int, amount: int, answer: int) -> int:
-    """Quote `amount` exactly at every pool of the pair; write the best output to `answer`, return the edge.
-
-    0 where no pool pays anything.
-    """
-    at, best, winner = load(router, _OUT_AT), _NOTHING, 0
-    for k in range(load(at, sold), load(at, sold + 1)):
-        edge = load(router, _EDGES) + k * _EDGE_BYTES
-        if load(edge, _TO) == bought:
-            out = quote(load(edge, _RECORD), load(edge, _I), load(edge, _J), amount)
-            if out > best:
-                best, winner = out, edge
-    store256(answer, best)
-    return winner

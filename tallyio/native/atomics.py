@@ -96,8 +96,10 @@ def fence(builder: Any) -> None:
 
 @primitive("void()")
 def fence_acquire(builder: Any) -> None:
-    """Let no later load or store pass an earlier load."""
+    """Let no later load or store pass an earlier load, and no earlier plain load pass the fence."""
     builder.fence("acquire")
+    # LLVM may move a plain load to where its value is first wanted, even past a fence; not past this.
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
 
 
 @primitive("void()")

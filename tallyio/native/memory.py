@@ -35,11 +35,14 @@ class Region:
         self._memory: npt.NDArray[np.uint8] | None = np.frombuffer(
             mmap.mmap(-1, self.size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8
         )
+        # Kept, because numpy takes a microsecond to say it.
+        self._address: Final = int(self._memory.ctypes.data)
 
     @property
     def address(self) -> int:
         """Where the region starts."""
-        return int(self._bytes().ctypes.data)
+        self._bytes()
+        return self._address
 
     @property
     def closed(self) -> bool:

@@ -115,6 +115,22 @@ def test_a_router_follows_the_market(toy: Toy) -> None:
         assert off.pools == (1,), "a pool whose row is void takes no part"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_venue_is_the_best_of_all_quotes(toy: Toy, seed: int) -> None:
+    """Pools so alike that floats cannot tell which pays most, single units, and more than a pool takes."""
+    draw = random.Random(seed)
+    pools = [toys.pool(number, 1, 2) for number in range(16)]
+    rows = [toys.row(10**20 + draw.randrange(1000), 10**20 + draw.randrange(1000)) for _ in pools[:12]]
+    rows += [toys.row(10 ** draw.randint(3, 24), 10 ** draw.randint(3, 24)) for _ in pools[12:]]
+    with toys.market(*toy, pools, rows) as market:
+        router = Router(market)
+        one, two = toys.address(1), toys.address(2)
+        for amount in (0, *(int(10 ** draw.uniform(0, 40)) for _ in range(200))):
+            best = max(market.quote(pool, 0, 1, amount) for pool in range(len(pools)))
+            found = router.best_venue(one, two, amount)
+            assert (found.amount_out if found else 0) == best
+
+
 def test_pools_that_are_left_out_are_not_used(toy: Toy) -> None:
     pools = [toys.pool(0, 1, 2), toys.pool(1, 1, 3), toys.pool(2, 3, 2)]
     with toys.market(*toy, pools, [toys.row(10**12, 10**12)] * 3) as market:

@@ -4,27 +4,29 @@ A cycle starts and ends at a base token, visits no token and no pool twice, and 
 flash, so that it needs nothing in hand. The same pools in the same direction are one cycle however
 it is rotated; it starts at the base token that the settings name first among those where it may
 start. That no pool comes twice also holds for pools of many tokens: the second swap would meet a
-state that the first one changed, and a quote knows only the present one. Whole arrays of cycles are
-built at once: a hundred thousand take milliseconds.
+state that the first one changed, and a quote knows only the present one. `listing` follows the edges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tallyio.market.abi import MAX_LEGS
+from tallyio_strategy_arbitrage import layout
+from tallyio_strategy_arbitrage.listing import list_cycles
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-NO_LEG: Final = -1
-"""What follows the last leg of a shorter cycle."""
+NO_LEG: Final = layout.NO_LEG
 MIN_LEGS: Final = 2
-_SIDES: Final = ("left", "right")
+_ROOM: Final = 1 << 18
+"""Cycles that are listed at once; if there are more, they are listed again."""
 
 
 class Shape(Protocol):
@@ -60,33 +62,31 @@ class Cycles(NamedTuple):
 
 def directed_edges(shape: Shape) -> Edges:
     """Return the edges of `shape`: n * (n - 1) for a pool of n tokens."""
-    can_flash = shape.pool_can_flash
-    rows = [
-        (pool, i, j, sold, bought, can_flash[pool])
-        for pool, tokens in enumerate(shape.pool_tokens)
-        for i, sold in enumerate(tokens)
-        for j, bought in enumerate(tokens)
-        if i != j
-    ]
-    table = np.array(rows, dtype=np.int64).reshape(-1, 6)
-    table = table[np.argsort(table[:, 3], kind="stable")]
-    pool, i, j, sold, bought, flash = np.ascontiguousarray(table.T)
-    return Edges(pool, i, j, sold, bought, flash != 0)
+    pools = shape.pool_tokens
+    sizes = np.fromiter(map(len, pools), np.int64, len(pools))
+    tokens = np.fromiter(itertools.chain.from_iterable(pools), np.int64)
+    each = sizes * (sizes - 1)
+    pool = np.repeat(np.arange(len(pools)), each)
+    # In its pool, an edge's number is i * (n - 1) plus the place of j among the others.
+    number = np.arange(len(pool)) - np.repeat(np.cumsum(each) - each, each)
+    i, j = np.divmod(number, np.repeat(sizes - 1, each))
+    j += j >= i
+    first = np.repeat(np.cumsum(sizes) - sizes, each)
+    sold, bought = tokens[first + i], tokens[first + j]
+    flash = np.array(shape.pool_can_flash, dtype=np.bool_)[pool]
+    order = np.argsort(sold, kind="stable")
+    return Edges(pool[order], i[order], j[order], sold[order], bought[order], flash[order])
 
 
 def find_cycles(shape: Shape, bases: Sequence[int], max_legs: int = MAX_LEGS) -> Cycles:
     """Return every cycle of 2 to `max_legs` legs over `shape` from token ids `bases`, best base first."""
-    edges = directed_edges(shape)
-    rank = base_ranks(shape, bases)
-    starts = np.searchsorted(edges.sold, np.arange(len(rank) + 1))
-    found = [np.empty((0, MAX_LEGS), dtype=np.int64)]
-    for base in dict.fromkeys(bases):
-        walks = _first_legs(edges, starts, base)
-        for count in range(MIN_LEGS, max_legs + 1):
-            found.append(_closed(edges, rank, walks, base))
-            if count < max_legs:
-                walks = _longer(edges, starts, rank, walks, base)
-    return Cycles(edges, np.concatenate(found))
+    edges, rank = directed_edges(shape), base_ranks(shape, bases)
+    graph, found = _Graph(edges, rank), np.empty((_ROOM, MAX_LEGS), np.int64)
+    count = graph.list(bases, max_legs, found)
+    if count > len(found):
+        found = np.empty((count, MAX_LEGS), np.int64)
+        graph.list(bases, max_legs, found)
+    return Cycles(edges, found[:count])
 
 
 def base_ranks(shape: Shape, bases: Sequence[int]) -> Ints:
@@ -106,47 +106,30 @@ def cycles_of_pools(cycles: Cycles, pools: int) -> tuple[Ints, Ints]:
     return offsets, np.ascontiguousarray(rows[np.argsort(pool, kind="stable")].astype(np.int64))
 
 
-def _first_legs(edges: Edges, starts: Ints, base: int) -> Ints:
-    out = np.arange(starts[base], starts[base + 1])
-    return out[edges.flash[out]].reshape(-1, 1)
+class _Graph:
+    """Edges where compiled code reads them."""
 
+    def __init__(self, edges: Edges, rank: Ints) -> None:
+        self._tokens = np.arange(len(rank) + 1)
+        self._edges = edges
+        self._record = np.zeros(1, layout.GRAPH)
+        self._columns: dict[str, Ints] = {}
+        self._set("starts", np.searchsorted(edges.sold, self._tokens))
+        self._set("rank", rank)
+        for name in ("pool", "sold", "bought", "flash"):
+            self._set(name, getattr(edges, name))
 
-def _longer(edges: Edges, starts: Ints, rank: Ints, walks: Ints, base: int) -> Ints:
-    """Return every walk that goes on from one of `walks` to a token it has not seen."""
-    at = edges.bought[walks[:, -1]]
-    row, leg = _ranges(starts[at], starts[at + 1])
-    walks = walks[row]
-    keep = _is_new(edges, rank, walks, leg, base)
-    for column in walks.T:
-        keep &= edges.bought[leg] != edges.sold[column]
-    return np.column_stack((walks[keep], leg[keep]))
+    def list(self, bases: Iterable[int], max_legs: int, found: Ints) -> int:
+        """Write the cycles of `bases` to `found` as far as they fit; return how many there are."""
+        count = 0
+        for base in dict.fromkeys(bases):
+            home = np.flatnonzero(self._edges.bought == base)
+            self._set("home", home)
+            self._set("home_at", np.searchsorted(self._edges.sold[home], self._tokens))
+            rest = found[count:]
+            count += list_cycles(self._record.ctypes.data, base, max_legs, rest.ctypes.data, len(rest))
+        return count
 
-
-def _closed(edges: Edges, rank: Ints, walks: Ints, base: int) -> Ints:
-    """Return every cycle that one more leg makes of one of `walks`."""
-    # Most tokens lead back to `base` through few pools: these are sorted by where they lead from.
-    home = np.flatnonzero(edges.bought == base)
-    order = home[np.argsort(edges.sold[home], kind="stable")]
-    at = edges.bought[walks[:, -1]]
-    row, position = _ranges(*(np.searchsorted(edges.sold[order], at, side=side) for side in _SIDES))
-    walks, leg = walks[row], order[position]
-    keep = _is_new(edges, rank, walks, leg, base)
-    legs = np.full((int(keep.sum()), MAX_LEGS), NO_LEG, dtype=np.int64)
-    legs[:, : walks.shape[1]], legs[:, walks.shape[1]] = walks[keep], leg[keep]
-    return legs
-
-
-def _is_new(edges: Edges, rank: Ints, walks: Ints, leg: Ints, base: int) -> Bools:
-    """Return where `leg` uses no pool of its walk, and would not be the better place to start."""
-    keep: Bools = ~((rank[edges.sold[leg]] < rank[base]) & edges.flash[leg])
-    for column in walks.T:
-        keep &= edges.pool[leg] != edges.pool[column]
-    return keep
-
-
-def _ranges(low: Ints, high: Ints) -> tuple[Ints, Ints]:
-    """Return (row, value) for every value in low[row] <= value < high[row]."""
-    count = high - low
-    row = np.repeat(np.arange(len(low)), count)
-    ends = np.cumsum(count)
-    return row, np.arange(len(row)) - np.repeat(ends - count, count) + np.repeat(low, count)
+    def _set(self, name: str, values: Ints | Bools) -> None:
+        column = self._columns[name] = np.ascontiguousarray(values, np.int64)
+        self._record[name] = column.ctypes.data

@@ -140,3 +140,23 @@ LINK: Final = np.dtype(
 
 CLOSED: Final = -1e30
 """Rate of what cannot be traded; a sum with one or more of them is far below any other, also in float32."""
+
+NO_LEG: Final = -1
+"""What follows the last leg of a shorter cycle."""
+
+GRAPH: Final = np.dtype(
+    [
+        ("starts", "i8"),  # address of int64 per token and one more: where its edges start
+        ("pool", "i8"),  # address of int64 per edge, as the three that follow
+        ("sold", "i8"),
+        ("bought", "i8"),
+        ("flash", "i8"),
+        ("rank", "i8"),  # address of int64 per token: how good a base it is
+        ("home_at", "i8"),  # address of int64 per token and one more: where its edges in `home` start
+        ("home", "i8"),  # address of int64: edges that buy the base, sorted by the token sold
+        ("leg", "i8", MAX_LEGS),  # the walk: its edges so far,
+        ("next", "i8", MAX_LEGS),  # and which edges each leg may take yet
+        ("end", "i8", MAX_LEGS),
+    ]
+)
+"""Edges as cycles are listed from them, and the walk that does."""

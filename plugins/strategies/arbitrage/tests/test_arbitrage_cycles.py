@@ -99,6 +99,6 @@ def test_a_hundred_thousand_cycles_are_enumerated() -> None:
     hubs = [tuple(map(int, random.choice(8, 2, replace=False))) for _ in range(400)]
     tails = [(int(random.integers(8)), 8 + int(random.integers(300))) for _ in range(800)]
     shape = Shape((*hubs, *tails), (True,) * 1200)
-    cycles = find_cycles(shape, (0,))
+    cycles = find_cycles(shape, (0,), max_legs=3)
     assert len(cycles.legs) > 100_000
     assert len(np.unique(cycles.legs, axis=0)) == len(cycles.legs)
