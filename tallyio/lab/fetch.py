@@ -3,9 +3,9 @@
 Layer: lab. There are three shelves: `LAB` holds what the demo's world is made of, `LENDING` what lending
 protocols are made of, whose packages are large, and `CONTRACTS` what the tests of plugins run against,
 which nobody else needs to fetch. On each, `package-lock.json` pins every package by version and SHA-512;
-`manifest.json` pins every file that is used by SHA-256. What was fetched lies in a cache folder named by both,
-so a second start needs no network, and a new lock never meets an old cache. Nothing is run while fetching:
-install scripts are off.
+`manifest.json` pins every file that is used by SHA-256. What was fetched lies in a cache folder named by
+both, so a second start needs no network, and a new lock never meets an old cache. Nothing is run while
+fetching: install scripts are off.
 
 To move to other versions: edit `package.json`, run `npm install` beside it (with `.npmrc`, which keeps
 addresses of packages out of the lock, and the tools that a package only suggests; remove `funding`,

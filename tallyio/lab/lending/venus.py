@@ -1,7 +1,7 @@
 """Venus's core pool, as one recipe: comptroller, markets, VAI and the Liquidator contract.
 
-Layer: lab. The contracts are those of @venusprotocol/venus-protocol; `SimplePriceOracle`, whose prices anybody
-may set, is the oracle. The deployer governs. What the markets' income goes to is a contract that takes
+Layer: lab. The contracts are those of @venusprotocol/venus-protocol. The oracle is `SimplePriceOracle`,
+whose prices anybody may set. The deployer governs. What the markets' income goes to is a contract that takes
 everything and does nothing. Sources: `deploy/` of that package, and its facets' setters.
 """
 
@@ -24,6 +24,8 @@ UNLIMITED: Final = 2**256 - 1
 VTOKEN_DECIMALS: Final = 8
 BLOCKS_PER_YEAR: Final = 70_080_000
 FACETS: Final = ("MarketFacet", "PolicyFacet", "SetterFacet")
+NATIVE_TOKEN: Final = "0x" + "bb" * 20
+"""What Venus's oracles call the chain's native currency."""
 TAKES_ALL: Final = bytes.fromhex("60016000f3")
 """Creation code of a contract whose code is one STOP."""
 
@@ -101,8 +103,8 @@ class VenusWorld(msgspec.Struct, frozen=True, kw_only=True):
 def deploy_venus(listings: Sequence[Listing], groups: Sequence[EMode] = ()) -> Recipe[VenusWorld]:
     """Deploy the protocol with a market for each listing, and supply what they say.
 
-    One listing must be native: the Liquidator wants to know its market. Liquidations go through the Liquidator
-    contract, which keeps half of the bonus.
+    One listing must be native: the Liquidator wants to know its market. Liquidations go through the
+    Liquidator contract, which keeps half of the bonus.
     """
     facets = yield from _deploy_comptroller()
     oracle: Contract = yield from deploy(artifact("SimplePriceOracle"))
@@ -279,7 +281,9 @@ def _list(
 ) -> Recipe[None]:
     listing, vtoken, setter = market.listing, market.vtoken, facets[2]
     at = _hex(vtoken.address)
-    if listing.token is not None:
+    if listing.token is None:
+        yield from send(OPERATOR, oracle.call("setDirectPrice", NATIVE_TOKEN, MANTISSA))
+    else:
         yield from send(OPERATOR, oracle.call("setUnderlyingPrice", at, listing.price))
     yield from send(
         DEPLOYER,

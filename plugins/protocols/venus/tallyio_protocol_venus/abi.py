@@ -143,8 +143,6 @@ VAI_USER_INDEX: Final = selector("getVAIMinterInterestIndex(address)")
 LIQUIDATOR_SHARE: Final = selector("treasuryPercentMantissa()")
 LEAST_VAI: Final = selector("minLiquidatableVAI()")
 FORCE_VAI: Final = selector("forceVAILiquidate()")
-CHUNK: Final = selector("pendingRedeemChunkLength()")
-PENDING: Final = selector("pendingRedeem(uint256)")
 IS_RESTRICTED: Final = selector("liquidationRestricted(address)")
 
 TOKEN_CONFIG: Final = selector("getTokenConfig(address)")
@@ -158,6 +156,13 @@ INDEX_SLOT: Final = 10
 SUPPLY_SLOT: Final = 13
 _TOKENS_SLOT: Final = 14
 _DEBTS_SLOT: Final = 16
+VAI_SLOTS: Final = word(15) + word(16)
+"""The mint index, which has a getter too, and when it last grew, which has none."""
+PENDING_SLOTS: Final = word(201) + word(206) + word(208)
+"""The Liquidator's share, which has a getter too; how many vTokens wait for being redeemed; and how many of
+them it redeems at a time."""
+PENDING_SLOT: Final = int.from_bytes(keccak256(word(206)))
+"""Where the first of them is."""
 SLOTS: Final = 3
 """What an account has in a vToken: tokens, principal and index."""
 

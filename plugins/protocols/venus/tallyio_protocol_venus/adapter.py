@@ -6,6 +6,7 @@ Everything is read with calls at one block hash, so it is exact as of that block
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader
 from tallyio.hooks.interfaces import Settings as RawSettings
@@ -25,6 +26,9 @@ from tallyio_protocol_venus.loading import load_rows
 from tallyio_protocol_venus.positions import find_accounts, load_positions
 from tallyio_protocol_venus.settings import WHERE, Settings, check, comptroller_on
 from tallyio_protocol_venus.state import MANTISSA
+
+PLUGIN: Final = "venus"
+FUNDS: Final = "pay with a loan, or with own funds"
 
 
 class Venus:
@@ -97,9 +101,13 @@ class Venus:
         """
         paid, taken = book.reserves[debt].debt, book.reserves[collateral].collateral
         if inner:
-            raise PluginError("Venus takes the payment before it gives collateral, and calls nobody back")
+            raise PluginError(
+                PLUGIN, "takes the payment before it gives collateral, and calls nobody back", way_out=FUNDS
+            )
         if paid is None or taken is None:
-            raise PluginError("the native market, and VAI as collateral, are not liquidated")
+            raise PluginError(
+                PLUGIN, "liquidates neither in the native market nor for VAI", way_out="choose other reserves"
+            )
         borrowed, seized = (address_of(book.reserves[k].parameters, "vtoken") for k in (debt, collateral))
         liquidator = address_of(book.parameters, "liquidator")
         if liquidator == ZERO_ADDRESS:

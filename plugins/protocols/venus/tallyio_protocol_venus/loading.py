@@ -11,7 +11,7 @@ from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call
 from tallyio.model.lending import BookSpec, ReserveSpec
 from tallyio.model.units import ZERO_ADDRESS, Address, checksum
-from tallyio.model.words import WORD, address_at, unsigned
+from tallyio.model.words import WORD, address_at, unsigned, word
 from tallyio_protocol_venus import abi, state
 from tallyio_protocol_venus.discovery import address_of, fact, vai_number
 from tallyio_protocol_venus.layout import pack_market, pack_own
@@ -20,7 +20,7 @@ from tallyio_protocol_venus.state import NEVER, Comptroller, Market, Pool
 Answers = Iterator[bytes | None]
 
 _OWN = (abi.CLOSE_FACTOR, abi.TREASURY_PERCENT, abi.IS_PAUSED, abi.OLD_INCENTIVE)
-_LIQUIDATOR = (abi.LIQUIDATOR_SHARE, abi.LEAST_VAI, abi.FORCE_VAI, abi.CHUNK)
+_LIQUIDATOR = (abi.LIQUIDATOR_SHARE, abi.LEAST_VAI, abi.FORCE_VAI)
 _VTOKEN = (
     *(abi.CASH, abi.TOTAL_BORROWS, abi.TOTAL_RESERVES, abi.TOTAL_SUPPLY, abi.BORROW_INDEX),
     *(abi.BORROW_RATE, abi.RESERVE_FACTOR, abi.ACCRUED_AT, abi.REDUCED_AT, abi.REDUCE_AFTER),
@@ -44,10 +44,10 @@ async def load_rows(chain: ChainReader, book: BookSpec, *, block: Head) -> BookR
     calls = [*_own_calls(book), *(call for each in book.reserves for call in _calls(book, each))]
     answers = iter(await chain.call(calls, block=block.hash))
     own, incentive = _own(book, answers)
-    chunk = abi.optional(next(answers))
     pools = _pools(book, answers)
-    pending = await _pending(chain, book, chunk, block)
-    markets = [_reserve(book, each, answers, pools, incentive, pending) for each in book.reserves]
+    pending = await _pending(chain, book, own.liquidator_share, block)
+    vai_accrued_at = await _vai_accrued_at(chain, book, block)
+    markets = [_reserve(book, each, answers, pools, incentive, pending, vai_accrued_at) for each in book.reserves]
     return BookRows(
         own=_packed(book.address, pack_own, own),
         reserves=tuple(
@@ -76,7 +76,7 @@ def _own_calls(book: BookSpec) -> list[Call]:
 
 def _own(book: BookSpec, answers: Answers) -> tuple[Comptroller, int]:
     close_factor, fee, is_paused, incentive = (next(answers) for _ in _OWN)
-    share, least_vai, force_vai = (next(answers) for _ in range(3))
+    share, least_vai, force_vai = (next(answers) for _ in _LIQUIDATOR)
     is_via = address_of(book.parameters, "liquidator") != ZERO_ADDRESS
     flags = state.VIA_LIQUIDATOR if is_via else 0
     flags |= state.PAUSED if abi.optional(is_paused) else 0
@@ -100,12 +100,43 @@ def _pools(book: BookSpec, answers: Answers) -> list[tuple[bool, bool]]:
     return [(bool(unsigned(each, 1)), bool(unsigned(each, 2))) for each in told]
 
 
-async def _pending(chain: ChainReader, book: BookSpec, chunk: int, block: Head) -> set[Address]:
+async def _pending(chain: ChainReader, book: BookSpec, share: int, block: Head) -> set[Address]:
     """Return the vTokens that the Liquidator redeems at the end of a liquidation."""
     liquidator = address_of(book.parameters, "liquidator")
-    calls = [abi.ask(liquidator, abi.PENDING, k) for k in range(min(chunk, len(book.reserves)))]
-    answers = await chain.call(calls, block=block.hash) if calls else []
-    return {address_at(each, 0) for each in answers if each is not None and len(each) >= WORD}
+    if liquidator == ZERO_ADDRESS:
+        return set()
+    count = len(book.reserves)
+    slots = abi.PENDING_SLOTS + b"".join(word(abi.PENDING_SLOT + k) for k in range(count))
+    held = await _slots(chain, liquidator, slots, block)
+    if unsigned(held, 0) != share:
+        raise _moved("Liquidator", liquidator)
+    waiting = min(unsigned(held, 1), unsigned(held, 2), count)
+    return {address_at(held, 3 + k) for k in range(waiting)}
+
+
+async def _slots(chain: ChainReader, contract: Address, slots: bytes, block: Head) -> bytes:
+    call = Call(to=contract, data=slots)
+    (held,) = await chain.call([call], block=block.hash, pretend={contract: abi.READS_SLOTS})
+    return abi.words(held, len(slots) // WORD, contract)
+
+
+def _moved(kind: str, contract: Address) -> ChainError:
+    return ChainError(
+        f"{kind} {checksum(contract)} keeps its numbers in other slots than Venus's does",
+        way_out="leave this comptroller out",
+    )
+
+
+async def _vai_accrued_at(chain: ChainReader, book: BookSpec, block: Head) -> int:
+    """Return the number of the block in which VAI's index last grew; 0: there is no VAI."""
+    controller = address_of(book.parameters, "vai_controller")
+    if controller == ZERO_ADDRESS:
+        return 0
+    told = await chain.call([abi.ask(controller, abi.VAI_INDEX)], block=block.hash)
+    slots = await _slots(chain, controller, abi.VAI_SLOTS, block)
+    if unsigned(slots, 0) != abi.number(told[0], controller):
+        raise _moved("VAI controller", controller)
+    return unsigned(slots, 1)
 
 
 def _calls(book: BookSpec, spec: ReserveSpec) -> list[Call]:
@@ -115,7 +146,7 @@ def _calls(book: BookSpec, spec: ReserveSpec) -> list[Call]:
         abi.ask(comptroller, abi.IS_FORCED, vtoken),
     ]
     if vtoken == address_of(book.parameters, "vai_controller"):
-        return [*shared, *(abi.ask(vtoken, each) for each in (abi.VAI_INDEX, abi.VAI_RATE, abi.ACCRUED_AT))]
+        return [*shared, *(abi.ask(vtoken, each) for each in (abi.VAI_INDEX, abi.VAI_RATE))]
     return [
         *shared,
         *(abi.ask(vtoken, each) for each in _VTOKEN),
@@ -136,14 +167,17 @@ def _reserve(  # noqa: PLR0913, PLR0917 - what rows of all markets are made of
     pools: Sequence[tuple[bool, bool]],
     incentive: int,
     pending: set[Address],
+    vai_accrued_at: int,
 ) -> Market:
     vtoken = address_of(spec.parameters, "vtoken")
     flags = sum(flag for flag in _ACTIONS.values() if abi.optional(next(answers)))
     flags |= state.FORCED if abi.optional(next(answers)) else 0
     if vtoken == address_of(book.parameters, "vai_controller"):
-        index, rate, accrued_at = (abi.number(next(answers), vtoken) for _ in range(3))
+        index, rate = (abi.number(next(answers), vtoken) for _ in range(2))
         nothing = (Pool(0, 0),) * (1 + len(pools))
-        return Market(flags=flags | state.VAI, index=index, rate=rate, accrued_at=accrued_at, pools=nothing)
+        return Market(
+            flags=flags | state.VAI, index=index, rate=rate, accrued_at=vai_accrued_at, pools=nothing
+        )
     flags |= state.NATIVE if spec.debt is None else 0
     flags |= state.PENDING if vtoken in pending else 0
     return _market(vtoken, flags, answers, pools, incentive)
