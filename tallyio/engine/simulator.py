@@ -23,7 +23,7 @@ import trio
 
 from tallyio.engine.mirror import Mirror, Outcome
 from tallyio.hooks.interfaces import NOTHING, ChainClient, Pretended
-from tallyio.model.chain import Block, BlockEvent, Head, Rollback
+from tallyio.model.chain import Block, BlockEvent, Head, Moment, Rollback
 from tallyio.model.erc20 import balance_of
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call, Plan, Simulation
@@ -52,6 +52,7 @@ class Simulator:
         """
         self._chain = chain
         self._pretend = pretend
+        self._block_seconds = block_seconds
         self._mirror = Mirror(chain_id=chain.chain_id, block_seconds=block_seconds)
         chain.watch(self._mirror.known)
         self._max_gas = max_gas
@@ -79,7 +80,7 @@ class Simulator:
         """
         async with self._lock:
             for call in calls if self._stands_at(head) else ():
-                await self._read_state(call, sender, head.hash)
+                await self._read_state(call, sender, head)
                 outcome, _ = self._mirror.run(call, sender=sender, gas=self._max_gas)
                 self._read |= set(outcome.emitters)
 
@@ -94,10 +95,11 @@ class Simulator:
             simulation, outcome = self._try(plan, head.hash)
             if _agrees(plan, simulation, outcome) and self._read.issuperset(outcome.emitters):
                 return simulation
-            return await self._second_opinion(plan, head.hash)
+            return await self._second_opinion(plan, head)
 
-    async def _second_opinion(self, plan: Plan, block: Hash) -> Simulation:
-        await self._read_state(plan.call, plan.sender, block)
+    async def _second_opinion(self, plan: Plan, head: Head) -> Simulation:
+        block = head.hash
+        await self._read_state(plan.call, plan.sender, head)
         simulation, outcome = self._try(plan, block)
         if not simulation.success:
             return simulation if simulation.reason else await self._ask_node(plan, block)
@@ -142,8 +144,14 @@ class Simulator:
         profit = unsigned(output, 0) - plan.own_funds
         return Simulation(block_hash=block, success=True, profit=profit, gas_used=self._max_gas)
 
-    async def _read_state(self, call: Call, sender: Address, block: Hash) -> None:
-        state = await self._chain.prestate(call, sender=sender, block=block, pretend=self._pretend)
+    async def _read_state(self, call: Call, sender: Address, head: Head) -> None:
+        state = await self._chain.prestate(
+            call,
+            sender=sender,
+            block=head.hash,
+            pretend=self._pretend,
+            moment=Moment(head.number + 1, head.timestamp + self._block_seconds),
+        )
         self._mirror.fill(state)
         self._before.clear()
 

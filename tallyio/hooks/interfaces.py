@@ -22,6 +22,7 @@ from tallyio.model.chain import (
     Head,
     Log,
     LogFilter,
+    Moment,
     Receipt,
     StateSlice,
 )
@@ -85,9 +86,18 @@ class ChainClient(ChainReader, Protocol):
         """
 
     async def prestate(
-        self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
+        self,
+        call: Call,
+        *,
+        sender: Address,
+        block: Hash,
+        pretend: Pretended = NOTHING,
+        moment: Moment | None = None,
     ) -> StateSlice:
         """Return everything that `call` reads at `block`: accounts, code and slots before the call.
+
+        It runs as in a block of `moment` where the node can do that, else in one like `block`. What
+        depends on time, such as interest, reads other slots, or reverts early, in the wrong one.
 
         `pretend` gives code to accounts that have none on the chain, or another one.
         """

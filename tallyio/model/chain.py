@@ -5,6 +5,8 @@ Layer: model. All records are frozen; times ending in `_ns` are `time.perf_count
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from tallyio.model.units import Address, Hash, Wei
@@ -23,6 +25,13 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     gas_limit: int
     logs_bloom: bytes
     """256 bytes; empty where the chain has none."""
+
+
+class Moment(NamedTuple):
+    """The block that a call is to find itself in."""
+
+    number: int
+    timestamp: int
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):

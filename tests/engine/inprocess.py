@@ -10,7 +10,7 @@ import pyrevm
 
 from tallyio.hooks.interfaces import NOTHING, ChainClient, Pretended
 from tallyio.lab.world import CHAIN_ID, OPERATOR
-from tallyio.model.chain import AccountState, Block, StateSlice
+from tallyio.model.chain import AccountState, Block, Moment, StateSlice
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call
 from tallyio.model.units import ZERO_ADDRESS, Address, Hash, hex_text
@@ -66,9 +66,16 @@ class InProcessChain:
         return outputs
 
     async def prestate(
-        self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
+        self,
+        call: Call,
+        *,
+        sender: Address,
+        block: Hash,
+        pretend: Pretended = NOTHING,
+        moment: Moment | None = None,
     ) -> StateSlice:
-        """See `ChainClient.prestate`."""
+        """See `ChainClient.prestate`; what runs here looks at no clock."""
+        del moment
         self._ask("prestate")
         assert not pretend
         assert block == self.practice.head.hash

@@ -28,10 +28,10 @@ MOVING: Final = ("WETH", "WBTC", "LINK")
 
 MOVES_PERCENT: Final = 60
 """In how many blocks of a hundred a price moves."""
-SMALLEST_PPM: Final = 2_000
-LARGEST_PPM: Final = 30_000
-LOWEST_PERCENT: Final = 80
-HIGHEST_PERCENT: Final = 115
+SMALLEST_PPM: Final = 5_000
+LARGEST_PPM: Final = 60_000
+LOWEST_PERCENT: Final = 70
+HIGHEST_PERCENT: Final = 120
 """Of its first answer: where a price turns."""
 
 COMPETES_PERCENT: Final = 40

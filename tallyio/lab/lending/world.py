@@ -155,7 +155,7 @@ def _loan(rng: Random, place: Place, number: int) -> _Loan:
         collateral, debt = rng.sample(symbols, 2)
         most = LOAN_TO_VALUE
     usd = int(SMALLEST_USD * (LARGEST_USD / SMALLEST_USD) ** rng.random())
-    share = rng.randrange(most * 7 // 10, most - 5)
+    share = rng.randrange(most * 85 // 100, most - 5)
     borrower = Borrower(
         account=account(f"{place} borrower {number}"), place=place, collateral=collateral, debt=debt
     )

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from tallyio.hooks.interfaces import NOTHING, Pretended
-from tallyio.model.chain import Block, Fees, Head, Log, LogFilter, Receipt, StateSlice
+from tallyio.model.chain import Block, Fees, Head, Log, LogFilter, Moment, Receipt, StateSlice
 from tallyio.model.execution import Call, SignedTransaction
 from tallyio.model.units import Address, Hash, Wei
 from tallyio_chain_evm import reads, requests, state, submit
@@ -74,10 +74,16 @@ class EvmClient:
         return feed
 
     async def prestate(
-        self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
+        self,
+        call: Call,
+        *,
+        sender: Address,
+        block: Hash,
+        pretend: Pretended = NOTHING,
+        moment: Moment | None = None,
     ) -> StateSlice:
         """Return everything that `call` reads at `block`, as values before the call."""
-        return await self._state.prestate(call, sender=sender, block=block, pretend=pretend)
+        return await self._state.prestate(call, sender=sender, block=block, pretend=pretend, moment=moment)
 
     def watch(self, known: Mapping[Address, Collection[int]]) -> None:
         """Let new blocks bring the slots in `known`, which is looked at then, for `state_after`."""

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from tallyio.hooks.interfaces import NOTHING, Pretended
-from tallyio.model.chain import AccountState, Block, Head, StateSlice
+from tallyio.model.chain import AccountState, Block, Head, Moment, StateSlice
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash, Wei, hex_text
 from tallyio_chain_evm import decode, requests, slots
@@ -66,12 +66,21 @@ class StateReader:
             self._link.start_soon(self._ahead.run)
 
     async def prestate(
-        self, call: Call, *, sender: Address, block: Hash, pretend: Pretended = NOTHING
+        self,
+        call: Call,
+        *,
+        sender: Address,
+        block: Hash,
+        pretend: Pretended = NOTHING,
+        moment: Moment | None = None,
     ) -> StateSlice:
-        """Return everything that `call` reads at `block`: balance, nonce, code and slots, all known."""
+        """Return everything that `call` reads at `block`: balance, nonce, code and slots, all known.
+
+        An access list is made at the time of `block`: no node overrides that there.
+        """
         if self._has_debug:
             try:
-                return (await self._link.ask(_trace_call(call, sender, block, pretend))).value
+                return (await self._link.ask(_trace_call(call, sender, block, pretend, moment))).value
             except RpcError as fault:
                 if not _is_unsupported(fault):
                     raise
@@ -223,8 +232,12 @@ def _read_access_list(raw: msgspec.Raw) -> AccessList:
     }
 
 
-def _trace_call(call: Call, sender: Address, block: Hash, pretend: Pretended) -> Request[StateSlice]:
+def _trace_call(
+    call: Call, sender: Address, block: Hash, pretend: Pretended, moment: Moment | None
+) -> Request[StateSlice]:
     options: dict[str, object] = {"tracer": "prestateTracer"}
+    if moment is not None:
+        options["blockOverrides"] = {"number": hex(moment.number), "time": hex(moment.timestamp)}
     for overrides in requests.overrides(pretend):
         options["stateOverrides"] = overrides
     transaction = requests.transaction_object(call, sender)

@@ -12,7 +12,7 @@ from tallyio_chain_evm.testing import Json, error, open_fake, result
 from tallyio_chain_evm.wire import WireDiff
 from trio.testing import MockClock
 
-from tallyio.model.chain import AccountState, Block, Head, Log
+from tallyio.model.chain import AccountState, Block, Head, Log, Moment
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash, Wei
 
@@ -87,8 +87,13 @@ async def test_in_a_prestate_what_is_absent_is_zero(autojump_clock: MockClock) -
             key(A): {"balance": "0x7"},
             key(B): {"code": "0x60", "nonce": "0x2", "storage": {"0x3": "0x4"}},
         }
-        node.script("debug_traceCall", result(traced))
-        state = await client.prestate(CALL, sender=A, block=BLOCK)
+
+        def in_the_next_block(request: dict[str, Json]) -> str | None:
+            assert request["params"][2]["blockOverrides"] == {"number": "0x12", "time": "0xff"}
+            return result(traced)(request)
+
+        node.script("debug_traceCall", in_the_next_block)
+        state = await client.prestate(CALL, sender=A, block=BLOCK, moment=Moment(18, 255))
         assert state[A] == AccountState(balance_wei=Wei(7), nonce=0, code=b"", storage={})
         assert state[B] == AccountState(balance_wei=Wei(0), nonce=2, code=b"\x60", storage={3: 4})
 
