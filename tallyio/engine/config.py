@@ -51,7 +51,7 @@ class ExecutionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     inclusion_blocks: int = 2
     """A transaction may land in this many blocks after the state it was found in, then it reverts."""
     gas_margin_percent: int = 25
-    """How much more gas to allow than the simulation used."""
+    """How much more gas to allow than the simulation used, refunds left out."""
     settle_blocks: int = 8
     """After this many blocks without a receipt the transaction is sent again, byte for byte."""
 
