@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "run": "Run a configuration: paper by default, live only with --live.",
     "init": "Write a configuration to start from.",
     "why": "Say what became of a run's opportunities, and what stopped them.",
+    "positions": "Show who is near liquidation, at which price, and what it would bring.",
     "topology": "Draw this machine and where everything runs.",
     "executor": "Print what deploys the contract that trades for you.",
     "c2c": "Measure the latency between every two cores, and keep it for placement.",

@@ -314,8 +314,7 @@ async def _open_slow_lane(  # noqa: PLR0913, PLR0917 - one step of the start
     # Each adapter once, however many pools it has.
     plugins: dict[int, object] = {id(each): each for each in (*adapters, *(each for _, each in protocols))}
     lenders = [each for each in plugins.values() if isinstance(each, FlashLender)]
-    owed = {reserve.debt for held in books for reserve in held.book.spec.reserves if reserve.debt}
-    loans = Loans(chain, lenders, sorted(owed))
+    loans = Loans(chain, lenders, sorted(books.debts))
     await loans.ask(head)
     strategies = [(instance.name, strategy) for instance, strategy in built.slow]
     return SlowLane(market, books, loans, strategies)

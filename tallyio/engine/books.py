@@ -72,6 +72,11 @@ class Books:
         """Yield the books by number."""
         return iter(self.held)
 
+    @property
+    def debts(self) -> set[Address]:
+        """The tokens that liquidators pay."""
+        return {reserve.debt for held in self.held for reserve in held.book.spec.reserves if reserve.debt}
+
     async def apply(self, block: Block) -> None:
         """Follow `block`, and read again as of it what could not be followed.
 

@@ -14,6 +14,7 @@ transaction would run.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -30,7 +31,6 @@ from tallyio.lending.undo import Changes, Edit, UndoLog
 from tallyio.model.chain import Head
 from tallyio.model.lending import BookSpec, Health, LiquidationTerms, Position, PositionKey
 from tallyio.model.units import Hash
-from tallyio.native.columns import from_column
 from tallyio.native.memory import Region
 
 DRIFT: Final = 1e-6
@@ -44,6 +44,7 @@ _MOST_MOVES: Final = 1 << 24
 _GROWN: Final = 2.0
 _SHRUNK: Final = 2.0**-10
 _FOUND_ROOM: Final = 1 << 12
+_NUMBER: Final = 32  # bytes of a 256-bit number
 
 
 class Slack(Protocol):
@@ -229,7 +230,7 @@ class Book:
         if count > len(self._found):
             self._found = np.empty(2 * count, "i8")
             return self.at_risk(time, number)
-        return [self._positions.read(int(found)).key for found in self._found[:count]]
+        return [self._positions.key(number) for number in self._found[:count].tolist()]
 
     def health(self, key: PositionKey, time: int, number: int) -> Health:
         """Return the exact health of a position. Raises: LookupError: there is none."""
@@ -253,13 +254,38 @@ class Book:
         Raises: LookupError: there is no such position, or it has nothing in one of the reserves.
         """
         at = self._address(key)
-        places = [self._place(key, reserve) for reserve in (collateral, debt)]
-        verdict = self._program.liquidate_one(self._rows.address, at, *places, repay, time, number, self._out)
+        verdict = self._program.liquidate_one(
+            self._rows.address, at, collateral, debt, repay, time, number, self._out
+        )
+        if verdict < 0:
+            raise LookupError(f"position {key} has nothing in reserve {collateral} or {debt}")
         numbers = self._numbers(abi.LIQUIDATION.itemsize)
         taken, seize, fee, written_off, most = numbers if verdict == abi.LAWFUL else (0, 0, 0, 0, numbers[4])
         return LiquidationTerms(
             verdict=verdict, repay=taken, seize=seize, fee=fee, written_off=written_off, most=most
         )
+
+    def nets(self, key: PositionKey) -> list[tuple[int, float]]:
+        """Return by reserve what each balance adds to a position's margin; debt takes away.
+
+        Raises: LookupError: there is no such position.
+        """
+        at, position = self._address(key), self.position(key)
+        return [
+            (balance.reserve, self._program.net_of(self._columns.address, at + abi.LINE * (1 + k)))
+            for k, balance in enumerate(position.balances if position else ())
+        ]
+
+    def riskiest(self, count: int, time: int, number: int) -> list[PositionKey]:
+        """Return the `count` positions whose margin is the least share of what they hold and owe.
+
+        In float64, for people; whoever owes nothing is left out.
+        """
+        self._follow_values(time, number)
+        shares = self._columns.margin_shares()
+        owing = np.flatnonzero(np.isfinite(shares))
+        order = owing[np.argsort(shares[owing], kind="stable")][:count]
+        return [self._positions.key(number) for number in order.tolist()]
 
     def deaths(self, reserve: int, time: int, number: int) -> list[Death]:
         """Return for each holder of a reserve at which multiple of its price it dies, nearest to 1 first.
@@ -274,7 +300,7 @@ class Book:
         ids, factors = ids[:count], factors[:count]
         real = np.flatnonzero(np.isfinite(factors) & (factors > 0))
         order = real[np.argsort(np.abs(np.log(factors[real])), kind="stable")]
-        return [Death(key=self._positions.read(int(ids[k])).key, factor=float(factors[k])) for k in order]
+        return [Death(key=self._positions.key(int(ids[k])), factor=float(factors[k])) for k in order]
 
     def close(self) -> None:
         """Give the memory back."""
@@ -305,14 +331,6 @@ class Book:
             raise LookupError(f"there is no position {key}")
         return self._positions.address(number)
 
-    def _place(self, key: PositionKey, reserve: int) -> int:
-        position = self.position(key)
-        for place, balance in enumerate(position.balances if position else ()):
-            if balance.reserve == reserve:
-                return place
-        raise LookupError(f"position {key} has nothing in reserve {reserve}")
-
     def _numbers(self, size: int) -> list[int]:
-        start = self._out - self._scratch.address
-        column = self._scratch.view("u8", size // 8, start).reshape(-1, 4)
-        return from_column(column)
+        raw = ctypes.string_at(self._out, size)
+        return [int.from_bytes(raw[start : start + _NUMBER], "little") for start in range(0, size, _NUMBER)]

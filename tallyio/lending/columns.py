@@ -52,6 +52,14 @@ class Columns:
         """Margins by id, as they are until the next change."""
         return self._held["margins"].view("f8", int(self.record["position_count"]))
 
+    def margin_shares(self) -> npt.NDArray[np.float64]:
+        """Return margin over collateral plus debt by id; infinite for whoever owes nothing."""
+        bands = self._held["bands"].view("f8", int(self.record["position_count"]))
+        gross = (bands - self.record["absolute"]) / self.record["relative"]
+        shares = np.full(len(bands), np.inf)
+        np.divide(self.margins, gross, out=shares, where=gross > 0)
+        return shares
+
     def make_room(self, number: int) -> None:
         """Have a place for id `number` in the arrays by id."""
         if number >= self._room:

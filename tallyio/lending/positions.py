@@ -75,6 +75,10 @@ class Positions:
             raise LookupError(f"there is no position {number}")
         return slot.address
 
+    def key(self, number: int) -> PositionKey:
+        """Return whose position id `number` is. Raises: LookupError: the id is free."""
+        return _key(ctypes.string_at(self.address(number), _KEY.size))
+
     def read(self, number: int) -> Position:
         """Return the position with id `number`. Raises: LookupError: the id is free."""
         raw = ctypes.string_at(self.address(number), LINE)

@@ -289,9 +289,24 @@ def health_of(book: int, position: int, time: int, number: int, out: int) -> int
     return health(book, position, time, number, out)
 
 
+@hot("int64(int64, int64)")
+def place_of(position: int, reserve: int) -> int:
+    """Return which balance of the POSITION at address `position` is in a reserve; -1: none."""
+    for k in range(count_of(position)):
+        if reserve_of(balance_at(position, k)) == reserve:
+            return k
+    return -1
+
+
 @hot("int64(int64, int64, int64, int64, u256, int64, int64, int64)")
 def liquidate_one(  # noqa: PLR0913, PLR0917 - one liquidation has this many facts
     book: int, position: int, collateral: int, debt: int, repay: int, time: int, number: int, out: int
 ) -> int:
-    """Write what the contract would do, and return its verdict."""
-    return liquidate(book, position, collateral, debt, repay, time, number, out)
+    """Write what the contract would do, and return its verdict; -1: nothing is held in one of the reserves.
+
+    `collateral` and `debt` are numbers of reserves.
+    """
+    taken, owed = place_of(position, collateral), place_of(position, debt)
+    if taken < 0 or owed < 0:
+        return -1
+    return liquidate(book, position, taken, owed, repay, time, number, out)

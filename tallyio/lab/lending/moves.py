@@ -26,7 +26,7 @@ from tallyio.model.units import Wei
 MOVING: Final = ("WETH", "WBTC", "LINK")
 """What has a price that moves; the others are dollars."""
 
-MOVES_PERCENT: Final = 60
+MOVES_PERCENT: Final = 75
 """In how many blocks of a hundred a price moves."""
 SMALLEST_PPM: Final = 5_000
 LARGEST_PPM: Final = 60_000

@@ -36,14 +36,14 @@ PRICE_UNIT: Final = 10**8
 COMPETITOR: Final = account("competitor")
 
 AAVE_SYMBOLS: Final = ("WETH", "USDC", "DAI", "WBTC", "LINK")
-VENUS_SYMBOLS: Final = ("WETH", "USDC", "WBTC")
+VENUS_SYMBOLS: Final = ("WETH", "USDC", "USDT", "WBTC")
 MORPHO_PAIRS: Final = (("WETH", "USDC", 860), ("WBTC", "WETH", 860), ("LINK", "USDC", 770))
 """Collateral, loan, and the loan-to-value at which a market liquidates, in thousandths."""
 
 SUPPLY_USD: Final = 5_000_000
 """What the operator lends of each token in each place."""
 
-BORROWERS: Final[Mapping[Place, int]] = {"aave": 60, "morpho": 30, "venus": 40}
+BORROWERS: Final[Mapping[Place, int]] = {"aave": 120, "morpho": 50, "venus": 80}
 GAS_MONEY: Final = Wei(10**18)
 SMALLEST_USD: Final = 3_000
 LARGEST_USD: Final = 120_000
