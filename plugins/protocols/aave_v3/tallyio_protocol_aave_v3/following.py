@@ -15,7 +15,7 @@ import msgspec
 from tallyio.hooks.feeds import ANSWER_UPDATED, updated_answer
 from tallyio.hooks.lending import BookEdit
 from tallyio.model.chain import Log
-from tallyio.model.lending import Balance, BookSpec, Position, PositionKey
+from tallyio.model.lending import Balance, BookSpec, PositionKey
 from tallyio.model.units import Address
 from tallyio.model.words import address_at, unsigned
 from tallyio_protocol_aave_v3 import abi

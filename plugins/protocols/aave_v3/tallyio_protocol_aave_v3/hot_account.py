@@ -25,7 +25,7 @@ from tallyio.lending.abi import (
 )
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, load128, lo64, u256
+from tallyio.native.u256 import const, lo64, load128, u256
 from tallyio_protocol_aave_v3.hot_math import (
     ZERO,
     collateral_amount,

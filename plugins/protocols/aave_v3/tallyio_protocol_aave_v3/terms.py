@@ -71,7 +71,9 @@ def liquidate(
         return Outcome(verdict=closed)
     case = _case(pool, position, account, collateral, debt, time)
     if case.bonus < WHOLE:
-        return Outcome(verdict=abi.OUT_OF_DOMAIN)  # no market lists such collateral; at 0 the contract reverts
+        return Outcome(
+            verdict=abi.OUT_OF_DOMAIN
+        )  # no market lists such collateral; at 0 the contract reverts
     most = most_lawful(case)
     return _outcome(case, most if repay == UNLIMITED else repay, most)
 

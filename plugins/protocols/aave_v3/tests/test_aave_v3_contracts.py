@@ -86,9 +86,7 @@ class Desk:
         if edit.wanted.rows:
             self.book.take_rows(await adapter.load(self.chain, self.spec, block=block.head))
         keys = sorted(edit.wanted.positions)
-        self.book.take_positions(
-            await adapter.positions(self.chain, self.spec, keys, block=block.head)
-        )
+        self.book.take_positions(await adapter.positions(self.chain, self.spec, keys, block=block.head))
         return Counter(logs=before, rows=edit.wanted.rows, positions=len(keys))
 
     async def check(self) -> int:
@@ -156,8 +154,8 @@ class Desk:
             return
         backend.transact(configurator.call("setEModeCategory", *terms, "stable"))
         for token in stable:
-            backend.transact(configurator.call("setAssetCollateralInEMode", token, 1, True))  # noqa: FBT003
-            backend.transact(configurator.call("setAssetBorrowableInEMode", token, 1, True))  # noqa: FBT003
+            backend.transact(configurator.call("setAssetCollateralInEMode", token, 1, True))
+            backend.transact(configurator.call("setAssetBorrowableInEMode", token, 1, True))
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +224,8 @@ async def try_to_liquidate(desk: Desk, draw: random.Random, seen: Counter[str]) 
             desk.spec,
             key,
             **sides,
-            repay=terms.most,
+            repay=terms.repay,
+            offer=terms.most,
             seize=terms.seize,
             recipient=OPERATOR,
             inner=(),
@@ -269,7 +268,8 @@ async def test_rows_and_positions_that_follow_events_are_what_a_fresh_load_gives
     assert seen["positions"] < seen["logs"] // 10
 
 
-async def test_a_flash_loan_of_the_pool_itself_pays_for_a_liquidation(desk: Desk) -> None:
+@pytest.mark.parametrize("price", [2_100, 1_511], ids=("a debt in full", "all of the collateral"))
+async def test_a_flash_loan_of_the_pool_itself_pays_for_a_liquidation(desk: Desk, price: int) -> None:
     chain, adapter = desk.chain, desk.adapter
     usdc, weth = desk.tokens[:2]
     for call in (
@@ -277,7 +277,7 @@ async def test_a_flash_loan_of_the_pool_itself_pays_for_a_liquidation(desk: Desk
         desk.call("borrow", usdc.address, 1_800 * 10**6, 2, 0, USERS[0]),
     ):
         chain.backend.transact(call, sender=USERS[0])
-    chain.backend.transact(desk.post("WETH", 2_100 * 10**8))
+    chain.backend.transact(desk.post("WETH", price * 10**8))
     await desk.open()
     [offer] = await adapter.loans(chain, [usdc.address], block=chain.latest)
     held = chain.backend.read(usdc, "balanceOf", address_of(desk.spec, 0))[0]
@@ -291,13 +291,15 @@ async def test_a_flash_loan_of_the_pool_itself_pays_for_a_liquidation(desk: Desk
     time = chain.latest.timestamp + 12
     terms = desk.book.liquidate(PositionKey(USERS[0]), collateral=1, debt=0, time=time, number=0)
     assert terms.verdict == lending.LAWFUL
+    assert (terms.repay < terms.most) == (price < 1_800)
     packer = CallPacker()
     inner = adapter.liquidate(
         desk.spec,
         PositionKey(USERS[0]),
         collateral=1,
         debt=0,
-        repay=terms.most,
+        repay=terms.repay,
+        offer=terms.most,
         seize=terms.seize,
         recipient=executor,
         inner=(),
@@ -350,18 +352,18 @@ async def test_a_loan_beyond_what_is_offered_is_refused_by_the_pool(desk: Desk) 
 
 async def test_a_paused_reserve_lends_nothing(desk: Desk) -> None:
     token = desk.tokens[0].address
-    desk.chain.backend.transact(desk.market.configurator.call("setReservePause", token, True))  # noqa: FBT003
+    desk.chain.backend.transact(desk.market.configurator.call("setReservePause", token, True))
     assert await desk.adapter.loans(desk.chain, [token], block=desk.chain.latest) == []
 
 
 async def test_what_the_owner_changes_is_read_again(desk: Desk) -> None:
     configurator, usdc = desk.market.configurator, desk.tokens[0].address
     changes = (
-        configurator.call("setReserveFreeze", usdc, True),  # noqa: FBT003
+        configurator.call("setReserveFreeze", usdc, True),
         configurator.call("configureReserveAsCollateral", usdc, 7_000, 7_700, 10_700),
         configurator.call("setLiquidationProtocolFee", usdc, 2_000),
         configurator.call("setReserveFactor", usdc, 500),
-        configurator.call("setReservePause", usdc, True),  # noqa: FBT003
+        configurator.call("setReservePause", usdc, True),
     )
     for change in changes:
         seen = await desk.follow(desk.chain.block_of(change))
@@ -417,6 +419,7 @@ async def test_a_liquidation_has_no_callback(desk: Desk) -> None:
             collateral=1,
             debt=0,
             repay=1,
+            offer=1,
             seize=1,
             recipient=OPERATOR,
             inner=(desk.post("DAI", 1),),

@@ -130,9 +130,7 @@ def test_an_open_market_lets_a_position_below_its_threshold_be_liquidated(desk: 
 def test_a_position_at_its_threshold_is_safe_and_one_unit_more_of_debt_is_not(desk: Desk) -> None:
     assert desk.offer(desk.pool(), loan(10_000, 8_000)).verdict == abi.HEALTH_IS_SOUND
     balances = loan(10_000, 8_000).balances
-    more = replace(
-        UNDER_WATER, balances=(replace(balances[0], debt=balances[0].debt + 1), balances[1])
-    )
+    more = replace(UNDER_WATER, balances=(replace(balances[0], debt=balances[0].debt + 1), balances[1]))
     assert desk.offer(desk.pool(), more).verdict == abi.LAWFUL
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from fractions import Fraction
 
 import pytest
 from tallyio_protocol_aave_v3 import reference, terms
@@ -19,10 +18,6 @@ from tallyio_protocol_aave_v3.layout import (
     Reserve,
     Rules,
     Sentinel,
-    pack_own,
-    pack_reserve,
-    unpack_own,
-    unpack_reserve,
 )
 from tallyio_protocol_aave_v3.reference import RAY, UNLIMITED, Pool
 from tallyio_protocol_aave_v3.revisions import (
@@ -76,9 +71,7 @@ def random_pool(draw: random.Random, rules: Rules) -> Pool:
         )
         for number in (1, 2)
     }
-    own = Own(
-        rules=rules, sentinel=sentinel if draw.random() < 0.2 else None, categories=categories
-    )
+    own = Own(rules=rules, sentinel=sentinel if draw.random() < 0.2 else None, categories=categories)
     return Pool(own=own, reserves=[random_reserve(draw) for _ in range(8)])
 
 
