@@ -1,7 +1,7 @@
 """Find pools, load and follow them and their positions, and write the calls that liquidate and borrow.
 
-Sources: `Pool` and its libraries of @aave/core-v3 (3.0) and @aave-dao/aave-v3-origin (3.3 and later). Everything
-is read with calls at one block hash, so it is exact as of that block whatever the node does meanwhile.
+Sources: `Pool` and its libraries of @aave/core-v3 (3.0) and @aave-dao/aave-v3-origin (3.3 and later).
+Everything is read with calls at one block hash, so it is exact as of that block whatever the node does.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ class AaveV3:
     ) -> tuple[Call, ...]:
         """Return an allowance of `repay`, the liquidation, and the end of the allowance.
 
-        The pool clips an offer to what the collateral is worth, rounding as it goes: offered just that, it may
-        find that a little collateral is left, and refuse. So `offer` is what is offered.
+        The pool clips an offer to what the collateral is worth, rounding as it goes: offered just that, it
+        may find that a little collateral is left, and refuse. So `offer` is what is offered.
         Raises: PluginError: there is no callback for `inner`.
         """
         if inner:

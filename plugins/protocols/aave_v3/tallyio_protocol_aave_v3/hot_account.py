@@ -1,7 +1,8 @@
 """A position's account in compiled code: `reference.account_data` says what it is.
 
-Beyond the domain of `hot_math` a value must be below 2**96 of the oracle's units (with 8 decimals and dollars:
-7.9e20 dollars), so that sums, thresholds and 1e18 multiply to less than 2**96 * 2**32 * 2**16 * 2**60 < 2**204.
+Beyond the domain of `hot_math` a value must be below 2**96 of the oracle's units (with 8 decimals and dollars
+7.9e20 dollars), so that sums, thresholds and 1e18 multiply to less than 2**96 * 2**32 * 2**16 * 2**60, which
+is 2**204.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -128,7 +129,7 @@ def _worth(book: int, position: int, k: int, time: int) -> tuple[int, int, int]:
     if price == ZERO:
         return ZERO, ZERO, NO_PRICE
     income, index = income_at(row, time), debt_index_at(row, time, rules)
-    if price >= _VALUE_LIMIT or income == ZERO or index == ZERO:
+    if price >= _VALUE_LIMIT or min(income, index) == ZERO:
         return ZERO, ZERO, OUT_OF_DOMAIN
     unit, collateral, debt = u256(load128(row + UNIT)), ZERO, ZERO
     if flags & AS_COLLATERAL:

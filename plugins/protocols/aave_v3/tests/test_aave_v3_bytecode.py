@@ -1,4 +1,4 @@
-"""Thousands of positions against the bytecode of both ages: health, repay, seize, fees, reverts, one wei more.
+"""Thousands of positions against the bytecode of both ages: health, amounts, fees, reverts, one wei more.
 
 The state of one market is overwritten for each case, so the contracts see indexes, rates, prices and balances
 that no history would reach. Set TALLYIO_LENDING_CASES for another count than CI's.
@@ -18,10 +18,11 @@ from tallyio_protocol_aave_v3.layout import (
 from tallyio_protocol_aave_v3.reference import RAY, UNLIMITED, Outcome, Pool
 from tallyio_protocol_aave_v3.revisions import RULES_3_0, RULES_3_6
 
+from tallyio.lab.lending.aave import AaveVersion
 from tallyio.lending import abi
 from tests.aave_memory import Memory
 from tests.aave_positions import NOW, random_pool, random_position, sides_of
-from tests.aave_world import AaveVersion, AaveWorld, Taken, reason, world_of
+from tests.aave_world import AaveWorld, Taken, reason, world_of
 
 POSITIONS = int(os.environ.get("TALLYIO_LENDING_CASES", "500"))
 RULES = {AaveVersion.V3_0: RULES_3_0, AaveVersion.V3_6: RULES_3_6}
@@ -100,7 +101,6 @@ def test_health_repay_and_seize_equal_the_contracts(world: AaveWorld, memory: Me
             seen["written off"] += 1
         if made.verdict == abi.LAWFUL and made.repay < made.most:
             seen["clipped"] += 1
-    print(world.version.value, dict(seen))
     assert seen["lawful"] > POSITIONS // 8
     assert seen["clipped"] > POSITIONS // 40
     assert seen["refused"] < POSITIONS // 50

@@ -1,4 +1,4 @@
-"""The adapter on whole markets: what it finds, loads and follows is what the contracts have, and its calls work."""
+"""The adapter on whole markets: what it finds, loads and follows is what they have, and its calls work."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ async def try_to_liquidate(desk: Desk, draw: random.Random, seen: Counter[str]) 
 
 async def test_rows_and_positions_that_follow_events_are_what_a_fresh_load_gives(desk: Desk) -> None:
     draw, seen = random.Random(5), Counter[str]()
-    for number in range(BLOCKS):
+    for _ in range(BLOCKS):
         actions = [(user, random_action(draw, desk, user)) for user in draw.choices(USERS, k=4)]
         if draw.random() < 0.5:
             actions.append((OPERATOR, random_price(draw, desk)))
@@ -262,7 +262,6 @@ async def test_rows_and_positions_that_follow_events_are_what_a_fresh_load_gives
             and data.factor < reference.WAD
         }
         assert set(desk.book.at_risk(time, 0)) == dead
-    print(dict(seen))
     assert seen["liquidated"] >= 5
     assert seen["rows"] == 0  # no event of these asks for a fresh read of the rows
     assert seen["positions"] < seen["logs"] // 10
