@@ -1,8 +1,8 @@
 """The rules of 3.5 and 3.7, which no package has, against 3.6 with the lines changed that differ.
 
 What 3.7 changes is in its notes ("Liquidation rounding improvements"), what 3.5 had in `GenericLogic` of
-its release; the lines here are ours, after them. Those of 3.5 take the compiler a minute, so it is left to the
-runs with many cases: see TALLYIO_LENDING_CASES in `test_aave_v3_bytecode`.
+its release; the lines here are ours, after them. Those of 3.5 take the compiler a minute, so it is left to
+the runs with many cases: see TALLYIO_LENDING_CASES in `test_aave_v3_bytecode`.
 """
 
 from __future__ import annotations
