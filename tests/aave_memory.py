@@ -63,9 +63,7 @@ class Memory:
         taken, seize, fee, written_off, most = self._numbers(5)
         if verdict != abi.LAWFUL:
             return Outcome(verdict=verdict, most=most)
-        return Outcome(
-            verdict=verdict, repay=taken, seize=seize, fee=fee, written_off=written_off, most=most
-        )
+        return Outcome(verdict=verdict, repay=taken, seize=seize, fee=fee, written_off=written_off, most=most)
 
     def values(self, reserve: int, time: int) -> tuple[float, float] | None:
         """Ask `hot.values`; None: unknown."""

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 from tallyio_protocol_aave_v3.layout import AS_COLLATERAL, Reserve, Rules, Sentinel
 from tallyio_protocol_aave_v3.reference import Pool
 
-from tallyio.lending import abi
 from tallyio.lab.artifact import Artifact, Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.lending.aave import (
@@ -22,6 +21,7 @@ from tallyio.lab.lending.aave import (
 from tallyio.lab.revm import RevmBackend
 from tallyio.lab.steps import Reverted, deploy
 from tallyio.lab.world import OPERATOR, account
+from tallyio.lending import abi
 from tallyio.model.hashing import event_topic, keccak256, selector
 from tallyio.model.lending import Balance, Position
 from tallyio.model.units import Address, hex_text
@@ -106,7 +106,7 @@ class AaveWorld:
         """Deploy a market that lists (symbol, decimals, price)."""
         self.version = version
         self.backend = RevmBackend()
-        self._pyrevm = self.backend._pyrevm  # noqa: SLF001 - for environments with any time
+        self._pyrevm = self.backend._pyrevm
         made = [self._listing(*each) for each in listings]
         self.market: AaveMarket = self.backend.run(deploy_aave(version, made, artifacts=artifacts))
         self.assets = [self._asset(listing) for listing in made]
@@ -164,7 +164,7 @@ class AaveWorld:
     def liquidate(self, collateral: int, debt: int, offer: int) -> Taken | str:
         """Return what a liquidation does, or why it reverts; nothing stays."""
         assets = (self.assets[collateral].token.address, self.assets[debt].token.address)
-        call = self.market.pool.call("liquidationCall", *assets, BORROWER, offer, False)  # noqa: FBT003 - its own
+        call = self.market.pool.call("liquidationCall", *assets, BORROWER, offer, False)
         checkpoint = self.backend.evm.snapshot()
         try:
             self._call(call, LIQUIDATOR)

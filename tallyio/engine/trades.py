@@ -78,6 +78,7 @@ class Trades(msgspec.Struct, frozen=True, kw_only=True):
                 collateral=leg.collateral,
                 debt=leg.debt,
                 repay=leg.amount_in,
+                offer=leg.offer or leg.amount_in,
                 seize=leg.amount_out,
                 recipient=self.recipient,
                 inner=inner,

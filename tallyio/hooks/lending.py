@@ -121,6 +121,7 @@ class LendingProtocol(Protocol):
         collateral: int,
         debt: int,
         repay: int,
+        offer: int,
         seize: int,
         recipient: Address,
         inner: tuple[Call, ...],
@@ -128,6 +129,8 @@ class LendingProtocol(Protocol):
     ) -> tuple[Call, ...]:
         """Return the calls that the executor makes to pay `repay` and then hold `seize`, in smallest units.
 
+        `offer` is at least `repay`: what the compiled `liquidate` was asked with, or its `most`, and what the
+        protocol must be offered where it cuts offers itself. No more than `repay` may be taken.
         `collateral` and `debt` are reserve numbers. `inner` are calls to run between receipt and payment,
         where the protocol calls back; without that ability a plugin refuses them with PluginError.
         """

@@ -169,7 +169,7 @@ LIQUIDATION: Final = np.dtype(
         ("seize", "u8", 4),  # ... what reaches the liquidator, in units of the collateral's token
         ("fee", "u8", 4),  # ... collateral that the protocol keeps, in the same units
         ("written_off", "u8", 4),  # ... debt that nobody pays, in units of the debt's token
-        ("most", "u8", 4),  # ... the most that may be repaid of this debt now
+        ("most", "u8", 4),  # ... the most that may be repaid of this debt now: the offer that asks for it
     ]
 )
 """What `liquidate` writes."""

@@ -54,6 +54,11 @@ class Liquidation(msgspec.Struct, frozen=True, kw_only=True):
     """Debt that is repaid, exactly."""
     amount_out: int
     """Collateral that arrives, exactly."""
+    offer: int = 0
+    """What to offer, of which the protocol takes `amount_in`; 0: just that.
+
+    Where the collateral is worth less than the debt some protocols give all of it for a larger offer only.
+    """
 
     @property
     def uses(self) -> Use:

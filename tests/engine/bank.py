@@ -129,6 +129,7 @@ class Bank:
         collateral: int,
         debt: int,
         repay: int,
+        offer: int,  # noqa: ARG002 - the bank cuts nothing
         seize: int,  # noqa: ARG002 - the bank computes it
         recipient: Address,  # noqa: ARG002 - who calls
         inner: tuple[Call, ...],

@@ -1,7 +1,8 @@
 """Calls and events of a market's contracts.
 
-Sources: `IPool`, `IPoolConfigurator`, `IPoolAddressesProvider`, `IAaveOracle`, `IScaledBalanceToken`, `IAToken` and
-`IPriceOracleSentinel` of @aave/core-v3 and @aave-dao/aave-v3-origin; where they differ, both are here.
+Sources: `IPool`, `IPoolConfigurator`, `IPoolAddressesProvider`, `IAaveOracle`, `IScaledBalanceToken`,
+`IAToken` and `IPriceOracleSentinel` of @aave/core-v3 and @aave-dao/aave-v3-origin; where they differ, both
+are here.
 """
 
 from __future__ import annotations

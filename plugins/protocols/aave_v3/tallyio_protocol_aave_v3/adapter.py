@@ -1,7 +1,7 @@
 """Find pools, load and follow them and their positions, and write the calls that liquidate and borrow.
 
-Sources: `Pool` and its libraries of @aave/core-v3 (3.0) and @aave-dao/aave-v3-origin (3.3 and later). Everything
-is read with calls at one block hash, so it is exact as of that block whatever the node does meanwhile.
+Sources: `Pool` and its libraries of @aave/core-v3 (3.0) and @aave-dao/aave-v3-origin (3.3 and later).
+Everything is read with calls at one block hash, so it is exact as of that block whatever the node does.
 """
 
 from __future__ import annotations
@@ -112,15 +112,17 @@ class AaveV3:
         collateral: int,
         debt: int,
         repay: int,
+        offer: int,
         seize: int,  # noqa: ARG002 - the pool works it out
         recipient: Address,  # noqa: ARG002 - it goes to whoever makes the call
         inner: tuple[Call, ...],
         encode: Callable[[tuple[Call, ...]], bytes],  # noqa: ARG002 - there is no callback
     ) -> tuple[Call, ...]:
-        """Return allowance, liquidation, and the end of the allowance.
+        """Return an allowance of `repay`, the liquidation, and the end of the allowance.
 
-        `repay` is the offer: `most` of the compiled terms to take all that is lawful, which the contract may
-        clip to what the collateral is worth, or less. Raises: PluginError: there is no callback for `inner`.
+        The pool clips an offer to what the collateral is worth, rounding as it goes: offered just that, it
+        may find that a little collateral is left, and refuse. So `offer` is what is offered.
+        Raises: PluginError: there is no callback for `inner`.
         """
         if inner:
             raise PluginError(
@@ -129,7 +131,7 @@ class AaveV3:
         pool, assets = book.address, (book.reserves[collateral].collateral, book.reserves[debt].debt)
         if assets[0] is None or assets[1] is None:
             raise ValueError(f"reserves {collateral} and {debt} are not both there")
-        call = abi.liquidation_call(pool, assets[0], assets[1], key.account, repay)
+        call = abi.liquidation_call(pool, assets[0], assets[1], key.account, offer)
         return approve(assets[1], pool, repay), call, approve(assets[1], pool, 0)
 
     def can_call_back(self, book: BookSpec) -> bool:  # noqa: ARG002 - no pool does

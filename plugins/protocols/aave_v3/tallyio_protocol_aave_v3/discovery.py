@@ -133,8 +133,8 @@ def _check(data: Sequence[abi.ReserveData], rules: Rules, pool: Address) -> None
         uses_old_gho = rules & Rules.BY_TOTAL and rules & Rules.AVERAGES and not each.counts_cash
         if uses_old_gho and each.is_borrowable:
             raise ChainError(
-                f"reserve {each.id} of Aave pool {checksum(pool)} has debt that is discounted by a rule of its own"
-                " (GHO before 3.4), which this plugin does not know",
+                f"reserve {each.id} of Aave pool {checksum(pool)} has debt that is discounted by a rule of"
+                " its own (GHO before 3.4), which this plugin does not know",
                 way_out="leave the venue out",
             )
 
@@ -146,7 +146,7 @@ async def _refuse_price_sources(chain: ChainReader, market: Market, block: Head)
     for number, answer in zip(numbers, answers, strict=True):
         if address_at(_words(answer, abi.CATEGORY_WORDS, market.pool), 4) != ZERO_ADDRESS:
             raise ChainError(
-                f"e-mode category {number} of Aave pool {checksum(market.pool)} has a price source of its own",
+                f"e-mode category {number} of Aave pool {checksum(market.pool)} has its own price source",
                 way_out="leave the venue out",
             )
 

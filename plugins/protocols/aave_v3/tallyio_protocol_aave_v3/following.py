@@ -15,7 +15,7 @@ import msgspec
 from tallyio.hooks.feeds import ANSWER_UPDATED, updated_answer
 from tallyio.hooks.lending import BookEdit
 from tallyio.model.chain import Log
-from tallyio.model.lending import Balance, BookSpec, Position, PositionKey
+from tallyio.model.lending import Balance, BookSpec, PositionKey
 from tallyio.model.units import Address
 from tallyio.model.words import address_at, unsigned
 from tallyio_protocol_aave_v3 import abi
@@ -139,7 +139,9 @@ class Follower:
 
     def collateral_off(self, log: Log) -> None:
         """A deposit no longer secures anything."""
-        self._balance(_key(log, 2), self._asset(log, 1), lambda each: _without_collateral(each))
+        number = self._asset(log, 1)
+        if number is not None:
+            self._balance(_key(log, 2), number, _without_collateral)
 
     def category_set(self, log: Log) -> None:
         """A position is in another e-mode category."""

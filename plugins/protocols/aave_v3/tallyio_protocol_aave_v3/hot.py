@@ -43,7 +43,7 @@ from tallyio_protocol_aave_v3.hot_terms import case_of, counts, domain, gate, se
 from tallyio_protocol_aave_v3.layout import AS_COLLATERAL, PRICE, UNIT
 
 COARSEST: Final = 1e6
-"""Accounting units that one smallest unit of a token may be worth: more, and `unit_slack` would not cover it."""
+"""Accounting units that one smallest unit of a token may be worth; `unit_slack` covers no more."""
 
 _WAD: Final = const(10**18)
 _RAY_F64: Final = 1e27
@@ -58,7 +58,7 @@ def values(book: int, reserve: int, time: int, number: int, out: int) -> int:  #
     row = reserve_at(book, reserve)
     income, index = income_at(row, time), debt_index_at(row, time, rules_of(book))
     price, unit = to_f64(u256(load128(row + PRICE))), to_f64(u256(load128(row + UNIT)))
-    if income == ZERO or index == ZERO or unit == 0.0 or not 0.0 < price <= COARSEST * unit:
+    if min(income, index) == ZERO or unit == 0.0 or not 0.0 < price <= COARSEST * unit:
         return UNKNOWN
     each = price / unit / _RAY_F64
     store_f64(out, 0, to_f64(income) * each)

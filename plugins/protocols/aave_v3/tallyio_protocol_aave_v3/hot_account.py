@@ -1,7 +1,8 @@
 """A position's account in compiled code: `reference.account_data` says what it is.
 
-Beyond the domain of `hot_math` a value must be below 2**96 of the oracle's units (with 8 decimals and dollars:
-7.9e20 dollars), so that sums, thresholds and 1e18 multiply to less than 2**96 * 2**32 * 2**16 * 2**60 < 2**204.
+Beyond the domain of `hot_math` a value must be below 2**96 of the oracle's units (with 8 decimals and dollars
+7.9e20 dollars), so that sums, thresholds and 1e18 multiply to less than 2**96 * 2**32 * 2**16 * 2**60, which
+is 2**204.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -25,7 +26,7 @@ from tallyio.lending.abi import (
 )
 from tallyio.native.atomics import load
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, load128, lo64, u256
+from tallyio.native.u256 import const, lo64, load128, u256
 from tallyio_protocol_aave_v3.hot_math import (
     ZERO,
     collateral_amount,
@@ -115,7 +116,9 @@ def price_of(book: int, position: int, reserve: int) -> int:
 
 
 @hot("Tuple(u256, u256, int64)(int64, int64, int64, int64)")
-def _worth(book: int, position: int, k: int, time: int) -> tuple[int, int, int]:
+def _worth(  # noqa: PLR0911 - one return for each reason not to know
+    book: int, position: int, k: int, time: int
+) -> tuple[int, int, int]:
     """Return the value of balance k as collateral and as debt, and `LAWFUL` or why they are not known."""
     balance, rules = balance_at(position, k), rules_of(book)
     row, flags = reserve_at(book, reserve_of(balance)), balance_flags(balance)
@@ -127,14 +130,19 @@ def _worth(book: int, position: int, k: int, time: int) -> tuple[int, int, int]:
     price = price_of(book, position, reserve_of(balance))
     if price == ZERO:
         return ZERO, ZERO, NO_PRICE
-    income, index = income_at(row, time), debt_index_at(row, time, rules)
-    if price >= _VALUE_LIMIT or income == ZERO or index == ZERO:
+    if price >= _VALUE_LIMIT:
         return ZERO, ZERO, OUT_OF_DOMAIN
     unit, collateral, debt = u256(load128(row + UNIT)), ZERO, ZERO
     if flags & AS_COLLATERAL:
+        income = income_at(row, time)
+        if income == ZERO:
+            return ZERO, ZERO, OUT_OF_DOMAIN
         held = collateral_amount(u256(load128(balance + COLLATERAL)) * income, rules)
         collateral = floor(held * price, unit)
     if owed != ZERO:
+        index = debt_index_at(row, time, rules)
+        if index == ZERO:
+            return ZERO, ZERO, OUT_OF_DOMAIN
         debt = debt_value(debt_amount(owed * index, rules) * price, unit, rules)
     if collateral >= _VALUE_LIMIT or debt >= _VALUE_LIMIT:
         return ZERO, ZERO, OUT_OF_DOMAIN

@@ -1,9 +1,9 @@
 """Indexes, amounts and values in compiled code: `reference` says what each is.
 
 The domain. Indexes are below 2**120, rates below 2**112, scaled balances below 2**128, prices below 2**96, a
-token's unit below 10**24 < 2**79.8, and what is elapsed below 2**32 seconds. Then every product here is below
-2**256: a scaled balance times an index < 2**248, an amount (< 2**248 / 10**27 < 2**159) times a price < 2**255,
-an amount times 10**27 < 2**249. What leaves the domain is 0 for an index, which is never 0 otherwise.
+token's unit at most 10**24 < 2**79.8, and what is elapsed below 2**32 seconds. Then every product here is
+below 2**256: a scaled balance times an index < 2**248, an amount (< 2**248 / 10**27 < 2**159) times a price
+< 2**255, an amount times 10**27 < 2**249. What leaves the domain is 0 for an index, which is else never 0.
 """
 
 # mypy: disable-error-code="no-any-return"

@@ -1,7 +1,7 @@
 """A liquidation's terms in compiled code: `terms` says what they are.
 
-With the domain of `hot_math` and values below 2**96: an amount times a price is below 2**96 * 10**24, and that
-times the other token's unit below 2**96 * 10**48 < 2**255.5. A price times a unit is below 2**176.
+With the domain of `hot_math` and values below 2**96: an amount times a price is below 2**96 * 10**24, and
+that times the other token's unit below 2**96 * 10**48 < 2**255.5. A price times a unit is below 2**176.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -248,7 +248,7 @@ def most_lawful(case: tuple[int, ...], rules: int) -> int:
     repay, taken = clipped(case, limit, rules)
     if not leaves_dust(case, repay, taken, rules):
         return limit
-    return min(limit, min(_leaving_debt(case, rules), _leaving_collateral(case, rules)))
+    return min(min(limit, _leaving_debt(case, rules)), _leaving_collateral(case, rules))  # noqa: PLW3301 - of two, in compiled code
 
 
 @hot(f"u256({CASE}, int64)")
@@ -265,8 +265,8 @@ def _leaving_collateral(case: tuple[int, ...], rules: int) -> int:
     left = ceil(_LEFTOVER * case[_COLLATERAL_UNIT], case[_COLLATERAL_PRICE])
     if left > case[_BALANCE]:
         return ZERO
-    # At least 10_000 - 5_000 - 1. As the bonus is at least 10_000, `base` is at most the balance, so the last
-    # product is below (2**96 + 2) * 10**48 < 2**256.
+    # The difference is at least 10_000 - 5_000 - 1. As the bonus is at least 10_000, `base` is at most the
+    # balance, whose value is below 2**96: the last product is below (2**96 + 2) * 10**48, less than 2**256.
     rounding = ONE if rules & SPLIT_DOWN else _HALF_WHOLE + ONE
     base = floor((case[_BALANCE] - left + ONE) * WHOLE - rounding, case[_BONUS])
     scaled = (base + ONE) * case[_COLLATERAL_PRICE] * case[_DEBT_UNIT] - ONE
@@ -321,7 +321,7 @@ def settle(case: tuple[int, ...], offer: int, rules: int, is_same: int, out: int
     burned, is_all = scaled_of(case, seize, rules), takes_all(case, seize, fee, taken, rules)
     paid = (case[_OWED] if is_all else repay) * RAY
     owed_burned = floor(paid, case[_DEBT_INDEX]) if rules & DIRECTED else half_up(paid, case[_DEBT_INDEX])
-    if burned == ZERO or owed_burned == ZERO:
+    if min(burned, owed_burned) == ZERO:
         return NOTHING_GAINED
     if seize > case[_CASH]:
         is_open = is_same != 0 and rules & BITMAPS != 0 and seize <= case[_CASH] + repay

@@ -1,4 +1,4 @@
-"""Read rows and positions with calls at one block hash, so that they agree whatever the node does meanwhile."""
+"""Read rows and positions with calls at one block hash, so that they agree with each other."""
 
 from __future__ import annotations
 

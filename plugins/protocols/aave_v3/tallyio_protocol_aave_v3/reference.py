@@ -1,8 +1,8 @@
 """What a pool computes, in Python integers: the specification of `hot`.
 
-Sources: `MathUtils`, `WadRayMath`, `PercentageMath`, `GenericLogic`, `ValidationLogic` and `LiquidationLogic` of
-@aave/core-v3 (3.0) and @aave-dao/aave-v3-origin (3.3 to 3.6; what 3.7 changes is in its docs). Function names are
-theirs. Amounts are smallest units, values the oracle's unit, shares 1e-4, indexes and rates ray.
+Sources: `MathUtils`, `WadRayMath`, `PercentageMath`, `GenericLogic`, `ValidationLogic` and `LiquidationLogic`
+of @aave/core-v3 (3.0) and @aave-dao/aave-v3-origin (3.3 to 3.6; what 3.7 changes is in its docs). Function
+names are theirs. Amounts are smallest units, values the oracle's unit, shares 1e-4, indexes and rates ray.
 """
 
 from __future__ import annotations
@@ -178,7 +178,9 @@ def _factor(rules: Rules, collateral: int, debt: int, weighted: int, average: in
     return half_up(weighted, WAD, debt) // WHOLE
 
 
-def gate(pool: Pool, account: Account, collateral: Balance, debt: Balance, *, counts: bool, time: int) -> int:
+def gate(  # noqa: PLR0911 - one return for each check
+    pool: Pool, account: Account, collateral: Balance, debt: Balance, *, counts: bool, time: int
+) -> int:
     """Return why `validateLiquidationCall` reverts, or `LAWFUL`; its checks in its order."""
     rows = (pool.reserves[collateral.reserve], pool.reserves[debt.reserve])
     watch = pool.own.sentinel

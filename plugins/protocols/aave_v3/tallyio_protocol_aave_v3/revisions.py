@@ -1,7 +1,7 @@
 """Which rules a pool follows, by its `POOL_REVISION`.
 
-3.0 to 3.0.2 are revisions 1 to 3; 3.3 is 6 and 7, 3.5 is 9, 3.6 is 10, 3.7 is 11. The rules of 3.1, 3.2 and 3.4
-(4, 5 and 8) differ from their neighbours' and are not known here; no market of Aave's own has them any more.
+3.0 to 3.0.2 are revisions 1 to 3; 3.3 is 6 and 7, 3.5 is 9, 3.6 is 10, 3.7 is 11. The rules of 3.1, 3.2 and
+3.4 (4, 5 and 8) differ from their neighbours', and are not known here.
 """
 
 from __future__ import annotations

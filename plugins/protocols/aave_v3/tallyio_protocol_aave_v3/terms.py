@@ -1,6 +1,7 @@
 """What a liquidation takes and gives, in Python integers: the specification of `hot.liquidate`.
 
-Sources: `LiquidationLogic.executeLiquidationCall` and `_calculateAvailableCollateralToLiquidate` of both packages.
+Sources: `LiquidationLogic.executeLiquidationCall` and `_calculateAvailableCollateralToLiquidate` of both
+packages.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def liquidate(
         return Outcome(verdict=closed)
     case = _case(pool, position, account, collateral, debt, time)
     if case.bonus < WHOLE:
-        return Outcome(verdict=abi.OUT_OF_DOMAIN)  # no market lists such collateral; at 0 the contract reverts
+        return Outcome(verdict=abi.OUT_OF_DOMAIN)  # no market has such collateral; at 0 it reverts
     most = most_lawful(case)
     return _outcome(case, most if repay == UNLIMITED else repay, most)
 
@@ -233,7 +234,7 @@ def _kept(case: Case, fee: int, burned: int) -> int:
 
 
 def _takes_all(case: Case, seize: int, fee: int, taken: int) -> bool:
-    """Return whether nothing of value secures the position afterwards, so that the debt left is written off."""
+    """Return whether nothing of value secures the position afterwards, so that the rest is written off."""
     if not case.rules & Rules.BY_TOTAL:
         return False
     if case.rules & Rules.SPLIT_DOWN:

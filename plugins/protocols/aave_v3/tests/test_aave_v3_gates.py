@@ -23,10 +23,11 @@ from tallyio_protocol_aave_v3.layout import (
 from tallyio_protocol_aave_v3.reference import RAY, UNLIMITED, Outcome, Pool
 from tallyio_protocol_aave_v3.revisions import RULES_3_0, RULES_3_6
 
+from tallyio.lab.lending.aave import AaveVersion
 from tallyio.lending import abi
 from tallyio.model.lending import Balance, Position, PositionKey
 from tests.aave_memory import Memory
-from tests.aave_world import BORROWER, DOLLAR, LISTINGS, AaveVersion, AaveWorld, Taken, reason, world_of
+from tests.aave_world import BORROWER, DOLLAR, LISTINGS, AaveWorld, Taken, reason, world_of
 
 NOW = 1_800_000_000
 RULES = {AaveVersion.V3_0: RULES_3_0, AaveVersion.V3_6: RULES_3_6}
@@ -64,9 +65,9 @@ class Desk(NamedTuple):
         self.world.put_pool(pool)
         self.world.put_position(position)
         self.world.at(NOW)
-        numbers = (position.balances[side].reserve for side in sides)
+        collateral, debt = (position.balances[side].reserve for side in sides)
         asked = made.most if offer == UNLIMITED and made.most else offer
-        said = self.world.liquidate(*numbers, asked)
+        said = self.world.liquidate(collateral, debt, asked)
         if made.verdict == abi.LAWFUL:
             assert isinstance(said, Taken), said
             assert (made.repay, made.seize, made.written_off) == said[:3]
@@ -130,9 +131,7 @@ def test_an_open_market_lets_a_position_below_its_threshold_be_liquidated(desk: 
 def test_a_position_at_its_threshold_is_safe_and_one_unit_more_of_debt_is_not(desk: Desk) -> None:
     assert desk.offer(desk.pool(), loan(10_000, 8_000)).verdict == abi.HEALTH_IS_SOUND
     balances = loan(10_000, 8_000).balances
-    more = replace(
-        UNDER_WATER, balances=(replace(balances[0], debt=balances[0].debt + 1), balances[1])
-    )
+    more = replace(UNDER_WATER, balances=(replace(balances[0], debt=balances[0].debt + 1), balances[1]))
     assert desk.offer(desk.pool(), more).verdict == abi.LAWFUL
 
 

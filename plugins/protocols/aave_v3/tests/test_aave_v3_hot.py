@@ -7,7 +7,9 @@ from collections import Counter
 from fractions import Fraction
 
 import pytest
+from msgspec.structs import replace
 from tallyio_protocol_aave_v3 import reference, terms
+from tallyio_protocol_aave_v3.adapter import AaveV3
 from tallyio_protocol_aave_v3.layout import (
     ACTIVE,
     AS_COLLATERAL,
@@ -41,7 +43,7 @@ from tests.aave_memory import Memory
 EVERY_RULES = (RULES_3_0, RULES_3_3, RULES_3_5, RULES_3_6, RULES_3_7)
 NOW = 1_800_000_000
 YEAR = 365 * 24 * 3_600
-CASES = 3_000
+CASES = 1_500
 
 
 def random_reserve(draw: random.Random) -> Reserve:
@@ -76,9 +78,7 @@ def random_pool(draw: random.Random, rules: Rules) -> Pool:
         )
         for number in (1, 2)
     }
-    own = Own(
-        rules=rules, sentinel=sentinel if draw.random() < 0.2 else None, categories=categories
-    )
+    own = Own(rules=rules, sentinel=sentinel if draw.random() < 0.2 else None, categories=categories)
     return Pool(own=own, reserves=[random_reserve(draw) for _ in range(8)])
 
 
@@ -132,3 +132,93 @@ def test_health_and_liquidations_equal_the_reference_by_the_rules_of(memory: Mem
     wanted = {abi.LAWFUL, abi.HEALTH_IS_SOUND, abi.NOT_COLLATERAL, abi.NOTHING_OWED, abi.PAUSED, abi.INACTIVE}
     wanted |= {abi.GRACE_PERIOD, abi.SENTINEL, abi.NO_CASH, abi.NOTHING_GAINED}
     assert wanted | ({abi.LEAVES_DUST} if rules & Rules.BY_TOTAL else set()) <= set(seen)
+
+
+@pytest.mark.parametrize("rules", EVERY_RULES, ids=("3.0", "3.3", "3.5", "3.6", "3.7"))
+def test_whoever_has_a_margin_above_the_slack_is_healthy(memory: Memory, rules: Rules) -> None:
+    draw, near = random.Random(11), 0
+    slack = AaveV3({"venues": [{"name": "a", "preset": "aave"}]}).compiled
+    for _ in range(1_000):
+        pool = random_pool(draw, rules)
+        own = Own(rules=rules, categories={n: replace(c, price=0) for n, c in pool.own.categories.items()})
+        pool = Pool(own=own, reserves=pool.reserves)
+        position = random_position(draw, pool)
+        memory.put_pool(pool)
+        memory.put_position(position)
+        account = reference.account_data(pool, position, NOW)
+        values = [memory.values(each.reserve, NOW) for each in position.balances]
+        if account is None or None in values:
+            continue
+        margin, gross = 0.0, 0.0
+        for k, (balance, value) in enumerate(zip(position.balances, values, strict=True)):
+            assert value is not None
+            secures = balance.collateral * memory.weight(k) * value[0]
+            margin += secures - balance.debt * value[1]
+            gross += secures + balance.debt * value[1]
+        band = slack.relative_slack * gross + slack.unit_slack * len(values)
+        if margin > band:
+            assert account.factor >= reference.WAD
+        near += abs(margin) <= band + 1e-3 * gross
+    assert near > 5
+
+
+def test_values_are_those_of_one_scaled_unit(memory: Memory) -> None:
+    draw = random.Random(13)
+    for _ in range(200):
+        pool = random_pool(draw, RULES_3_6)
+        memory.put_pool(pool)
+        for number, reserve in enumerate(pool.reserves):
+            found = memory.values(number, NOW)
+            if reserve.price > 10**6 * reserve.unit:
+                assert found is None
+                continue
+            assert found is not None
+            indexes = (
+                reference.normalized_income(reserve, NOW),
+                reference.normalized_debt(RULES_3_6, reserve, NOW),
+            )
+            for value, index in zip(found, indexes, strict=True):
+                exact = Fraction(index * reserve.price, RAY * reserve.unit)
+                assert abs(Fraction(value) / exact - 1) < Fraction(1, 10**12)
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        {"price": 0},
+        {"price": 1 << 96},
+        {"liquidity_index": 1 << 120},
+        {"debt_index": 1 << 120},
+        {"liquidity_rate": 1 << 112},
+        {"debt_rate": 1 << 112},
+        {"debt_rate": (1 << 112) - 1, "updated_at": 0},
+        {"updated_at": NOW + 1},
+        {"updated_at": NOW - (1 << 32)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("rules", [RULES_3_0, RULES_3_6], ids=("3.0", "3.6"))
+def test_what_is_beyond_the_domain_is_refused(memory: Memory, rules: Rules, beyond: dict[str, int]) -> None:
+    draw = random.Random(17)
+    plain = replace(random_reserve(draw), flags=ACTIVE, updated_at=NOW, price=10**8, decimals=18)
+    memory.put_pool(Pool(own=Own(rules=rules), reserves=[replace(plain, **beyond)]))
+    balance = Balance(reserve=0, collateral=10**18, debt=10**18, flags=AS_COLLATERAL)
+    memory.put_position(Position(key=PositionKey(ZERO_ADDRESS), balances=(balance,)))
+    assert memory.health(NOW).status == abi.UNKNOWN
+    assert memory.values(0, NOW) is None or beyond.get("price")
+    assert memory.liquidate(0, 0, UNLIMITED, NOW).verdict in {abi.NO_PRICE, abi.OUT_OF_DOMAIN}
+
+
+def test_rows_come_back_as_they_were_packed() -> None:
+    draw = random.Random(19)
+    for rules in EVERY_RULES:
+        pool = random_pool(draw, rules)
+        assert unpack_own(pack_own(pool.own)) == pool.own
+        assert [unpack_reserve(pack_reserve(each)) for each in pool.reserves] == pool.reserves
+
+
+def test_rows_refuse_what_does_not_fit() -> None:
+    plain = random_reserve(random.Random(23))
+    for change in ({"price": 1 << 128}, {"cash": -1}, {"decimals": 25}):
+        with pytest.raises(ValueError, match=r"is not an unsigned integer|may have 0 to 24 decimals"):
+            pack_reserve(replace(plain, **change))

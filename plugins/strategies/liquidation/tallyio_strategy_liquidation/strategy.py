@@ -212,6 +212,7 @@ def _proposal(book: BookView, pair: Pair, deal: Deal) -> Proposal:
         debt=pair.debt,
         amount_in=deal.terms.repay,
         amount_out=deal.terms.seize,
+        offer=deal.terms.most if deal.terms is pair.terms else 0,
     )
     legs: tuple[Leg | Liquidation, ...] = (first, *(deal.sale.legs if deal.sale else ()))
     return Proposal(
