@@ -104,7 +104,7 @@ def test_health_is_the_references(memory: Memory, state: State) -> None:
     assert memory.numbers(3) == [total, debt, total * FACTOR // debt if debt else ALL]
 
 
-@settings(max_examples=350)
+@settings(max_examples=250)
 @given(STATES, st.data())
 def test_liquidation_is_the_references(memory: Memory, state: State, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(state.held)))

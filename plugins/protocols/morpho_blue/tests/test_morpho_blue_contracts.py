@@ -212,7 +212,7 @@ async def test_a_book_that_follows_events_is_what_a_fresh_load_is(fused: FusedLe
                 await followed.follow(block)
     for block in world.allow_all():
         await followed.follow(block)
-    for number in range(200):
+    for number in range(140):
         weak = draw.choice(followed.book.at_risk(world.latest.timestamp + BLOCK_SECONDS, 0) or [NOBODY])
         trader, market = draw.choice(world.world.traders), draw.choice(markets)
         market = markets[weak.part] if weak != NOBODY and draw.random() < 0.5 else market
