@@ -37,11 +37,13 @@ OWN_SOLIDITY: Final = {
     f"plugins/protocols/{plugin}/tests/contracts/{name}.sol"
     for plugin, names in {
         "balancer_v3": ("VaultBench",),
+        "compound_v3": ("Comet",),
         "erc4626": ("Vaults",),
+        "morpho_blue": ("Probe",),
         "solidly": ("FactoryBench", "PoolBench", "SolidlySolver"),
     }.items()
     for name in names
-}
+} | {f"tallyio/lab/lending/{name}.sol" for name in ("Feed", "FeedOracle")}
 """What we wrote in Solidity, because it inherits from a fetched contract or stands in its place."""
 
 

@@ -108,6 +108,12 @@ def weight(book: int, position: int, k: int) -> float:
     return float(load(reserve_at(book, reserve) + LIQUIDATE_FACTOR, 0)) * 1e-18
 
 
+@hot("u256(int64, int64)", inline=True)
+def _stock(book: int, reserve: int) -> int:
+    """Return what the Comet owns of a collateral."""
+    return amount_at(reserve_at(book, reserve) + RESERVES)
+
+
 @hot("u256(int64)", inline=True)
 def _principal(position: int) -> int:
     """Return the principal of a position's debt."""
@@ -151,6 +157,36 @@ def _judge(book: int, position: int, time: int) -> tuple[int, int, int]:
     return total, debt, LIQUIDATABLE if total < debt else HEALTHY
 
 
+@hot("u256(int64, int64)", inline=True)
+def _discounted(own: int, row: int) -> int:
+    """Return the price at which a collateral is sold; factors are at most 1e18."""
+    discount = scaled(_word(own, STORE_FRONT_FACTOR), _FACTOR - _word(row, LIQUIDATION_FACTOR), _FACTOR)
+    return scaled(_word(row, PRICE), _FACTOR - discount, _FACTOR)
+
+
+@hot("u256(u256, u256, u256)", inline=True)
+def _cost(collateral: int, per_collateral: int, per_base: int) -> int:
+    """Return the least of the base token that buys collateral: below 2**128, 2**123 and 2**123."""
+    return divmod256(collateral * per_collateral + (per_base - _ONE), per_base)[0]
+
+
+@hot("UniTuple(u256, 4)(int64, int64, u256)")
+def _terms(book: int, reserve: int, owned: int) -> tuple[int, int, int, int]:
+    """Return what collateral and base token are worth, what the largest lawful payment is, and what it buys.
+
+    The first are to each other as prices are; all are 0 where a discount leaves nothing of the price, or
+    there is no price. `owned` is below 2**128.
+    """
+    row, base = reserve_at(book, reserve), reserve_at(book, 0)
+    per_collateral = _discounted(own_at(book), row) * _word(base, SCALE)
+    per_base = _word(base, PRICE) * _word(row, SCALE)
+    if min(per_collateral, per_base) == _ZERO:
+        return _ZERO, _ZERO, _ZERO, _ZERO
+    # The first amount that buys more than there is, less one; times `per_base` below 2**252.
+    highest = _cost(owned + _ONE, per_collateral, per_base) - _ONE
+    return per_collateral, per_base, highest, divmod256(highest * per_base, per_collateral)[0]
+
+
 @hot("Tuple(u256, int64)(int64, int64, int64)")
 def _store_front(book: int, position: int, time: int) -> tuple[int, int]:
     """Return the worth of what the reserves lack, and whether anything is for sale."""
@@ -163,12 +199,13 @@ def _store_front(book: int, position: int, time: int) -> tuple[int, int]:
         return _ZERO, HEALTHY
     lacking = scaled(supplied, u256(supply_index), _INDEX) + amount_at(own + TARGET)
     lacking = lacking - amount_at(own + BASE_HELD) - scaled(borrowed, u256(borrow_index), _INDEX)
-    owned = False
+    has_stock = False
     for k in range(count_of(position)):
         reserve = reserve_of(balance_at(position, k))
-        owned = owned or (reserve > 0 and amount_at(reserve_at(book, reserve) + RESERVES) != _ZERO)
+        if reserve > 0:
+            has_stock = has_stock or _terms(book, reserve, _stock(book, reserve))[3] != _ZERO
     # Below 2**130 * 2**63.
-    return scaled(lacking, _word(base, PRICE), _word(base, SCALE)), LIQUIDATABLE if owned else HEALTHY
+    return scaled(lacking, _word(base, PRICE), _word(base, SCALE)), LIQUIDATABLE if has_stock else HEALTHY
 
 
 @hot(HEALTH_SIGNATURE)
@@ -225,31 +262,12 @@ def _absorb(book: int, position: int, time: int) -> tuple[int, int]:
     return written_off, LAWFUL
 
 
-@hot("u256(int64, int64)", inline=True)
-def _discounted(own: int, row: int) -> int:
-    """Return the price at which a collateral is sold; factors are at most 1e18."""
-    discount = scaled(_word(own, STORE_FRONT_FACTOR), _FACTOR - _word(row, LIQUIDATION_FACTOR), _FACTOR)
-    return scaled(_word(row, PRICE), _FACTOR - discount, _FACTOR)
-
-
-@hot("u256(u256, u256, u256)", inline=True)
-def _cost(collateral: int, per_collateral: int, per_base: int) -> int:
-    """Return the least of the base token that buys collateral: below 2**128, 2**123 and 2**123."""
-    return divmod256(collateral * per_collateral + (per_base - _ONE), per_base)[0]
-
-
 @hot("int64(int64, int64, u256, u256, int64)")
 def _buy(book: int, reserve: int, owned: int, repay: int, out: int) -> int:
     """Write repay, seize and the most of a purchase; return the verdict."""
-    row, base = reserve_at(book, reserve), reserve_at(book, 0)
-    price = _discounted(own_at(book), row)
-    if price == _ZERO:
+    per_collateral, per_base, highest, all_ = _terms(book, reserve, owned)
+    if per_collateral == _ZERO:
         return OUT_OF_DOMAIN
-    per_collateral = price * _word(base, SCALE)
-    per_base = _word(base, PRICE) * _word(row, SCALE)
-    # The first amount that buys more than there is, less one; times `per_base` below 2**252.
-    highest = _cost(owned + _ONE, per_collateral, per_base) - _ONE
-    all_ = divmod256(highest * per_base, per_collateral)[0]
     store256(out + 128, _cost(all_, per_collateral, per_base))
     seize = divmod256(min(repay, highest) * per_base, per_collateral)[0]
     if seize == _ZERO:
@@ -308,7 +326,7 @@ def liquidate(  # noqa: PLR0913, PLR0917 - the contract's own facts
         verdict = _objection(book, position, time)
     if verdict != LAWFUL:
         return verdict
-    owned = amount_at(reserve_at(book, reserve) + RESERVES)
+    owned = _stock(book, reserve)
     if flags_of(position) & STORE_FRONT == 0:
         written_off, verdict = _absorb(book, position, time)
         if verdict != LAWFUL:

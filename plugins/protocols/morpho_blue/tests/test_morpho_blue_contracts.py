@@ -38,7 +38,7 @@ from tallyio.model.chain import Block
 from tallyio.model.erc20 import approve, balance_of
 from tallyio.model.errors import ChainError, ConfigError
 from tallyio.model.execution import Borrowing, Call, Leg, Liquidation, Opportunity
-from tallyio.model.lending import BookSpec, PositionKey
+from tallyio.model.lending import BookSpec, Position, PositionKey
 from tallyio.model.units import ZERO_ADDRESS, Address, checksum, hex_text
 from tallyio.testing import RevmChain
 from tests.engine.practice import OWNER, Practice
@@ -150,10 +150,16 @@ class Followed(NamedTuple):
         numbers = range(len(self.spec.reserves))
         assert [unpack_row(self.book.reserve(k)) for k in numbers] == list(map(unpack_row, fresh.reserves))
         assert tuple(self.book.reserve(k) for k in numbers) == fresh.reserves
-        keys = sorted(await self.adapter.accounts(self.world, self.spec, block=head))
+        keys = [PositionKey(trader, part) for trader in self.world.world.traders for part in numbers]
         held = [self.book.position(key) for key in keys]
         loaded = await self.adapter.positions(self.world, self.spec, keys, block=head)
-        assert [each for each in held if each] == [each for each in loaded if each.balances]
+        # Without a debt nobody looks at a position, so a fresh load may have more.
+        assert [each for each in loaded if _owes(each)] == [each for each in held if each and _owes(each)]
+        assert all(each == there for each, there in zip(held, loaded, strict=True) if each)
+
+
+def _owes(position: Position) -> bool:
+    return any(balance.debt for balance in position.balances)
 
 
 async def open_book(world: World, adapter: MorphoBlue, fused: FusedLending) -> Followed:
@@ -206,7 +212,7 @@ async def test_a_book_that_follows_events_is_what_a_fresh_load_is(fused: FusedLe
                 await followed.follow(block)
     for block in world.allow_all():
         await followed.follow(block)
-    for number in range(200):
+    for number in range(140):
         weak = draw.choice(followed.book.at_risk(world.latest.timestamp + BLOCK_SECONDS, 0) or [NOBODY])
         trader, market = draw.choice(world.world.traders), draw.choice(markets)
         market = markets[weak.part] if weak != NOBODY and draw.random() < 0.5 else market
@@ -232,6 +238,11 @@ async def test_a_book_that_follows_events_is_what_a_fresh_load_is(fused: FusedLe
             followed.book.roll_back([block.head.hash])
             await followed.follow(block)
             await followed.check()
+    head = world.latest
+    keys = set(await followed.adapter.accounts(world, followed.spec, block=head))
+    assert keys == {
+        PositionKey(trader, part) for trader in world.world.traders for part in range(len(markets))
+    }
     print(f"\nMorpho Blue, {kinds}: {dict(sorted(seen.items()))}")  # noqa: T201 - shown with -s
     assert len(seen) == len(acts(world, market, trader, trader, draw)) + 2, seen
 

@@ -73,7 +73,7 @@ def test_the_borrow_rate_is_the_curves(supply: int, utilization: int, rate: int,
     assert rates.borrow_rate(supply, borrow, rate, elapsed) == expected
 
 
-@settings(max_examples=600)
+@settings(max_examples=250)
 @given(markets(), sized(128), st.data())
 def test_health_is_the_references(
     memory: Memory, market: Market, collateral: int, data: st.DataObject
@@ -90,7 +90,7 @@ def test_health_is_the_references(
     assert memory.numbers(3) == [limit, owed, limit * WAD // owed if owed else 2**256 - 1]
 
 
-@settings(max_examples=600)
+@settings(max_examples=250)
 @given(markets(), sized(128), st.data())
 def test_liquidation_is_the_references(
     memory: Memory, market: Market, collateral: int, data: st.DataObject
@@ -128,7 +128,7 @@ def check_terms(memory: Memory, verdict: int, terms: reference.Terms | None) -> 
         )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(markets(), sized(100), sized(200))
 def test_naming_the_collateral_never_costs_more_than_naming_shares(
     market: Market, shares: int, collateral: int
@@ -146,7 +146,7 @@ def test_naming_the_collateral_never_costs_more_than_naming_shares(
     assert reference.most_seized(grown, collateral, grown.borrow_shares, paid) >= min(seized, collateral)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(markets(), sized(120), st.data())
 def test_values_and_weight_make_the_margin_that_health_compares(
     memory: Memory, market: Market, collateral: int, data: st.DataObject
