@@ -135,7 +135,7 @@ def vai_comes_first(book: int, position: int, debt: int, time: int, number: int)
                 return OUT_OF_DOMAIN
             status, index, _, _, _ = accrue(row, time, number)
             if status == LAWFUL:
-                status, amount = owed(balance, index, True)  # noqa: FBT003 - compiled calls have no keywords
+                status, amount = owed(balance, index, True)
             if status != LAWFUL:
                 return status
     is_due = flags_at(row) & _LIQUIDATE_PAUSED == 0 and amount >= number_at(own, LEAST_VAI)
@@ -206,7 +206,7 @@ def most_vai(limit: int, affordable: int, whole: int, principal: int) -> int:
 
 
 @hot("u256(int64, int64, int64, u256, u256, u256)")
-def most_of(book: int, repaid: int, balance: int, whole: int, borrows: int, affordable: int) -> int:  # noqa: PLR0913, PLR0917 - what bounds a repayment
+def most_of(book: int, repaid: int, balance: int, whole: int, borrows: int, affordable: int) -> int:
     """Return the most that may be repaid of a debt `whole` in row `repaid`, repaying no more than `affordable`.
 
     `balance` is the debt's and `borrows` all debt of its market.
@@ -233,7 +233,7 @@ def kept_of(book: int, position: int, seized: int, tokens: int) -> tuple[int, in
 
 
 @hot("Tuple(boolean, u256, u256)(int64, u256, u256, u256, u256, u256)")
-def _redeemed(  # noqa: PLR0913, PLR0917 - a market
+def _redeemed(
     row: int, borrows: int, reserves: int, cash: int, supply: int, tokens: int
 ) -> tuple[bool, int, int]:
     """Return whether `tokens` can be redeemed, and cash and supply thereafter."""
@@ -245,7 +245,7 @@ def _redeemed(  # noqa: PLR0913, PLR0917 - a market
 
 
 @hot("Tuple(u256, u256)(int64, u256, u256, u256, u256, u256)")
-def _liquidator_redeems(  # noqa: PLR0913, PLR0917 - a market
+def _liquidator_redeems(
     row: int, borrows: int, reserves: int, cash: int, supply: int, ours: int
 ) -> tuple[int, int]:
     """Return cash and supply after the Liquidator redeemed its share, and what it still held, if it can."""

@@ -179,7 +179,7 @@ def is_forced(row: int, balance: int) -> bool:
 
 
 @hot("Tuple(int64, u256, u256)(int64, int64, int64, boolean, int64, int64)")
-def _worth(  # noqa: PLR0913, PLR0917 - a balance in a block
+def _worth(
     row: int, position: int, balance: int, is_accrued: bool, time: int, number: int
 ) -> tuple[int, int, int]:
     """Return collateral that counts and debt of one balance in a market, in 1e-18 of a dollar."""
@@ -196,7 +196,7 @@ def _worth(  # noqa: PLR0913, PLR0917 - a balance in a block
     price = number_at(row, PRICE)
     if price == ZERO:
         return NO_PRICE, ZERO, ZERO
-    amount = owed(balance, index, False)[1]  # noqa: FBT003 - compiled calls have no keywords
+    amount = owed(balance, index, False)[1]
     # The threshold is at most 1e18, so with it the rate is below 2**112, and the price below 2**120.
     threshold = u256(load(pool_at(row, position), 0))
     unit = scaled(scaled(threshold, rate), price)
@@ -228,7 +228,7 @@ def sums(  # noqa: PLR0913, PLR0917 - an account in a block
         elif flags_at(row) & _VAI:
             status, index = _index(row, is_accrued, time, number)
             if status == LAWFUL:
-                status, owes = owed(balance, index, True)  # noqa: FBT003 - compiled calls have no keywords
+                status, owes = owed(balance, index, True)
         elif balance_flags(balance) & _ENTERED and flags_at(row) & _LISTED:
             status, more, owes = _worth(row, position, balance, is_accrued, time, number)
         if status != LAWFUL:

@@ -56,7 +56,7 @@ EVERY: Final = None
 """Instead of the markets that have accrued: all have."""
 
 
-class Refused(Exception):  # noqa: N818 - not an error: the verdict
+class Refused(Exception):
     """The contract reverts, or a number is out of the domain."""
 
     def __init__(self, verdict: int) -> None:
@@ -203,7 +203,7 @@ def liquidate(  # noqa: PLR0913 - one liquidation has this many facts
 class _Trade:
     """One liquidation, step by step as the contracts go."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one liquidation has this many facts
+    def __init__(
         self, book: Book, account: Account, seized: Debt, repaid: Debt, time: int, number: int
     ) -> None:
         self.book, self.account, self.seized, self.repaid = book, account, seized, repaid

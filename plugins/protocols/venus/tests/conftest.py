@@ -7,6 +7,10 @@ from typing import Final
 
 import msgspec
 import pytest
+from tallyio_protocol_venus import hot
+from tallyio_protocol_venus.layout import pack_account, pack_market, pack_own
+from tallyio_protocol_venus.reference import Book
+from tallyio_protocol_venus.state import Account
 
 from tallyio.hooks.lending import BookRows
 from tallyio.lending import abi
@@ -16,10 +20,6 @@ from tallyio.model.lending import PositionKey
 from tallyio.model.units import ZERO_ADDRESS
 from tallyio.native.columns import from_column
 from tallyio.native.memory import Region
-from tallyio_protocol_venus import hot
-from tallyio_protocol_venus.layout import pack_account, pack_market, pack_own
-from tallyio_protocol_venus.reference import Book
-from tallyio_protocol_venus.state import Account
 
 KEY: Final = PositionKey(ZERO_ADDRESS)
 

@@ -12,6 +12,10 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from tallyio_protocol_venus import reference, state
+from tallyio_protocol_venus.layout import LEAST_TOKENS
+from tallyio_protocol_venus.reference import EVERY, Book
+from tallyio_protocol_venus.state import MANTISSA, UINT256_MAX, Account, Comptroller, Debt, Market, Pool
 
 from tallyio.lab import Contract, Reverted, RevmBackend, Transaction
 from tallyio.lab.fetch import artifact
@@ -23,10 +27,6 @@ from tallyio.model.execution import Call
 from tallyio.model.hashing import event_topic, keccak256
 from tallyio.model.units import ADDRESS_BYTES, Address, hex_text
 from tallyio.model.words import unsigned
-from tallyio_protocol_venus import reference, state
-from tallyio_protocol_venus.layout import LEAST_TOKENS
-from tallyio_protocol_venus.reference import EVERY, Book
-from tallyio_protocol_venus.state import MANTISSA, UINT256_MAX, Account, Comptroller, Debt, Market, Pool
 
 CASES: Final = int(os.environ.get("TALLYIO_VENUS_BYTECODE_CASES", "500"))
 BORROWER: Final = Address(b"borrower".rjust(ADDRESS_BYTES, b"\1"))
@@ -347,7 +347,7 @@ def check_health(practice: Practice, held: Any, book: Book, account: Account, nu
     assert numbers[:2] == [collateral, debt]
 
 
-def check_liquidation(  # noqa: PLR0913, PLR0917 - one liquidation has this many facts
+def check_liquidation(
     practice: Practice, held: Any, state_: tuple[Book, Account], pair: tuple[int, int], number: int, case: int
 ) -> int:
     """Compare a liquidation as large as is lawful, or a refused one, with what the contracts do."""

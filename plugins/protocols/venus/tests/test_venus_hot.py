@@ -8,8 +8,6 @@ from random import Random
 from typing import Any, Final
 
 import pytest
-
-from tallyio.lending import abi
 from tallyio_protocol_venus import reference, state
 from tallyio_protocol_venus.layout import (
     LARGEST_PRINCIPAL,
@@ -25,6 +23,8 @@ from tallyio_protocol_venus.layout import (
 )
 from tallyio_protocol_venus.reference import Book, Refused
 from tallyio_protocol_venus.state import MANTISSA, UINT256_MAX, Account, Comptroller, Debt, Market, Pool
+
+from tallyio.lending import abi
 
 CASES: Final = int(os.environ.get("TALLYIO_VENUS_CASES", "1500"))
 TIME: Final = 1_760_000_000
