@@ -1,7 +1,7 @@
 """How fast compiled health and liquidations are, beside the same in plain Python on the same accounts.
 
-Run with `python bench.py`, or `tallyio bench venus`. 1,024 accounts with four collaterals, two debts and one in
-VAI; the compiled functions walk them in one compiled loop, as detection does.
+Run with `python bench.py`, or `tallyio bench venus`. 1,024 accounts with four collaterals, two debts
+and one in VAI; the compiled functions walk them in one compiled loop, as detection does.
 """
 
 from __future__ import annotations

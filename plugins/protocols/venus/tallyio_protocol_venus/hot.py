@@ -1,7 +1,7 @@
 """The compiled functions of Venus's core pool; `tallyio.lending.abi` states what each must do.
 
-They equal those of `reference` to the unit. The accounting unit is 1e-18 of a dollar, in which the comptroller
-sums up.
+They equal those of `reference` to the unit. The accounting unit is 1e-18 of a dollar, in which the
+comptroller sums up.
 """
 
 from __future__ import annotations

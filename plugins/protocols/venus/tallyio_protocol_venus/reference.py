@@ -3,9 +3,9 @@
 Source: `VToken`, `ComptrollerLens`, `PolicyFacet`, `MarketFacet`, `VAIController` and `Liquidator` of
 @venusprotocol/venus-protocol 10.3.0. All divisions round down, as there.
 
-What a liquidation looks at is the state inside that transaction: the two markets that it touches and the debt
-in VAI have accrued by then, all others stand as they were last written. `health` is what `getAccountLiquidity`
-would say once all had accrued.
+What a liquidation looks at is the state inside that transaction: the two markets that it touches and the
+debt in VAI have accrued by then, all others stand as they were last written. `health` is what
+`getAccountLiquidity` would say once all had accrued.
 """
 
 from __future__ import annotations
@@ -189,12 +189,9 @@ def liquidate(  # noqa: PLR0913 - one liquidation has this many facts
         trade.check_gates()
         trade.accrue()
         most = trade.most()
-        if repay == UINT256_MAX:
-            repay = most
-        if repay == 0:
-            raise Refused(NOTHING_GAINED)
-        if repay > most:
-            raise Refused(TOO_MUCH)
+        repay = most if repay == UINT256_MAX else repay
+        if not 0 < repay <= most:
+            return NOTHING_GAINED if repay == 0 else TOO_MUCH, Liquidation(most=most)
         return LAWFUL, trade.result(repay, most)
     except Refused as refused:
         return refused.verdict, Liquidation(most=most)

@@ -7,8 +7,9 @@ comptroller is asked, and real liquidations run through the Liquidator contract,
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ from tallyio.model.execution import Call
 from tallyio.model.hashing import event_topic, keccak256
 from tallyio.model.units import ADDRESS_BYTES, Address, hex_text
 from tallyio.model.words import unsigned
+from tests.venus_book import Held
 
 CASES: Final = int(os.environ.get("TALLYIO_VENUS_BYTECODE_CASES", "500"))
 BORROWER: Final = Address(b"borrower".rjust(ADDRESS_BYTES, b"\1"))
@@ -224,6 +226,14 @@ class Practice:
 
 
 @pytest.fixture(scope="module")
+def held() -> Iterator[Held]:
+    """Return memory for one account and its book."""
+    memory = Held()
+    yield memory
+    memory.close()
+
+
+@pytest.fixture(scope="module")
 def practice() -> Practice:
     """Return the protocol on an EVM in this process."""
     return Practice()
@@ -305,7 +315,7 @@ def random_account(rng: Random, markets: list[Market], vai: Market) -> Account:
     return Account(debts=tuple(debts), pool=pool)
 
 
-def test_random_positions_are_as_the_contracts_say(practice: Practice, held: Any) -> None:
+def test_random_positions_are_as_the_contracts_say(practice: Practice, held: Held) -> None:
     rng = Random(20)
     seen: dict[int, int] = {}
     for case in range(CASES):
@@ -330,7 +340,7 @@ def test_random_positions_are_as_the_contracts_say(practice: Practice, held: Any
     assert {abi.HEALTH_IS_SOUND, abi.PAUSED, abi.NO_CASH, abi.NOT_COLLATERAL} <= set(seen)
 
 
-def check_health(practice: Practice, held: Any, book: Book, account: Account, number: int) -> None:
+def check_health(practice: Practice, held: Held, book: Book, account: Account, number: int) -> None:
     """Compare health with the comptroller's view, before interest accrues in a block and after."""
     with practice.backend.undone():
         practice.backend.block(())
@@ -348,7 +358,12 @@ def check_health(practice: Practice, held: Any, book: Book, account: Account, nu
 
 
 def check_liquidation(
-    practice: Practice, held: Any, state_: tuple[Book, Account], pair: tuple[int, int], number: int, case: int
+    practice: Practice,
+    held: Held,
+    state_: tuple[Book, Account],
+    pair: tuple[int, int],
+    number: int,
+    case: int,
 ) -> int:
     """Compare a liquidation as large as is lawful, or a refused one, with what the contracts do."""
     book, account = state_

@@ -245,8 +245,8 @@ async def test_what_is_followed_is_what_a_fresh_read_says(scene: Scene) -> None:
     rng = Random(3)
     for user in range(4):
         indebted(scene, user)
-    for user in scene.users:
-        scene.chain.backend.fund(user, 10**20)
+    for account in scene.users:
+        scene.chain.backend.fund(account, 10**20)
     await scene.open()
     done = 0
     for _ in range(BLOCKS):
@@ -357,7 +357,8 @@ async def test_each_gate_is_closed_where_the_contracts_close_it(scene: Scene) ->
 
 @pytest.mark.parametrize("for_user", [False, True])
 async def test_a_forced_liquidation_asks_for_no_shortfall_and_no_close_factor(
-    scene: Scene, for_user: bool
+    scene: Scene,
+    for_user: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     user, setter = indebted(scene, 0), scene.venus.setter_facet
     await scene.open()
