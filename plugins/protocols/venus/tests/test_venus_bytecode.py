@@ -244,11 +244,15 @@ def random_market(rng: Random, k: int, number: int) -> Market:
     decimals = 18 if k == NATIVE else TOKENS_LISTED[k][1]
     borrows = int(10 ** rng.uniform(2, 7) * 10**decimals)
     cash = int(10 ** rng.uniform(0, 7) * 10**decimals)
+    supply = int((cash + borrows) * 50 * 10**8 // 10**decimals * rng.uniform(0.5, 1)) or 1
+    if rng.random() < 0.2:
+        # So little that each redemption moves the exchange rate.
+        cash, borrows, supply = (int(10 ** rng.uniform(1, 7)) for _ in range(3))
     return Market(
         cash=cash,
         borrows=borrows,
         reserves=rng.randrange(1 + (cash + borrows) // 50),
-        supply=int((cash + borrows) * 50 * 10**8 // 10**decimals * rng.uniform(0.5, 1)) or 1,
+        supply=supply,
         index=rng.randrange(10**18, 2 * 10**18),
         reserve_factor=rng.choice((0, 10**17)),
         price=MANTISSA if k == NATIVE else int(10 ** rng.uniform(-2, 4.8) * 10**6) * 10 ** (30 - decimals),
@@ -338,6 +342,34 @@ def test_random_positions_are_as_the_contracts_say(practice: Practice, held: Hel
                 seen[verdict] = seen.get(verdict, 0) + 1
     assert seen[abi.LAWFUL] > CASES // 10
     assert {abi.HEALTH_IS_SOUND, abi.PAUSED, abi.NO_CASH, abi.NOT_COLLATERAL} <= set(seen)
+
+
+def test_the_last_vtoken_bounds_the_repayment(practice: Practice, held: Held) -> None:
+    """One unit takes one vToken here, so that the bound is met exactly."""
+    number = practice.backend.number + 1
+    equal = Market(
+        cash=10**20,
+        supply=10**20,
+        price=MANTISSA,
+        accrued_at=number,
+        reduced_at=number,
+        reduce_after=100,
+        pools=(Pool(MANTISSA // 2, MANTISSA),) * 3,
+    )
+    lent = msgspec.structs.replace(equal, borrows=10**19)
+    vai = Market(flags=state.VAI, accrued_at=number, pools=(Pool(0, 0),) * 3)
+    own = Comptroller(flags=state.VIA_LIQUIDATOR, close_factor=9 * 10**17, vai=VAI)
+    secured = Debt(market=0, tokens=10**12 + 7, entered=True)
+    account = Account(debts=(secured, Debt(market=2, principal=10**15, entered=True)))
+    with practice.backend.undone():
+        book = practice.write(Book(own=own, markets=(equal, equal, lent, equal, equal, vai)), account)
+        held.hold(book, account)
+        _, repay, seize, *_, most = held.liquidate(0, 1, UINT256_MAX, 0, number)
+        assert repay == seize == most == secured.tokens
+        with practice.backend.undone():
+            redeem = practice.vtokens[0].call("redeem", seize)
+            practice.run([*practice.calls(0, 2, repay), redeem])
+        assert_reverts(practice, (0, 2, repay + 1))
 
 
 def check_health(practice: Practice, held: Held, book: Book, account: Account, number: int) -> None:
