@@ -1,6 +1,7 @@
 """Follow the positions of Venus's core pool, and write the calls that liquidate them.
 
-Everything is read with calls at one block hash, so it is exact as of that block whatever the node does meanwhile.
+Everything is read with calls at one block hash, so it is exact as of that block whatever the node does
+meanwhile.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The compiled functions of Venus's core pool; `tallyio.lending.abi` states what each must do.
 
-They equal those of `reference` to the unit. The accounting unit is 1e-18 of a dollar, in which the comptroller
-sums up.
+They equal those of `reference` to the unit. The accounting unit is 1e-18 of a dollar, in which the
+comptroller sums up.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def liquidate(  # noqa: PLR0913, PLR0917 - one liquidation has this many facts
 
 
 @hot(LIQUIDATE_SIGNATURE)
-def _trade(  # noqa: PLR0911, PLR0913, PLR0917 - one liquidation has this many facts, and ways to fail
+def _trade(  # noqa: PLR0913, PLR0917 - one liquidation has this many facts, and ways to fail
     book: int, position: int, collateral: int, debt: int, repay: int, time: int, number: int, out: int
 ) -> int:
     taken, paid = balance_at(position, collateral), balance_at(position, debt)

@@ -97,7 +97,7 @@ def _is_paused(book: int, seized: int, repaid: int) -> bool:
 
 
 @hot("int64(int64, int64, int64, int64)")
-def gates(book: int, position: int, collateral: int, debt: int) -> int:
+def gates(book: int, position: int, collateral: int, debt: int) -> int:  # noqa: PLR0911 - one for each gate
     """Return the verdict where the contracts would refuse whatever the amounts."""
     taken, paid = balance_at(position, collateral), balance_at(position, debt)
     seized, repaid = reserve_at(book, reserve_of(taken)), reserve_at(book, reserve_of(paid))
@@ -135,7 +135,7 @@ def vai_comes_first(book: int, position: int, debt: int, time: int, number: int)
                 return OUT_OF_DOMAIN
             status, index, _, _, _ = accrue(row, time, number)
             if status == LAWFUL:
-                status, amount = owed(balance, index, True)  # noqa: FBT003 - compiled calls have no keywords
+                status, amount = owed(balance, index, True)
             if status != LAWFUL:
                 return status
     is_due = flags_at(row) & _LIQUIDATE_PAUSED == 0 and amount >= number_at(own, LEAST_VAI)
@@ -166,7 +166,7 @@ def seize_ratio(position: int, seized: int, repaid: int, rate: int) -> tuple[int
     in_vai = flags_at(repaid) & _VAI != 0
     price = ONE if in_vai else number_at(repaid, PRICE)
     other = number_at(seized, PRICE)
-    if price == ZERO or other == ZERO:
+    if price == ZERO or other == ZERO:  # noqa: PLR1714 - a tuple is no machine code
         return NO_PRICE, ZERO
     pool = seized + POOLS if in_vai else pool_at(seized, position)
     denominator = scaled(other, rate)  # of 2**120 and 2**112
@@ -206,17 +206,17 @@ def most_vai(limit: int, affordable: int, whole: int, principal: int) -> int:
 
 
 @hot("u256(int64, int64, int64, u256, u256, u256)")
-def most_of(book: int, repaid: int, balance: int, whole: int, borrows: int, affordable: int) -> int:  # noqa: PLR0913, PLR0917 - what bounds a repayment
-    """Return the most that may be repaid of a debt `whole` in row `repaid`, repaying no more than `affordable`.
+def most_of(book: int, repaid: int, balance: int, whole: int, borrows: int, affordable: int) -> int:
+    """Return the most that may be repaid of a debt `whole`, repaying no more than `affordable`.
 
-    `balance` is the debt's and `borrows` all debt of its market.
+    `repaid` is the market's row, `balance` the debt's and `borrows` all debt of the market.
     """
     # The debt is below 2**149 and the close factor at most 1e18.
     limit = whole if is_forced(repaid, balance) else scaled(number_at(own_at(book), CLOSE_FACTOR), whole)
     if flags_at(repaid) & _VAI:
         return most_vai(limit, affordable, whole, number_at(balance, DEBT))
     # The market subtracts the repayment from all its debt, which rounding may have left below.
-    return min(limit, min(affordable, borrows))
+    return min(limit, min(affordable, borrows))  # noqa: PLW3301 - wide numbers are compared in pairs
 
 
 @hot("Tuple(int64, u256)(int64, int64, int64, u256)")
@@ -233,7 +233,7 @@ def kept_of(book: int, position: int, seized: int, tokens: int) -> tuple[int, in
 
 
 @hot("Tuple(boolean, u256, u256)(int64, u256, u256, u256, u256, u256)")
-def _redeemed(  # noqa: PLR0913, PLR0917 - a market
+def _redeemed(
     row: int, borrows: int, reserves: int, cash: int, supply: int, tokens: int
 ) -> tuple[bool, int, int]:
     """Return whether `tokens` can be redeemed, and cash and supply thereafter."""
@@ -245,7 +245,7 @@ def _redeemed(  # noqa: PLR0913, PLR0917 - a market
 
 
 @hot("Tuple(u256, u256)(int64, u256, u256, u256, u256, u256)")
-def _liquidator_redeems(  # noqa: PLR0913, PLR0917 - a market
+def _liquidator_redeems(
     row: int, borrows: int, reserves: int, cash: int, supply: int, ours: int
 ) -> tuple[int, int]:
     """Return cash and supply after the Liquidator redeemed its share, and what it still held, if it can."""
@@ -259,7 +259,7 @@ def _liquidator_redeems(  # noqa: PLR0913, PLR0917 - a market
 
 
 @hot("int64(int64, int64, int64, u256, u256, u256, u256, int64)")
-def settle(  # noqa: PLR0913, PLR0917 - a market, and what is taken from it
+def settle(  # noqa: PLR0911, PLR0913, PLR0917 - a market, what is taken from it, and ways to fail
     book: int, position: int, row: int, borrows: int, reserves: int, cash: int, tokens: int, out: int
 ) -> int:
     """Write what the liquidator gets when `tokens` of market `row` are seized and redeemed, and the fees.

@@ -158,7 +158,7 @@ def exchange_rate(row: int, borrows: int, reserves: int, cash: int, supply: int)
 
 
 @hot("Tuple(int64, u256)(int64, u256, boolean)")
-def owed(balance: int, index: int, in_vai: bool) -> tuple[int, int]:
+def owed(balance: int, index: int, in_vai: bool) -> tuple[int, int]:  # noqa: FBT001 - no keywords
     """Return the debt of a balance in smallest units, with the market's `index`."""
     debt, then = number_at(balance, DEBT), number_at(balance, EXTRA)
     if in_vai:
@@ -179,8 +179,13 @@ def is_forced(row: int, balance: int) -> bool:
 
 
 @hot("Tuple(int64, u256, u256)(int64, int64, int64, boolean, int64, int64)")
-def _worth(  # noqa: PLR0913, PLR0917 - a balance in a block
-    row: int, position: int, balance: int, is_accrued: bool, time: int, number: int
+def _worth(
+    row: int,
+    position: int,
+    balance: int,
+    is_accrued: bool,  # noqa: FBT001 - compiled calls have no keywords
+    time: int,
+    number: int,
 ) -> tuple[int, int, int]:
     """Return collateral that counts and debt of one balance in a market, in 1e-18 of a dollar."""
     status, index, borrows, reserves, cash = accrue(row, time, number) if is_accrued else stored(row)
@@ -196,7 +201,7 @@ def _worth(  # noqa: PLR0913, PLR0917 - a balance in a block
     price = number_at(row, PRICE)
     if price == ZERO:
         return NO_PRICE, ZERO, ZERO
-    amount = owed(balance, index, False)[1]  # noqa: FBT003 - compiled calls have no keywords
+    amount = owed(balance, index, False)[1]
     # The threshold is at most 1e18, so with it the rate is below 2**112, and the price below 2**120.
     threshold = u256(load(pool_at(row, position), 0))
     unit = scaled(scaled(threshold, rate), price)
@@ -228,7 +233,7 @@ def sums(  # noqa: PLR0913, PLR0917 - an account in a block
         elif flags_at(row) & _VAI:
             status, index = _index(row, is_accrued, time, number)
             if status == LAWFUL:
-                status, owes = owed(balance, index, True)  # noqa: FBT003 - compiled calls have no keywords
+                status, owes = owed(balance, index, True)
         elif balance_flags(balance) & _ENTERED and flags_at(row) & _LISTED:
             status, more, owes = _worth(row, position, balance, is_accrued, time, number)
         if status != LAWFUL:
@@ -243,7 +248,7 @@ def sums(  # noqa: PLR0913, PLR0917 - an account in a block
 
 
 @hot("Tuple(int64, u256)(int64, boolean, int64, int64)", inline=True)
-def _index(row: int, is_accrued: bool, time: int, number: int) -> tuple[int, int]:
+def _index(row: int, is_accrued: bool, time: int, number: int) -> tuple[int, int]:  # noqa: FBT001 - as above
     if is_accrued:
         status, index, _, _, _ = accrue(row, time, number)
         return status, index

@@ -28,9 +28,10 @@ has `debt = ceil(principal * 2**72 / index)` and `extra = index`, so that debts 
 scaled ones, and the principal comes back exactly: `debt * index / 2**72` is less than one above it, because
 the index is below 2**72.
 
-**A debt in VAI** grows by `principal` for each unit of the mint index, and so is not a multiple of it at all: it is
-`principal * (16 + mint index) - collateral` with the constant `collateral = principal * (15 + index) - past`,
-which the balance has as collateral, at weight and value 1. So it adds up like any other.
+**A debt in VAI** grows by `principal` for each unit of the mint index, and so is not a multiple of it at
+all: it is `principal * (16 + mint index) - collateral` with the constant
+`collateral = principal * (15 + index) - past`, which the balance has as collateral, at weight and value 1. So
+it adds up like any other.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ _LIMITS: Final = {"index": LARGEST_INDEX, "price": LARGEST_PRICE, "reserve_facto
 SHIFT: Final = 72
 """Debts are in units of 2**-72 of a smallest unit at index 1e-18."""
 VAI_UNITS: Final = 15
-"""What is lent to the constant of a debt in VAI, so that it is not negative unless `past` is 15 times above."""
+"""What is lent to the constant of a debt in VAI, negative only where `past` is so many times as much."""
 
 
 def row_bytes(pools: int) -> int:

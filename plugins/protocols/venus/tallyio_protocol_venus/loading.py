@@ -47,7 +47,9 @@ async def load_rows(chain: ChainReader, book: BookSpec, *, block: Head) -> BookR
     pools = _pools(book, answers)
     pending = await _pending(chain, book, own.liquidator_share, block)
     vai_accrued_at = await _vai_accrued_at(chain, book, block)
-    markets = [_reserve(book, each, answers, pools, incentive, pending, vai_accrued_at) for each in book.reserves]
+    markets = [
+        _reserve(book, each, answers, pools, incentive, pending, vai_accrued_at) for each in book.reserves
+    ]
     return BookRows(
         own=_packed(book.address, pack_own, own),
         reserves=tuple(

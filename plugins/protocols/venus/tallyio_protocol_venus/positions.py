@@ -106,8 +106,7 @@ def _account(
         debts.append(Debt(market=vai_number(book), principal=principal, index=index, past=interest))
     if abi.optional(pool) >= fact(book.parameters, "pools"):
         raise ChainError(
-            f"comptroller {checksum(book.address)} has a pool {abi.optional(pool)}, which it had not when it was"
-            " discovered",
+            f"comptroller {checksum(book.address)} has a pool {abi.optional(pool)}, which is new",
             way_out="discover it again",
         )
     return Account(

@@ -3,9 +3,9 @@
 Source: `VToken`, `ComptrollerLens`, `PolicyFacet`, `MarketFacet`, `VAIController` and `Liquidator` of
 @venusprotocol/venus-protocol 10.3.0. All divisions round down, as there.
 
-What a liquidation looks at is the state inside that transaction: the two markets that it touches and the debt
-in VAI have accrued by then, all others stand as they were last written. `health` is what `getAccountLiquidity`
-would say once all had accrued.
+What a liquidation looks at is the state inside that transaction: the two markets that it touches and the
+debt in VAI have accrued by then, all others stand as they were last written. `health` is what
+`getAccountLiquidity` would say once all had accrued.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ EVERY: Final = None
 """Instead of the markets that have accrued: all have."""
 
 
-class Refused(Exception):  # noqa: N818 - not an error: the verdict
+class Refused(Exception):
     """The contract reverts, or a number is out of the domain."""
 
     def __init__(self, verdict: int) -> None:
@@ -189,12 +189,9 @@ def liquidate(  # noqa: PLR0913 - one liquidation has this many facts
         trade.check_gates()
         trade.accrue()
         most = trade.most()
-        if repay == UINT256_MAX:
-            repay = most
-        if repay == 0:
-            raise Refused(NOTHING_GAINED)
-        if repay > most:
-            raise Refused(TOO_MUCH)
+        repay = most if repay == UINT256_MAX else repay
+        if not 0 < repay <= most:
+            return NOTHING_GAINED if repay == 0 else TOO_MUCH, Liquidation(most=most)
         return LAWFUL, trade.result(repay, most)
     except Refused as refused:
         return refused.verdict, Liquidation(most=most)
@@ -203,7 +200,7 @@ def liquidate(  # noqa: PLR0913 - one liquidation has this many facts
 class _Trade:
     """One liquidation, step by step as the contracts go."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one liquidation has this many facts
+    def __init__(
         self, book: Book, account: Account, seized: Debt, repaid: Debt, time: int, number: int
     ) -> None:
         self.book, self.account, self.seized, self.repaid = book, account, seized, repaid

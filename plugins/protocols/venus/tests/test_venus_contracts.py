@@ -7,6 +7,10 @@ from random import Random
 from typing import Any, Final
 
 import pytest
+from tallyio_protocol_venus import state
+from tallyio_protocol_venus.adapter import Venus
+from tallyio_protocol_venus.layout import unpack_market, unpack_own
+from tallyio_protocol_venus.state import MANTISSA
 
 from tallyio.lab import Contract, Reverted
 from tallyio.lab.fetch import artifact
@@ -22,10 +26,6 @@ from tallyio.model.execution import Call
 from tallyio.model.lending import BookSpec, LiquidationTerms, PositionKey
 from tallyio.model.units import Address, checksum, hex_text
 from tallyio.testing.revm_chain import RevmChain
-from tallyio_protocol_venus import state
-from tallyio_protocol_venus.adapter import Venus
-from tallyio_protocol_venus.layout import unpack_market, unpack_own
-from tallyio_protocol_venus.state import MANTISSA
 
 SYMBOLS: Final = ("DAI", "WBTC", "USDC", "LINK")
 DOLLARS: Final = {"DAI": 1, "WBTC": 60_000, "USDC": 1, "LINK": 15}
@@ -74,7 +74,9 @@ class Scene:
             self.do(vtoken.call("mint", 10 ** self._decimals(token)))
             self.do(vtoken.call("mint", 100_000 * 10 ** self._decimals(token)))
         for user in self.users:
-            self.do(self.venus.vai.call("approve", hex_text(self.venus.vai_controller.address), 2**256 - 1), user)
+            self.do(
+                self.venus.vai.call("approve", hex_text(self.venus.vai_controller.address), 2**256 - 1), user
+            )
 
     def _decimals(self, token: Contract) -> int:
         return int(self.chain.backend.read(token, "decimals")[0])
@@ -243,8 +245,8 @@ async def test_what_is_followed_is_what_a_fresh_read_says(scene: Scene) -> None:
     rng = Random(3)
     for user in range(4):
         indebted(scene, user)
-    for user in scene.users:
-        scene.chain.backend.fund(user, 10**20)
+    for account in scene.users:
+        scene.chain.backend.fund(account, 10**20)
     await scene.open()
     done = 0
     for _ in range(BLOCKS):
@@ -355,7 +357,8 @@ async def test_each_gate_is_closed_where_the_contracts_close_it(scene: Scene) ->
 
 @pytest.mark.parametrize("for_user", [False, True])
 async def test_a_forced_liquidation_asks_for_no_shortfall_and_no_close_factor(
-    scene: Scene, for_user: bool
+    scene: Scene,
+    for_user: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     user, setter = indebted(scene, 0), scene.venus.setter_facet
     await scene.open()
@@ -391,7 +394,9 @@ async def test_without_a_liquidator_contract_anybody_liquidates_and_nothing_is_k
     await scene.compare()
 
 
-async def test_what_the_liquidator_could_not_redeem_it_redeems_with_the_next_liquidation(scene: Scene) -> None:
+async def test_what_the_liquidator_could_not_redeem_it_redeems_with_the_next_liquidation(
+    scene: Scene,
+) -> None:
     users = [indebted(scene, 0), indebted(scene, 1)]
     # Somebody borrows all the cash, so the Liquidator cannot redeem its share of the first.
     borrower, vlink = scene.users[2], scene.vtokens[LINK]

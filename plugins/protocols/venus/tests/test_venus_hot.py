@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import pytest
-
-from tallyio.lending import abi
 from tallyio_protocol_venus import reference, state
 from tallyio_protocol_venus.layout import (
     LARGEST_PRINCIPAL,
@@ -26,9 +25,20 @@ from tallyio_protocol_venus.layout import (
 from tallyio_protocol_venus.reference import Book, Refused
 from tallyio_protocol_venus.state import MANTISSA, UINT256_MAX, Account, Comptroller, Debt, Market, Pool
 
+from tallyio.lending import abi
+from tests.venus_book import Held
+
 CASES: Final = int(os.environ.get("TALLYIO_VENUS_CASES", "1500"))
 TIME: Final = 1_760_000_000
 NUMBER: Final = 60_000_000
+
+
+@pytest.fixture(scope="module")
+def held() -> Iterator[Held]:
+    """Return memory for one account and its book."""
+    memory = Held()
+    yield memory
+    memory.close()
 
 
 def random_market(rng: Random, pools: int) -> Market:
@@ -139,7 +149,7 @@ def block(rng: Random) -> dict[str, int]:
     return {"time": TIME + rng.choice((0, 3, 12)), "number": NUMBER + rng.choice((0, 1, 5))}
 
 
-def cases(seed: int, count: int) -> Any:
+def cases(seed: int, count: int) -> Iterator[tuple[Random, Book, Account, dict[str, int]]]:
     """Yield books and accounts: many accounts to a book."""
     rng = Random(seed)
     book = random_book(rng)
@@ -151,7 +161,7 @@ def cases(seed: int, count: int) -> Any:
             yield rng, book, account, block(rng)
 
 
-def test_health_is_the_reference(held: Any) -> None:
+def test_health_is_the_reference(held: Held) -> None:
     statuses = dict.fromkeys((abi.UNKNOWN, abi.HEALTHY, abi.LIQUIDATABLE), 0)
     for _, book, account, when in cases(1, CASES):
         held.hold(book, account)
@@ -167,7 +177,7 @@ def test_health_is_the_reference(held: Any) -> None:
     assert min(statuses.values()) > CASES // 50
 
 
-def test_liquidations_are_the_reference(held: Any) -> None:
+def test_liquidations_are_the_reference(held: Held) -> None:
     seen: dict[int, int] = {}
     for rng, book, account, when in cases(2, CASES):
         held.hold(book, account)
@@ -201,7 +211,7 @@ def test_liquidations_are_the_reference(held: Any) -> None:
     assert seen[abi.LAWFUL] > CASES // 10
 
 
-def test_the_most_that_is_lawful_is_lawful_and_one_more_is_not(held: Any) -> None:
+def test_the_most_that_is_lawful_is_lawful_and_one_more_is_not(held: Held) -> None:
     lawful = 0
     for _, book, account, when in cases(3, CASES // 4):
         held.hold(book, account)
@@ -229,7 +239,7 @@ def exact_values(book: Book, number: int, when: dict[str, int]) -> tuple[Fractio
     return rate * market.price / MANTISSA**2, Fraction(market.index * market.price, MANTISSA << SHIFT)
 
 
-def test_values_and_weights_make_a_margin_that_is_near_the_contract(held: Any) -> None:
+def test_values_and_weights_make_a_margin_that_is_near_the_contract(held: Held) -> None:
     compared = 0
     for _, book, account, when in cases(4, CASES // 4):
         held.hold(book, account)
@@ -259,7 +269,7 @@ def test_values_and_weights_make_a_margin_that_is_near_the_contract(held: Any) -
     assert compared > CASES // 25
 
 
-def test_who_may_be_liquidated_whatever_the_health_has_a_negative_margin(held: Any) -> None:
+def test_who_may_be_liquidated_whatever_the_health_has_a_negative_margin(held: Held) -> None:
     rng = Random(5)
     book = random_book(rng)
     tokens = Debt(market=0, tokens=10**20, entered=True)
@@ -270,7 +280,7 @@ def test_who_may_be_liquidated_whatever_the_health_has_a_negative_margin(held: A
 
 
 @pytest.mark.parametrize("in_vai", [False, True])
-def test_a_debt_comes_back_from_its_balance_exactly(in_vai: bool) -> None:
+def test_a_debt_comes_back_from_its_balance_exactly(in_vai: bool) -> None:  # noqa: FBT001 - a parameter
     rng = Random(6)
     for _ in range(5_000):
         principal = int(2 ** rng.uniform(0, 112))
@@ -296,7 +306,7 @@ def test_a_debt_comes_back_from_its_balance_exactly(in_vai: bool) -> None:
         Debt(market=5, principal=1, past=16),
     ],
 )
-def test_what_does_not_fit_a_balance_leaves_everything_unknown(held: Any, debt: Debt) -> None:
+def test_what_does_not_fit_a_balance_leaves_everything_unknown(held: Held, debt: Debt) -> None:
     book = random_book(Random(8))
     held.hold(book, Account(debts=(debt,)))
     assert held.health(TIME, NUMBER)[0] == abi.UNKNOWN

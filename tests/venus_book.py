@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-import pytest
+from tallyio_protocol_venus import hot
+from tallyio_protocol_venus.layout import pack_account, pack_market, pack_own
+from tallyio_protocol_venus.reference import Book
+from tallyio_protocol_venus.state import Account
 
 from tallyio.hooks.lending import BookRows
 from tallyio.lending import abi
@@ -16,10 +17,6 @@ from tallyio.model.lending import PositionKey
 from tallyio.model.units import ZERO_ADDRESS
 from tallyio.native.columns import from_column
 from tallyio.native.memory import Region
-from tallyio_protocol_venus import hot
-from tallyio_protocol_venus.layout import pack_account, pack_market, pack_own
-from tallyio_protocol_venus.reference import Book
-from tallyio_protocol_venus.state import Account
 
 KEY: Final = PositionKey(ZERO_ADDRESS)
 
@@ -67,7 +64,8 @@ class Held:
     def health(self, time: int, number: int) -> tuple[int, int, int, int]:
         """Return status, collateral, debt and factor."""
         status = hot.health(self.book, self.at, time, number, self._out.address)
-        return (status, *self._numbers(3))
+        collateral, debt, factor = self._numbers(3)
+        return status, collateral, debt, factor
 
     def liquidate(self, collateral: int, debt: int, repay: int, time: int, number: int) -> tuple[int, ...]:
         """Return verdict, repay, seize, fee, written_off and most."""
@@ -92,18 +90,3 @@ class Held:
         self.close_rows()
         self._positions.close()
         self._out.close()
-
-
-@pytest.fixture(scope="session")
-def held() -> Iterator[Held]:
-    """Return memory for one account and its book."""
-    memory = Held()
-    yield memory
-    memory.close()
-
-
-def changed(book: Book, number: int, **facts: object) -> Book:
-    """Return a book whose market `number` has other facts."""
-    markets = list(book.markets)
-    markets[number] = msgspec.structs.replace(markets[number], **facts)
-    return Book(own=book.own, markets=tuple(markets))
