@@ -37,7 +37,7 @@ from tallyio.model.errors import PluginError
 from tallyio.model.execution import Leg
 from tallyio.model.proposal import Proposal
 from tallyio.model.units import Hash
-from tallyio.native.clock import cycles_to_ns
+from tallyio.native.clock import cycles_per_ns, cycles_to_ns
 from tallyio.native.memory import Region
 
 NAME: Final = "market"
@@ -108,6 +108,7 @@ class MarketLane:
 
     async def __aenter__(self) -> Self:
         await trio.to_thread.run_sync(self.lane.prepare)
+        cycles_per_ns()  # takes 20 ms once: now, and not while the first block is decided
         self.lane.start()
         return self
 

@@ -96,23 +96,29 @@ class Pipeline:
         async with trio.open_nursery() as submitting:
             # The best goes ahead alone: it waits neither for the others' simulation nor for their signatures.
             for wave in (candidates[:1], candidates[1:]):
-                alive: list[Candidate] = []
-                for candidate in wave:
-                    verdict = await self._judge(candidate, head, fees, pending=pending + len(alive))
-                    if verdict is None:
-                        alive.append(candidate)
-                    else:
-                        dead.append((candidate, *verdict))
+                alive = await self._alive(wave, head, fees, pending=pending, dead=dead)
                 pending += len(alive)
                 if is_stale():
-                    dead += [
-                        (each, Gate.STALE, "a newer block arrived before it was signed") for each in alive
-                    ]
+                    reason = "a newer block arrived before it was signed"
+                    dead += [(each, Gate.STALE, reason) for each in alive]
                 elif self._signer is None:
                     dead += [(each, Gate.PAPER, "paper mode: not signed, not sent") for each in alive]
                 else:
                     dead += await self._send(alive, fees, self._signer, submitting)
         return dead
+
+    async def _alive(
+        self, wave: Sequence[Candidate], head: Head, fees: Fees, *, pending: int, dead: list[Dead]
+    ) -> list[Candidate]:
+        """Return those that nothing speaks against; the others join the `dead`."""
+        alive: list[Candidate] = []
+        for candidate in wave:
+            verdict = await self._judge(candidate, head, fees, pending=pending + len(alive))
+            if verdict is None:
+                alive.append(candidate)
+            else:
+                dead.append((candidate, *verdict))
+        return alive
 
     async def _judge(
         self, candidate: Candidate, head: Head, fees: Fees, *, pending: int

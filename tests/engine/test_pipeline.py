@@ -9,7 +9,7 @@ import pytest
 from tallyio.engine.trace import TOTAL
 from tallyio.model.errors import ChainError, SignerRefused
 from tallyio.model.stages import Gate
-from tests.engine.trading import GAS_USED, LIMITS, chain_of, simulation, trading
+from tests.engine.trading import GAS_USED, LIMITS, candidate, chain_of, simulation, trading
 
 BLOCKS = chain_of(10, 4)
 FIRST, HEAD = BLOCKS[:2]
@@ -23,6 +23,32 @@ async def test_what_is_chosen_is_persisted_signed_and_submitted_in_nonce_order(t
         assert await desk.take(3, head=HEAD) == []
         assert [each.unsigned.nonce for each in desk.chain.submitted] == [0, 1, 2]
         assert desk.report.signed == 3
+
+
+async def test_the_best_is_signed_before_the_others_are_looked_at(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        assert await desk.take(1, 2, 3, head=HEAD) == []
+        assert desk.signed_before == [0, 1, 1]
+
+
+async def test_a_block_that_comes_after_the_best_was_signed_stops_the_others(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        candidates = [candidate(number, HEAD, 500) for number in (1, 2, 3)]
+        dead = await desk.pipeline.take(
+            candidates, HEAD, pending=0, is_stale=lambda: len(desk.signer.signed) > 0
+        )
+        assert [(each.opportunity.id, gate) for each, gate, _ in dead] == [(2, Gate.STALE), (3, Gate.STALE)]
+        assert desk.rows("nonce, state") == [(0, "submitted")]
+
+
+async def test_a_signer_that_refuses_the_best_stops_the_others_before_they_take_a_nonce(
+    tmp_path: Path,
+) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        desk.signer.fails_at, desk.signer.fault = 0, SignerRefused("the signer refuses: too much gas")
+        dead = await desk.take(1, 2, head=HEAD)
+        assert [(number, gate) for number, gate, _ in dead] == [(1, Gate.SIGNER), (2, Gate.LIMIT)]
+        assert desk.rows("nonce, state") == [(0, "released")]
 
 
 async def test_a_transaction_covers_its_gas_and_every_base_fee_up_to_its_deadline(tmp_path: Path) -> None:

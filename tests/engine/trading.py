@@ -168,6 +168,8 @@ class Trading:
         self.notices: list[Notice] = []
         self.simulation: Simulation | ChainError | None = None
         """What the EVM says instead of agreeing."""
+        self.signed_before: list[int] = []
+        """How many were signed already when each was simulated."""
         self.stale = False
         self.native = 1e9
         self.outcomes = Outcomes(
@@ -229,6 +231,7 @@ class Trading:
 
     async def _simulate(self, plan: Plan, head: Head) -> Simulation:
         await trio.lowlevel.checkpoint()
+        self.signed_before.append(len(self.signer.signed))
         if isinstance(self.simulation, ChainError):
             raise self.simulation
         return self.simulation or simulation(head, plan.min_profit)

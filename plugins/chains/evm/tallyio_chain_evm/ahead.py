@@ -17,7 +17,7 @@ from tallyio.model.errors import ChainError
 from tallyio.model.units import Address, Hash
 from tallyio_chain_evm import slots
 from tallyio_chain_evm.bloom import possible
-from tallyio_chain_evm.errors import RpcError
+from tallyio_chain_evm.errors import ConnectionLost, RpcError
 from tallyio_chain_evm.link import Answer, Link
 from tallyio_chain_evm.rpc import Request, Result
 from tallyio_chain_evm.slots import Slot
@@ -34,7 +34,7 @@ class Ahead:
         self._slots: list[Slot] = []
         self._asked: list[Request[list[list[int]]]] = []
         self._answers: Sequence[Answer[msgspec.Raw] | RpcError] = ()
-        self._fault: ChainError | None = None
+        self._fault: ChainError | None = ConnectionLost(f"{link.endpoint}: this client is closed")
         self._over = trio.Event()
 
     async def run(self) -> None:
@@ -45,6 +45,7 @@ class Ahead:
         try:
             unread = [Request(each.method, each.params, _unread) for each in self._asked]
             self._answers = await self._link.ask_all(unread)
+            self._fault = None
         except ChainError as fault:
             self._fault = fault
         finally:

@@ -39,9 +39,9 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True, tag="signed"):
-    """The answer to `Sign`: the transaction as it goes on the wire."""
+    """The answer to `Sign`: r, s and the parity of y, 65 bytes; who asked has the transaction."""
 
-    raw: bytes
+    signature: bytes
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):

@@ -11,6 +11,7 @@ import ctypes
 import resource
 import socket
 import sys
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ import msgspec
 from coincurve import PrivateKey
 
 from tallyio.model.execution import UnsignedTransaction
-from tallyio.model.transaction import encode_signed, signing_hash
+from tallyio.model.transaction import signing_hash
 from tallyio_signer_local_key.frames import (
     LENGTH_BYTES,
     Answer,
@@ -49,7 +50,7 @@ class Signer:
         self._nonces = nonces
 
     def sign(self, transaction: UnsignedTransaction) -> Answer:
-        """Return the signed transaction, or why not."""
+        """Return the signature, or why not."""
         reason = refusal(self._limits, transaction)
         if reason is not None:
             return Refused(reason=reason)
@@ -57,17 +58,16 @@ class Signer:
         if not self._nonces.claim(transaction.chain_id, transaction.nonce, digest):
             return Refused(reason=f"nonce {transaction.nonce} was signed for another transaction")
         # RFC 6979: the same content gives the same bytes; libsecp256k1 returns low s.
-        compact = self._key.sign_recoverable(digest, hasher=None)
-        r, s = int.from_bytes(compact[:32]), int.from_bytes(compact[32:64])
-        return Signed(raw=encode_signed(transaction, compact[64], r, s))
+        return Signed(signature=self._key.sign_recoverable(digest, hasher=None))
 
 
 def main() -> None:
     """Serve requests from standard input until it closes."""
     harden()
     channel = socket.socket(fileno=sys.stdin.fileno())
+    requests = channel.makefile("rb")  # a request that arrives whole takes one look at the socket
     signer: Signer | None = None
-    while (request := _receive(channel)) is not None:
+    while (request := _receive(requests)) is not None:
         answer: Answer
         if isinstance(request, Setup):
             signer, answer = _set_up(request)
@@ -98,22 +98,13 @@ def _set_up(setup: Setup) -> tuple[Signer | None, Answer]:
     return Signer(key, setup, nonces), Ready(account=account(key))
 
 
-def _receive(channel: socket.socket) -> Request | None:
-    prefix = _exactly(channel, LENGTH_BYTES)
-    if prefix is None:
+def _receive(requests: BufferedIOBase) -> Request | None:
+    prefix = requests.read(LENGTH_BYTES)
+    if len(prefix) < LENGTH_BYTES:
         return None
-    body = _exactly(channel, body_length(prefix))
-    return None if body is None else msgspec.json.decode(body, type=Request)
-
-
-def _exactly(channel: socket.socket, count: int) -> bytes | None:
-    data = bytearray()
-    while len(data) < count:
-        part = channel.recv(count - len(data))
-        if not part:
-            return None
-        data += part
-    return bytes(data)
+    length = body_length(prefix)
+    body = requests.read(length)
+    return None if len(body) < length else msgspec.json.decode(body, type=Request)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tallyio.hooks.settings import parse_settings
 from tallyio.model.errors import ConfigError, SignerError, SignerRefused, UnsafeRefused
 from tallyio.model.execution import SignedTransaction, UnsignedTransaction
 from tallyio.model.hashing import keccak256
-from tallyio.model.transaction import decode, signing_hash, transaction_hash
+from tallyio.model.transaction import encode_signed, signing_hash, transaction_hash
 from tallyio.model.units import Address, checksum
 from tallyio_signer_local_key.frames import (
     LENGTH_BYTES,
@@ -36,9 +36,6 @@ from tallyio_signer_local_key.frames import (
     pack,
 )
 from tallyio_signer_local_key.keystore import SCRYPT_N
-
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-
 
 RECEIVE_BYTES = 1 << 16
 AGAIN = "start again: what is open in the ledger is taken over first"
@@ -219,16 +216,19 @@ class LocalKeyClient:
             raise SignerRefused(f"the signer refuses: {answer.reason}")
         if not isinstance(answer, Signed):
             raise SignerError(f"the signer answered a request to sign with {type(answer).__name__}")
-        return self._checked(transaction, answer.raw)
+        try:
+            return self._assembled(transaction, answer.signature)
+        except ValueError as error:
+            raise SignerError(f"the signer returned no signature: {error}") from None
 
-    def _checked(self, transaction: UnsignedTransaction, raw: bytes) -> SignedTransaction:
-        """Believe the signature only when it is ours, canonical, and over what was asked."""
-        signed, signature = decode(raw)
-        recoverable = signature.r.to_bytes(32) + signature.s.to_bytes(32) + bytes([signature.y_parity])
-        public = PublicKey.from_signature_and_message(recoverable, signing_hash(transaction), hasher=None)
+    def _assembled(self, transaction: UnsignedTransaction, signature: bytes) -> SignedTransaction:
+        """Return what was asked, signed: a signature that is not ours, or not over it, is not believed."""
+        public = PublicKey.from_signature_and_message(signature, signing_hash(transaction), hasher=None)
         sender = Address(keccak256(public.format(compressed=False)[1:])[-20:])
-        if signed != transaction or sender != self._account or signature.s > _HALF_ORDER:
+        if sender != self._account:
             raise SignerError(f"the signer returned a signature that is not one of {checksum(self._account)}")
+        r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])
+        raw = encode_signed(transaction, signature[64], r, s)  # refuses what is not canonical
         return SignedTransaction(unsigned=transaction, sender=sender, raw=raw, hash=transaction_hash(raw))
 
 

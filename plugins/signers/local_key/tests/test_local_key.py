@@ -12,11 +12,12 @@ import msgspec
 import pytest
 import trio
 from eth_account import Account
-from tallyio_signer_local_key.signer import LocalKey
+from tallyio_signer_local_key.signer import LocalKey, LocalKeyClient
 
 from tallyio.hooks.interfaces import Limits
 from tallyio.model.errors import ConfigError, SignerError, SignerRefused, UnsafeRefused
 from tallyio.model.execution import UnsignedTransaction
+from tallyio.model.transaction import decode
 from tallyio.model.units import Address, Wei
 
 LIMITS = Limits(
@@ -27,6 +28,9 @@ LIMITS = Limits(
     max_fee_wei=Wei(10**11),
     max_gas=10**6,
 )
+
+ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+"""Of the curve secp256k1."""
 
 
 def transaction(nonce: int, **change: object) -> UnsignedTransaction:
@@ -91,6 +95,25 @@ async def test_the_policy_is_enforced_in_the_process(local_key: LocalKey) -> Non
         with pytest.raises(SignerRefused, match="is not the executor"):
             await client.sign(transaction(0, to=Address(bytes(20))))
         await client.sign(transaction(0))
+
+
+async def test_a_signature_of_another_key_is_not_believed(local_key: LocalKey) -> None:
+    await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        other = LocalKeyClient(client._channel, Address(b"\x22" * 20), 2.0)
+        with pytest.raises(SignerError, match="not one of 0x2222"):
+            await other.sign(transaction(0))
+
+
+async def test_a_signature_in_another_form_is_not_believed(local_key: LocalKey) -> None:
+    """The same signature has a second form, which recovers to the same account and chains refuse."""
+    await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        _, found = decode((await client.sign(transaction(0))).raw)
+        r, low, high = (each.to_bytes(32) for each in (found.r, found.s, ORDER - found.s))
+        assert client._assembled(transaction(0), r + low + bytes([found.y_parity])).sender == client.account
+        with pytest.raises(ValueError, match="lower half of the curve's order"):
+            client._assembled(transaction(0), r + high + bytes([1 - found.y_parity]))
 
 
 async def test_a_killed_signer_is_told_and_stays_dead(local_key: LocalKey) -> None:
