@@ -141,7 +141,7 @@ def detectors_source(modules: Sequence[str]) -> str:
     exported = [Exported(module, (STRATEGY_EXPORT.name,)) for module in modules]
     parts = [heading("strategies", modules), imports(exported)]
     key = ("strategy", "strategy", "")
-    parts.append(dispatcher(STRATEGY_EXPORT, _DISPATCH_DETECT, key, range(len(modules))))
+    parts.append(dispatcher(STRATEGY_EXPORT, _DISPATCH_DETECT, key, range(len(modules)), brief=False))
     return "\n\n".join(parts) + "\n"
 
 

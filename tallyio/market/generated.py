@@ -19,18 +19,20 @@ from tallyio.native.cache import usable_directory
 from tallyio.native.jit import is_hot, warm
 
 
-def dispatcher(export: Export, signature: str, key: tuple[str, str, str], numbers: Iterable[int]) -> str:
+def dispatcher(
+    export: Export, signature: str, key: tuple[str, str, str], numbers: Iterable[int], *, brief: bool = True
+) -> str:
     """Return the text of a function that hands a call on to the plugin with the right number.
 
     `key` are its first parameter, the expression of the number, and what a plugin gets in place of the
-    first parameter, if anything.
+    first parameter, if anything. `brief` is what `hot` says of it.
     """
     subject, number_of, row = key
     arguments = f"{row}, {export.parameters}" if row else export.parameters
     branches = [
         f"    if key == {number}:\n        return {export.name}_{number}({arguments})" for number in numbers
     ]
-    head = [f'@hot("{signature}")', f"def {export.name}({subject}, {export.parameters}):"]
+    head = [f'@hot("{signature}", brief={brief})', f"def {export.name}({subject}, {export.parameters}):"]
     look = [f"    key = {number_of}"] if branches else []
     return "\n".join([*head, *look, *branches, f"    return {export.otherwise}"])
 

@@ -48,7 +48,6 @@ llvmlite.binding.initialize_native_asmparser()
 
 _OPTIONS: Final = {
     "nopython": True,
-    "nogil": True,
     "error_model": "numpy",
     "boundscheck": False,
     "no_cfunc_wrapper": True,
@@ -103,11 +102,15 @@ class HotFunction[**P, R](CPUDispatcher):
         return {**states, "targetoptions": options, "sigs": []}
 
 
-def hot[**P, R](signature: str, *, inline: bool = False) -> Callable[[Callable[P, R]], HotFunction[P, R]]:
+def hot[**P, R](
+    signature: str, *, inline: bool = False, brief: bool = False
+) -> Callable[[Callable[P, R]], HotFunction[P, R]]:
     """Declare a compiled function of one signature, such as `"u256(int64, u256)"`.
 
     Types: int64, uint64, float64, boolean, void, u128, u256, u320, u512, u576, `UniTuple(x, n)` and
     `Tuple(...)`. With `inline` the body is always inlined into its callers; otherwise LLVM decides.
+    A call from Python lets other threads run meanwhile; `brief` is for what ends within microseconds, so
+    that letting go of the GIL and taking it again would be a quarter of the call.
 
     Annotate parameters and result with the types that Python sees: int, float, bool.
 
@@ -115,7 +118,8 @@ def hot[**P, R](signature: str, *, inline: bool = False) -> Callable[[Callable[P
     """
 
     def declare(function: Callable[P, R]) -> HotFunction[P, R]:
-        return HotFunction(function, targetoptions={**_OPTIONS, "forceinline": inline, "declared": signature})
+        options = {**_OPTIONS, "nogil": not brief, "forceinline": inline, "declared": signature}
+        return HotFunction(function, targetoptions=options)
 
     return declare
 

@@ -85,5 +85,8 @@ def _to_python(wide: WideInt, value: Any, context: Any) -> Any:
         "_PyLong_FromByteArray",
     )
     slot = builder.bitcast(cgutils.alloca_once_value(builder, value), _BYTES)
+    # Python goes through the bytes one by one, also those that are 0.
+    unused = builder.trunc(builder.ctlz(value, cgutils.false_bit), _SIZE)
+    used = builder.lshr(builder.sub(_SIZE(wide.bits + 7), unused), _SIZE(3))
     little_endian, signed = _INT32(1), _INT32(0)
-    return builder.call(from_bytes, [slot, _SIZE(wide.bits // 8), little_endian, signed])
+    return builder.call(from_bytes, [slot, used, little_endian, signed])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,8 @@ def test_a_row_is_judged_by_its_fastest_round_and_by_the_middle_ratio(
 
 
 def test_a_row_is_one_figure_beside_each_of_the_others() -> None:
-    python, peer, other = result(10.1, {"peer": 0.2, "other": 0.1}, absent="no such interpreter").figures()
+    figures = result(10.1, {"peer": 0.2, "other": 0.1}, absent="no such interpreter").figures()
+    python, peer, other, memory = figures
     assert (python.name, python.reference, python.state) == ("market.x.y", "python", "met")
     assert python.value == pytest.approx(10.0)
     assert python.ratio == pytest.approx(0.1)
@@ -64,6 +66,20 @@ def test_a_row_is_one_figure_beside_each_of_the_others() -> None:
     assert (other.name, other.reference_value, other.state) == ("market.x.y.other", None, "absent")
     assert other.goal is not None
     assert (other.goal.aim, other.goal.calm) == ("<= 0.1x", "no such interpreter")
+    assert (memory.name, memory.value, memory.unit) == ("market.x.y.memory", 64, "bytes")
+
+
+@pytest.mark.parametrize(("instructions", "state"), [(248.0, "shown"), (None, "absent")])
+def test_instructions_are_a_figure_that_says_how_they_were_counted(
+    monkeypatch: pytest.MonkeyPatch, instructions: float | None, state: str
+) -> None:
+    monkeypatch.setattr(bench_market, "counter", lambda: (None, "in some way"))
+    made = result(10.1)
+    case = replace(made.case, counted=lambda _: None)
+    *_, figure = replace(made, case=case, instructions=instructions).figures()
+    assert figure.goal is not None
+    assert (figure.name, figure.state) == ("market.x.y.instructions", state)
+    assert (figure.value, figure.goal.calm) == (instructions or 0.0, "in some way")
 
 
 def test_a_row_says_what_was_absent_and_what_it_needs() -> None:

@@ -16,7 +16,7 @@ from tests.detection import paths
 from tests.detection.paths import STABLE, V2, V3, WEIGHTED, Cycle
 
 WANTED: Final = os.environ.get("TALLYIO_PATHS", "")
-"""How many random paths of each shape are wanted; 1,000 take some twenty minutes."""
+"""How many random paths of each shape are wanted; 1,000 take some seven minutes."""
 PATHS: Final = int(WANTED or 60)
 WINDOW: Final = 64
 SEED: Final = 2024

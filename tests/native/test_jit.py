@@ -59,6 +59,13 @@ def wait_for(address: int, rounds: int) -> bool:
     return rounds > 0
 
 
+@hot("boolean(int64, int64)", brief=True)
+def wait_briefly_for(address: int, rounds: int) -> bool:
+    while rounds > 0 and load_acquire(address, 0) == 0:
+        rounds -= 1
+    return rounds > 0
+
+
 def add_one(x: int) -> int:
     return x + 1
 
@@ -202,6 +209,28 @@ def test_a_waiting_hot_function_leaves_the_gil_to_others() -> None:
         words[0] = 1
         lane.join()
         assert found == [True]
+
+
+def test_a_brief_hot_function_keeps_the_gil() -> None:
+    warm(wait_briefly_for)
+    interval = sys.getswitchinterval()
+    with Region(64) as region:
+        words, go = region.view("i8", 2), threading.Event()
+
+        def answer() -> None:
+            go.wait()
+            words[0] = 1
+
+        other = threading.Thread(target=answer)
+        other.start()
+        sys.setswitchinterval(60)  # nobody takes the GIL from who holds it
+        try:
+            go.set()
+            assert not wait_briefly_for(region.address, 10**7), "the other thread answered: it got the GIL"
+        finally:
+            sys.setswitchinterval(interval)
+        other.join()
+        assert words[0] == 1
 
 
 def test_threads_may_meet_at_the_first_call() -> None:

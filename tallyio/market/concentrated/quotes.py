@@ -69,7 +69,7 @@ _MAX_AMOUNT: Final = const(MAX_AMOUNT)
 _PER_X96: Final = 2.0**-96
 
 
-@hot(QUOTE_SIGNATURE)
+@hot(QUOTE_SIGNATURE, brief=True)
 def quote(row: int, i: int, j: int, amount_in: int) -> int:
     """Return what the pool pays for `amount_in`, exactly; 0 where it cannot take it all."""
     if (i | j) != 1 or i == j:
@@ -132,7 +132,7 @@ def _standing(row: int, direction: int, k: int, i: int) -> tuple[int, int, int]:
     return load256(at + STOP_SQRT), load(at + STOP_POSITION, 0), u256(load128(at + STOP_LIQUIDITY))
 
 
-@hot(QUOTE_EXACT_OUT_SIGNATURE)
+@hot(QUOTE_EXACT_OUT_SIGNATURE, brief=True)
 def quote_exact_out(row: int, i: int, j: int, amount_out: int) -> int:
     """Return the input, fee included, that the pool takes for exactly `amount_out`.
 
@@ -183,7 +183,7 @@ def _exact_out_across(row: int, direction: int, amount_out: int, i: int) -> int:
     return taken + input_within(price, liquidity, wanted, fee_pips, i)
 
 
-@hot(GAS_SIGNATURE)
+@hot(GAS_SIGNATURE, brief=True)
 def gas(row: int, i: int, j: int, amount_in: int) -> int:
     """Return the gas of the swap from the ticks that it crosses and the bitmap words that it enters.
 
@@ -209,7 +209,7 @@ def gas(row: int, i: int, j: int, amount_in: int) -> int:
     return base + ticks * load(row + GAS_PER_TICK, 0) + words * load(row + GAS_PER_WORD, 0)
 
 
-@hot(CURVE_SIGNATURE)
+@hot(CURVE_SIGNATURE, brief=True)
 def curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
     """Return output and slope at `amount_in` in float64; (0, 0) where the pool cannot take it all."""
     if (i | j) != 1 or i == j or not amount_in >= 0.0:

@@ -50,7 +50,7 @@ _SYNC_BYTES: Final = 64
 _WORD: Final = 32
 
 
-@hot(QUOTE_SIGNATURE)
+@hot(QUOTE_SIGNATURE, brief=True)
 def quote(row: int, i: int, j: int, amount_in: int) -> int:
     """Return what the pair pays for `amount_in`, exactly; 0 where it reverts or pays nothing."""
     if (i | j) != 1 or i == j:
@@ -70,7 +70,7 @@ def quote(row: int, i: int, j: int, amount_in: int) -> int:
     return quotient128(with_fee * u256(reserve_out), denominator)
 
 
-@hot(QUOTE_EXACT_OUT_SIGNATURE)
+@hot(QUOTE_EXACT_OUT_SIGNATURE, brief=True)
 def quote_exact_out(row: int, i: int, j: int, amount_out: int) -> int:
     """Return what the pair takes for `amount_out`, exactly; 0 where it reverts, and for 0."""
     if (i | j) != 1 or i == j:
@@ -98,7 +98,7 @@ def _fee_denominator(row: int) -> int:
     return u64(load(row + FEE_DENOMINATOR, 0))
 
 
-@hot(CURVE_SIGNATURE)
+@hot(CURVE_SIGNATURE, brief=True)
 def curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
     """Return output and slope at `amount_in` in float64; relative error < 1e-14, and the floor's unit."""
     if (i | j) != 1 or i == j:
@@ -113,7 +113,7 @@ def curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
     return keep * amount_in * share, keep * share * (reserve_in / depth)
 
 
-@hot(GAS_SIGNATURE)
+@hot(GAS_SIGNATURE, brief=True)
 def gas(row: int, i: int, j: int, amount_in: int) -> int:  # noqa: ARG001 - the same for every swap
     """Return the configured gas of one swap."""
     return load(row + GAS, 0)
