@@ -288,6 +288,7 @@ def test_four_liquidations_in_one_loan_fit(lenders: Lenders) -> None:
             collateral=1,
             debt=0,
             repay=2**120,
+            offer=2**120,
             seize=1,
             recipient=lenders.executor,
             inner=(),

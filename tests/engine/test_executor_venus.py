@@ -67,6 +67,7 @@ class VenusPractice(Practice):
                 collateral=collateral,
                 debt=debt,
                 repay=repay,
+                offer=repay,
                 seize=1,
                 recipient=OWNER,
                 inner=(),

@@ -56,7 +56,7 @@ async def test_a_transaction_covers_its_gas_and_every_base_fee_up_to_its_deadlin
     async with trading(tmp_path, first=FIRST) as desk:
         await desk.take(1, head=HEAD)
         (sent,) = desk.chain.submitted
-        assert sent.unsigned.gas_limit == GAS_USED * 125 // 100
+        assert sent.unsigned.gas_limit == GAS_USED * 5 // 4 * 125 // 100
         assert (sent.unsigned.max_fee_wei, sent.unsigned.max_priority_fee_wei) == (12 + 1, 1)
 
 

@@ -1,7 +1,7 @@
 """What moves a lending world: seeded prices, and another liquidator.
 
-Layer: lab. Both look at the head's state and depend on the seed, the block's number and that state, on nothing
-else. Sources: `Feed.sol` beside this file, `SimplePriceOracle.setUnderlyingPrice`, Aave's `IPool`.
+Layer: lab. Both look at the head's state and depend on the seed, the block's number and that state, on
+nothing else. Sources: `Feed.sol` beside this file, `SimplePriceOracle.setUnderlyingPrice`, Aave's `IPool`.
 """
 
 from __future__ import annotations

@@ -120,6 +120,7 @@ class CompoundV3:
         collateral: int,
         debt: int,
         repay: int,
+        offer: int,  # noqa: ARG002 - Comet is paid what it is offered
         seize: int,
         recipient: Address,
         inner: tuple[Call, ...],

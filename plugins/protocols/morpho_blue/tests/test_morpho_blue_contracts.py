@@ -305,6 +305,7 @@ async def test_whoever_is_at_risk_is_liquidated_as_predicted(fused: FusedLending
             collateral=0,
             debt=0,
             repay=terms.repay,
+            offer=terms.repay,
             seize=terms.seize,
             recipient=OPERATOR,
             inner=(),
