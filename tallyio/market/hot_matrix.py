@@ -12,7 +12,6 @@ import math
 from typing import Final
 
 from tallyio.market.abi import word
-from tallyio.market.matrix_lanes import best_prices, changes
 from tallyio.market.matrix_layout import MATRIX, ROW, SPREAD
 from tallyio.native.atomics import (
     fence_acquire,
@@ -28,6 +27,7 @@ from tallyio.native.atomics import (
     store_release,
 )
 from tallyio.native.jit import hot
+from tallyio.native.lanes import most_and_least_16, sum_16
 from tallyio.native.vector import lowest_bit
 
 _ROWS: Final = word(MATRIX, "rows")
@@ -106,11 +106,13 @@ def compare(matrix: int, pair: int, now_ns: int) -> tuple[int, int, float]:
     oldest, least = now_ns - load(matrix, _MAX_AGE), load_f64(matrix, _MIN_CONFIDENCE)
     while True:
         # Sequence numbers only grow, so two equal sums mean that no column changed in between.
-        before = changes(row)
+        before = sum_16(row + 8 * _SEQUENCE)
         fence_acquire()
-        bid, ask, sell, buy = best_prices(row, oldest, least)
+        bids, asks, sequences = row + 8 * _BID, row + 8 * _ASK, row + 8 * _SEQUENCE
+        stamps, confidences = row + 8 * _STAMP, row + 8 * _CONFIDENCE
+        bid, ask, sell, buy = most_and_least_16(bids, asks, sequences, stamps, confidences, oldest, least)
         fence_acquire()
-        if changes(row) == before:
+        if sum_16(row + 8 * _SEQUENCE) == before:
             break
         pause()
     if not bid > 0.0 or ask == math.inf:

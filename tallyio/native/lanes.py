@@ -1,7 +1,7 @@
-"""One row of the price matrix, all sixteen chains at once.
+"""Sixteen 64-bit lanes that hot functions look at at once: two cache lines of a table's row.
 
-Layer: market. Written as LLVM vectors, so that the speed does not hang on what the optimiser makes of a
-loop. Loads are plain: each lane is read whole, and in no order.
+Layer: native. Lanes are an address, aligned to 64 bytes. Written as LLVM vectors, so that the speed does not
+hang on what the optimiser makes of a loop. Loads are plain: each lane is read whole, and in no order.
 """
 
 # mypy: disable-error-code="no-untyped-call,no-any-return"
@@ -13,58 +13,64 @@ from typing import Any, Final
 
 from llvmlite import ir
 
-from tallyio.market.abi import word
-from tallyio.market.matrix_layout import COLUMNS, ROW
 from tallyio.native.primitive import INT32, INT64, primitive, word_pointer
 
+LANES: Final = 16
 _DOUBLE: Final = ir.DoubleType()
 _WIDTH: Final = 4
 """Lanes of one vector: what AVX2 has registers and masks for."""
-_PARTS: Final = range(0, COLUMNS, _WIDTH)
+_PARTS: Final = range(0, LANES, _WIDTH)
 _ALIGNED: Final = 8 * _WIDTH
 
 
 @primitive("int64(int64)")
-def changes(builder: Any, row: int) -> int:
-    """Return the sum of the sequence numbers."""
-    total, *others = (_load(builder, row, "sequence", start) for start in _PARTS)
+def sum_16(builder: Any, lanes: int) -> int:
+    """Return the sum of sixteen integers, modulo 2**64."""
+    total, *others = (_load(builder, lanes, start, INT64) for start in _PARTS)
     for part in others:
         total = builder.add(total, part)
     return _folded(builder, total, builder.add)
 
 
-@primitive("Tuple(float64, float64, int64, int64)(int64, int64, float64)")
-def best_prices(
-    builder: Any, row: int, oldest: int, least_confidence: float
+@primitive("Tuple(float64, float64, int64, int64)(int64, int64, int64, int64, int64, int64, float64)")
+def most_and_least_16(  # noqa: PLR0913, PLR0917 - the columns, and what makes them count
+    builder: Any,
+    bids: int,
+    asks: int,
+    sequences: int,
+    stamps: int,
+    weights: int,
+    oldest: int,
+    least_weight: float,
 ) -> tuple[float, float, int, int]:
-    """Return the most anybody pays, the least anybody asks, and the bits of the chains where that is.
+    """Return the most of `bids`, the least of `asks` above 0, and the bits of the lanes where those are.
 
-    0.0 and infinity where nobody does. Only columns take part that are not changing, not older than
-    `oldest` and believed at least so much.
+    0.0 and infinity where there is none. Only lanes count whose sequence number is even, whose stamp is
+    at least `oldest` and whose weight at least `least_weight`.
     """
     nobody, nothing = _splat(builder, _DOUBLE(math.inf)), _splat(builder, _DOUBLE(0.0))
-    asks, bids = [], []
+    high, low = [], []
     for start in _PARTS:
-        usable = _usable(builder, row, start, oldest, least_confidence)
-        bids.append(builder.select(usable, _load(builder, row, "bid", start), nothing))
-        ask = _load(builder, row, "ask", start)
-        is_offered = builder.and_(usable, builder.fcmp_ordered(">", ask, nothing))
-        asks.append(builder.select(is_offered, ask, nobody))
-    bid, ask = _best(builder, ">", bids), _best(builder, "<", asks)
-    sell, buy = _where(builder, bids, bid), _where(builder, asks, ask)
+        is_still = _is_even(builder, _load(builder, sequences, start, INT64))
+        stamp, weight = _load(builder, stamps, start, INT64), _load(builder, weights, start, _DOUBLE)
+        is_fresh = builder.icmp_signed(">=", stamp, _splat(builder, oldest))
+        is_heavy = builder.fcmp_ordered(">=", weight, _splat(builder, least_weight))
+        counts = builder.and_(builder.and_(is_still, is_fresh), is_heavy)
+        high.append(builder.select(counts, _load(builder, bids, start, _DOUBLE), nothing))
+        ask = _load(builder, asks, start, _DOUBLE)
+        is_offered = builder.and_(counts, builder.fcmp_ordered(">", ask, nothing))
+        low.append(builder.select(is_offered, ask, nobody))
+    bid, ask = _best(builder, ">", high), _best(builder, "<", low)
+    sell, buy = _where(builder, high, bid), _where(builder, low, ask)
     # Wanted here, all is computed here, and no vector waits in memory for the caller's last look at the row.
     kind = ir.FunctionType(ir.VoidType(), [INT64, INT64])
     builder.asm(kind, "", "r,r,~{memory}", [sell, buy], True)
     return bid, ask, sell, buy
 
 
-def _usable(builder: Any, row: Any, start: int, oldest: Any, least_confidence: Any) -> Any:
-    odd = builder.and_(_load(builder, row, "sequence", start), _splat(builder, INT64(1)))
-    is_still = builder.icmp_signed("==", odd, _splat(builder, INT64(0)))
-    is_fresh = builder.icmp_signed(">=", _load(builder, row, "stamp_ns", start), _splat(builder, oldest))
-    believed = _load(builder, row, "confidence", start)
-    is_believed = builder.fcmp_ordered(">=", believed, _splat(builder, least_confidence))
-    return builder.and_(builder.and_(is_still, is_fresh), is_believed)
+def _is_even(builder: Any, values: Any) -> Any:
+    odd = builder.and_(values, _splat(builder, INT64(1)))
+    return builder.icmp_signed("==", odd, _splat(builder, INT64(0)))
 
 
 def _best(builder: Any, comparison: str, parts: list[Any]) -> Any:
@@ -87,10 +93,8 @@ def _where(builder: Any, parts: list[Any], best: Any) -> Any:
     return bits
 
 
-def _load(builder: Any, row: Any, field: str, start: int) -> Any:
-    base = ROW[field].base
-    element = _DOUBLE if base.kind == "f" else INT64
-    place = word_pointer(builder, row, INT64(word(ROW, field) + start), element)
+def _load(builder: Any, lanes: Any, start: int, element: Any) -> Any:
+    place = word_pointer(builder, lanes, INT64(start), element)
     return builder.load(builder.bitcast(place, ir.VectorType(element, _WIDTH).as_pointer()), align=_ALIGNED)
 
 
