@@ -41,7 +41,7 @@ OWN_SOLIDITY: Final = {
         "solidly": ("FactoryBench", "PoolBench", "SolidlySolver"),
     }.items()
     for name in names
-}
+} | {"tallyio/lab/lending/Feed.sol"}
 """What we wrote in Solidity, because it inherits from a fetched contract or stands in its place."""
 
 
