@@ -120,7 +120,7 @@ class CompoundV3:
         collateral: int,
         debt: int,
         repay: int,
-        offer: int,  # noqa: ARG002 - Comet is paid what it is offered
+        offer: int = 0,  # noqa: ARG002 - what is bought says it all
         seize: int,
         recipient: Address,
         inner: tuple[Call, ...],

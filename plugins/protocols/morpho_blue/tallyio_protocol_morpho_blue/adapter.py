@@ -85,7 +85,7 @@ class MorphoBlue:
         collateral: int,
         debt: int,  # noqa: ARG002 - a position has one reserve
         repay: int,
-        offer: int,  # noqa: ARG002 - what is seized says it all
+        offer: int = 0,  # noqa: ARG002 - what is seized says it all
         seize: int,
         recipient: Address,  # noqa: ARG002 - Morpho pays who calls
         inner: tuple[Call, ...],

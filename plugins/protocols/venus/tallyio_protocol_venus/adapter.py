@@ -91,7 +91,7 @@ class Venus:
         collateral: int,
         debt: int,
         repay: int,
-        offer: int,  # noqa: ARG002 - a market cuts nothing
+        offer: int = 0,  # noqa: ARG002 - a market cuts nothing
         seize: int,
         recipient: Address,  # noqa: ARG002 - what is redeemed goes to whoever redeems: the executor itself
         inner: tuple[Call, ...],
