@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -17,12 +15,10 @@ from tallyio.engine.books import load_books
 from tallyio.engine.trades import Lending
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
-from tallyio.lab.lending.feeds import Feed, deploy_feed
 from tallyio.lab.lending.morpho import (
     Morpho,
     MorphoMarket,
     create_market,
-    deploy_feed_oracle,
     deploy_morpho,
     deploy_set_oracle,
     lend,
@@ -34,25 +30,25 @@ from tallyio.lab.world import OPERATOR
 from tallyio.lending import abi
 from tallyio.lending.book import Book
 from tallyio.lending.fusion import FusedLending, fuse_lending
-from tallyio.model.chain import Block
 from tallyio.model.erc20 import approve, balance_of
 from tallyio.model.errors import ChainError, ConfigError
 from tallyio.model.execution import Borrowing, Call, Leg, Liquidation, Opportunity
-from tallyio.model.lending import BookSpec, Position, PositionKey
-from tallyio.model.units import ZERO_ADDRESS, Address, checksum, hex_text
+from tallyio.model.lending import BookSpec, PositionKey
+from tallyio.model.units import ZERO_ADDRESS, Address
 from tallyio.testing import RevmChain
 from tests.engine.practice import OWNER, Practice
-from tests.morpho_desk import probe_artifacts
-
-LLTV, SAFE = 86 * 10**16, 77 * 10**16
-LLTVS = (LLTV, SAFE)
-WETH, USDC = 10**18, 10**6
-PRICE_SCALE = 10**36
-FEED_UNIT = 10**8
-ETH_PRICE = 2_500 * PRICE_SCALE * USDC // WETH
-FEED_SCALE = PRICE_SCALE * USDC // WETH
-"""The price of WETH in USDC is this, times the answer for WETH, over that for USDC."""
-
+from tests.morpho_world import (
+    ETH_PRICE,
+    FEED_SCALE,
+    FEED_UNIT,
+    LLTV,
+    LLTVS,
+    USDC,
+    WETH,
+    World,
+    adapter_of,
+    open_book,
+)
 
 NOBODY = PositionKey(ZERO_ADDRESS)
 
@@ -63,116 +59,6 @@ def fused() -> FusedLending:
     return fuse_lending([("morpho_blue", adapter_of(ZERO_ADDRESS).compiled)])
 
 
-def adapter_of(morpho: Address, **settings: object) -> MorphoBlue:
-    """Return the adapter of one contract."""
-    return MorphoBlue({"venues": [{"name": "m", "factory": checksum(morpho), **settings}]})
-
-
-class World(RevmChain):
-    """Markets of every kind, with lenders; prices and positions are the test's."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        run = self.backend.run
-        self.weth, self.usdc = (self.world.tokens[symbol].address for symbol in ("WETH", "USDC"))
-        self.morpho: Morpho = run(deploy_morpho(LLTVS))
-        self.contract = self.morpho.contract
-        self.eth: Feed = run(deploy_feed(2_500 * FEED_UNIT))
-        self.usd: Feed = run(deploy_feed(FEED_UNIT))
-        feeds = (self.eth.proxy.address, ZERO_ADDRESS, self.usd.proxy.address, ZERO_ADDRESS)
-        self.oracle: Contract = run(deploy_feed_oracle(feeds, FEED_SCALE))
-        self.set_oracle: Contract = run(deploy_set_oracle(ETH_PRICE))
-        made = probe_artifacts()["FixedRate"]
-        self.fixed = Contract(made, self.backend.deploy(made.encode_constructor()))
-        self.block_of(self.contract.call("enableIrm", self.fixed.address))
-        self.block_of(self.fixed.call("set", 10**9))
-        rate = self.morpho.rate.address
-        self.followed = [self.market(self.oracle, rate, lltv) for lltv in LLTVS]
-        self.others = [
-            self.market(self.set_oracle, rate, LLTV),
-            self.market(self.oracle, ZERO_ADDRESS, LLTV),
-            self.market(self.oracle, self.fixed.address, LLTV),
-        ]
-
-    def allow_all(self) -> Iterator[Block]:
-        """Let every trader allow Morpho to take what he has, block after block."""
-        for trader in self.world.traders:
-            tokens = (self.weth, self.usdc)
-            calls = [approve(token, self.contract.address, 2**255) for token in tokens]
-            yield self.block_of(*calls, sender=trader)
-
-    def market(self, oracle: Contract, irm: Address, lltv: int) -> MorphoMarket:
-        """Create a market of WETH as collateral for USDC, with a million to borrow."""
-        market = MorphoMarket(self.usdc, self.weth, oracle.address, irm, lltv)
-        self.backend.run(create_market(self.morpho, market))
-        self.backend.run(lend(self.morpho, market, OPERATOR, 10**6 * USDC))
-        return market
-
-    def adapter(self, *markets: MorphoMarket, **settings: object) -> MorphoBlue:
-        """Return the adapter of these markets, or of all."""
-        return adapter_of(
-            self.contract.address, markets=[hex_text(market.id) for market in markets], **settings
-        )
-
-    def post(self, feed: Feed, answer: int) -> Block:
-        """Let a feed say something else."""
-        return self.block_of(feed.aggregator.call("post", answer))
-
-
-class Followed(NamedTuple):
-    """A book that follows a world's blocks."""
-
-    world: World
-    adapter: MorphoBlue
-    spec: BookSpec
-    book: Book
-
-    async def follow(self, block: Block) -> bool:
-        """Take a block; return whether anything had to be read again."""
-        edit = self.book.change(block.head)
-        topics = self.adapter.topics
-        sources = {source.address for source in self.spec.log_sources}
-        for log in block.logs:
-            if log.address in sources and log.topics[0] in topics:
-                self.adapter.follow(edit, self.spec, topics.index(log.topics[0]), log)
-        wanted = edit.wanted
-        assert not wanted.rebuild
-        if wanted.rows or self.adapter.polls(self.spec):
-            self.book.take_rows(await self.adapter.load(self.world, self.spec, block=block.head))
-        keys = sorted(wanted.positions)
-        self.book.take_positions(await self.adapter.positions(self.world, self.spec, keys, block=block.head))
-        return wanted.rows
-
-    async def check(self) -> None:
-        """The book is what a fresh load would be."""
-        head = self.world.latest
-        fresh = await self.adapter.load(self.world, self.spec, block=head)
-        numbers = range(len(self.spec.reserves))
-        assert [unpack_row(self.book.reserve(k)) for k in numbers] == list(map(unpack_row, fresh.reserves))
-        assert tuple(self.book.reserve(k) for k in numbers) == fresh.reserves
-        keys = [PositionKey(trader, part) for trader in self.world.world.traders for part in numbers]
-        held = [self.book.position(key) for key in keys]
-        loaded = await self.adapter.positions(self.world, self.spec, keys, block=head)
-        # Without a debt nobody looks at a position, so a fresh load may have more.
-        assert [each for each in loaded if _owes(each)] == [each for each in held if each and _owes(each)]
-        assert all(each == there for each, there in zip(held, loaded, strict=True) if each)
-
-
-def _owes(position: Position) -> bool:
-    return any(balance.debt for balance in position.balances)
-
-
-async def open_book(world: World, adapter: MorphoBlue, fused: FusedLending) -> Followed:
-    """Return the book of an adapter's only venue, loaded."""
-    head = world.latest
-    (spec,) = await adapter.discover(world, block=head)
-    rows = await adapter.load(world, spec, block=head)
-    book = Book(fused, 0, spec, rows, adapter.compiled, head.hash)
-    keys = sorted(await adapter.accounts(world, spec, block=head))
-    book.fill(await adapter.positions(world, spec, keys, block=head))
-    return Followed(world, adapter, spec, book)
-
-
 def acts(
     world: World, market: MorphoMarket, trader: Address, weak: Address, draw: random.Random
 ) -> dict[str, Call]:
@@ -181,7 +67,7 @@ def acts(
     of, eth = market.parameters, draw.randrange(1, 10) * WETH + draw.randrange(10**9)
     return {
         "supply": call("supply", of, some, 0, trader, b""),
-        "withdraw": call("withdraw", of, some // 2, 0, trader, trader),
+        "withdraw": call("withdraw", of, some // 2, 0, OPERATOR, OPERATOR),
         "borrow": call("borrow", of, some, 0, trader, trader),
         "borrow shares": call("borrow", of, 0, some * 10**6, trader, trader),
         "repay": call("repay", of, some // 3, 0, trader, b""),
@@ -227,7 +113,7 @@ async def test_a_book_that_follows_events_is_what_a_fresh_load_is(fused: FusedLe
                 )
         else:
             try:
-                block = world.block_of(call, sender=OPERATOR if name == "set fee" else trader)
+                block = world.block_of(call, sender=OPERATOR if name in {"set fee", "withdraw"} else trader)
             except Reverted:
                 block, name = world.block(world.backend.number), "reverted"
         seen[name] += 1
