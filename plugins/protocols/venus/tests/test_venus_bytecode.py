@@ -372,6 +372,33 @@ def test_the_last_vtoken_bounds_the_repayment(practice: Practice, held: Held) ->
         assert_reverts(practice, (0, 2, repay + 1))
 
 
+def test_the_liquidators_own_redemption_moves_the_rate_of_ours(practice: Practice, held: Held) -> None:
+    rng, lawful = Random(30), 0
+    for case in range(40):
+        number = practice.backend.number + 1
+        book, _ = random_case(rng, number)
+        # The account has many of the vTokens of a small market without borrowers.
+        small = msgspec.structs.replace(
+            book.markets[0],
+            cash=rng.randrange(100, 10**5),
+            borrows=0,
+            reserves=0,
+            supply=rng.randrange(100, 10**5),
+            liquidator_tokens=0,
+            price=10**22,
+        )
+        cheap = msgspec.structs.replace(book.markets[2], price=10**19)
+        book = Book(own=book.own, markets=(small, book.markets[1], cheap, *book.markets[3:]))
+        secured = Debt(market=0, tokens=rng.randrange(small.supply // 3, small.supply), entered=True)
+        account = Account(debts=(secured, Debt(market=2, principal=10**15, entered=True, forced=True)))
+        with practice.backend.undone():
+            book = practice.write(book, account)
+            held.hold(book, account)
+            if check_liquidation(practice, held, (book, account), (0, 1), number, 3 * case + 1) == abi.LAWFUL:
+                lawful += 1
+    assert lawful > 20
+
+
 def check_health(practice: Practice, held: Held, book: Book, account: Account, number: int) -> None:
     """Compare health with the comptroller's view, before interest accrues in a block and after."""
     with practice.backend.undone():
@@ -440,11 +467,11 @@ def check_events(practice: Practice, terms: state.Liquidation, markets: tuple[in
     (_, split), *_ = practice.logs(SPLIT)
     ours, theirs = unsigned(split, 2), unsigned(split, 3)
     assert (ours, ours + theirs) == (terms.kept_tokens, terms.seized_tokens)
-    # What is left of them is less than three, or worth less than two units.
+    # What is left of them is less than three, or worth less than four units.
     left = practice.read(practice.vtokens[collateral], "balanceOf", hex_text(OPERATOR))
     assert left == theirs - unsigned(redeemed[-1], 2)
     rate = practice.read(practice.vtokens[collateral], "exchangeRateStored")
-    assert left < LEAST_TOKENS or left * rate < 2 * MANTISSA
+    assert left < LEAST_TOKENS or left * rate < 4 * MANTISSA
 
 
 def assert_reverts(practice: Practice, offer: tuple[int, int, int]) -> None:
