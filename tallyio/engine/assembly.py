@@ -17,7 +17,7 @@ from tallyio.engine.built import Built, build
 from tallyio.engine.config import Config
 from tallyio.engine.engine import Engine, Parts
 from tallyio.engine.executor import RUN_SELECTOR
-from tallyio.engine.inflight import InFlight
+from tallyio.engine.inflight import InFlight, Sent
 from tallyio.engine.market_lane import MarketLane
 from tallyio.engine.markets import Tell, load_market
 from tallyio.engine.notices import Notices
@@ -159,6 +159,7 @@ class _Assembly:
             report=self._report,
             notify=notices.post,
             settle_blocks=self._config.execution.settle_blocks,
+            rival=self._rival,
         )
         return Engine(
             Parts(
@@ -216,6 +217,9 @@ class _Assembly:
             deadline_block=deadline_block,
             lending=self._lending(),
         )
+
+    def _rival(self, sent: Sent) -> Hash | None:
+        return self._slow.books.rival(sent.uses, sent.transaction.hash) if self._slow else None
 
     def _lending(self) -> Lending:
         if self._slow is None:

@@ -6,7 +6,7 @@ again as of that block; until that worked, the book is *stale* and nothing is pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -21,8 +21,9 @@ from tallyio.market.exports import Progress
 from tallyio.market.market import UndoLost
 from tallyio.model.chain import Block, Head, Log, Rollback
 from tallyio.model.errors import ChainError
-from tallyio.model.lending import BookSpec, LoanOffer
-from tallyio.model.units import Address
+from tallyio.model.execution import Use
+from tallyio.model.lending import BookSpec, LoanOffer, PositionKey
+from tallyio.model.units import Address, Hash
 
 CHUNK = 200
 """Positions asked for at once while a book is loaded."""
@@ -44,6 +45,8 @@ class HeldBook(msgspec.Struct, kw_only=True):
     """Contracts whose logs it follows, with what topic 1 must be; nothing: all of them."""
     events: dict[bytes, int]
     """Event number by topic 0."""
+    touched: dict[PositionKey, list[Hash]] = msgspec.field(default_factory=dict)
+    """Which transactions of the newest block touched a position."""
     owed: Wanted = msgspec.field(default_factory=Wanted)
     """What is still to be read again."""
 
@@ -76,6 +79,16 @@ class Books:
     def debts(self) -> set[Address]:
         """The tokens that liquidators pay."""
         return {reserve.debt for held in self.held for reserve in held.book.spec.reserves if reserve.debt}
+
+    def rival(self, uses: Iterable[Use], ours: Hash) -> Hash | None:
+        """Return another transaction of the newest block that touched one of the positions in `uses`."""
+        for use in uses:
+            if isinstance(use, tuple):
+                book, key = use
+                for other in self.held[book].touched.get(key, ()):
+                    if other != ours:
+                        return other
+        return None
 
     async def apply(self, block: Block) -> None:
         """Follow `block`, and read again as of it what could not be followed.
@@ -133,10 +146,14 @@ class Books:
 
 def _follow(held: HeldBook, block: Block) -> None:
     edit = held.book.change(block.head)
+    held.touched = {}
     for log in block.logs:
         event = held.event_of(log)
         if event is not None:
             held.adapter.follow(edit, held.book.spec, event, log)
+            for key in edit.touched:
+                held.touched.setdefault(key, []).append(log.transaction_hash)
+            edit.touched.clear()
     wanted = edit.wanted
     held.owed = Wanted(
         rows=held.owed.rows or wanted.rows or held.adapter.polls(held.book.spec),

@@ -25,6 +25,10 @@ HEADS_KEPT: Final = 256
 Landed = tuple[Sent, Receipt]
 
 
+def _nobody(_: Sent) -> None:
+    """Know of no rival."""
+
+
 class Outcomes:
     """Settles transactions block by block; halts trading when the books do not balance.
 
@@ -43,7 +47,9 @@ class Outcomes:
         report: Report,
         notify: Callable[[Notice], None],
         settle_blocks: int,
+        rival: Callable[[Sent], Hash | None] = _nobody,
     ) -> None:
+        """`rival` returns who was first at what a transaction of the newest block wanted, if it knows."""
         self._first = first
         self._account = account
         self._chain = chain
@@ -53,6 +59,7 @@ class Outcomes:
         self._report = report
         self._notify = notify
         self._settle_blocks = settle_blocks
+        self._rival = rival
         self._heads: OrderedDict[Hash, Head] = OrderedDict({first.hash: first})
         self._halt_told = False
 
@@ -137,7 +144,9 @@ class Outcomes:
         self._report.gas_cost_wei += sent.gas_cost_wei
         if not receipt.status:
             where = f"transaction {hex_text(receipt.transaction_hash)} in block {receipt.block_number}"
-            await self._die(sent, Gate.REVERTED, f"{where} reverted; its gas is lost, nothing else")
+            first = self._rival(sent)
+            why = f": transaction {hex_text(first)} was there first" if first else ""
+            await self._die(sent, Gate.REVERTED, f"{where} reverted{why}; its gas is lost, nothing else")
         elif gain < sent.predicted:
             self._desk.halt(f"opportunity {sent.opportunity} realised {gain}, predicted {sent.predicted}")
         if receipt.status and self._is_ours(sent):

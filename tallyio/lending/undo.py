@@ -97,6 +97,8 @@ class Edit:
         """The block whose logs are being followed."""
         self.wanted: Final = Wanted()
         """What the adapter asked for."""
+        self.touched: Final[set[PositionKey]] = set()
+        """Positions that were set, or asked for."""
 
     def own(self) -> bytes:
         """Return the plugin's own row."""
@@ -123,6 +125,7 @@ class Edit:
 
     def set_position(self, position: Position) -> None:
         """Add, replace, or, without balances, forget a position."""
+        self.touched.add(position.key)
         self._changes.positions.setdefault(position.key, self._book.position(position.key))
         self._book.put(position)
 
@@ -137,6 +140,7 @@ class Edit:
 
     def reload_position(self, key: PositionKey) -> None:
         """Ask for a position to be read again."""
+        self.touched.add(key)
         self.wanted.positions.add(key)
 
     def rebuild(self) -> None:

@@ -34,9 +34,9 @@ LOWEST_PERCENT: Final = 70
 HIGHEST_PERCENT: Final = 120
 """Of its first answer: where a price turns."""
 
-COMPETES_PERCENT: Final = 40
+COMPETES_PERCENT: Final = 50
 """In how many blocks of a hundred the competitor looks around."""
-LOOKS_AT: Final = 12
+LOOKS_AT: Final = 60
 """How many borrowers it looks at then."""
 OUTBIDS_PERCENT: Final = 60
 OUTBID_WEI: Final = Wei(80 * 10**9)
