@@ -34,17 +34,17 @@ LOWEST_PERCENT: Final = 70
 HIGHEST_PERCENT: Final = 120
 """Of its first answer: where a price turns."""
 
-COMPETES_PERCENT: Final = 50
+COMPETES_PERCENT: Final = 70
 """In how many blocks of a hundred the competitor looks around."""
 LOOKS_AT: Final = 60
 """How many borrowers it looks at then."""
-OUTBIDS_PERCENT: Final = 60
+OUTBIDS_PERCENT: Final = 70
 OUTBID_WEI: Final = Wei(80 * 10**9)
 LOW_BID_WEI: Final = Wei(10**6)
 
 _WAD: Final = 10**18
 _PPM: Final = 1_000_000
-_SALT: Final = "lending"
+_SALT: Final = "moves"
 
 
 def moves(world: World, *, seed: int, number: int) -> Recipe[tuple[Transaction, ...]]:

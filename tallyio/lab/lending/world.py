@@ -45,6 +45,7 @@ SUPPLY_USD: Final = 5_000_000
 
 BORROWERS: Final[Mapping[Place, int]] = {"aave": 120, "morpho": 50, "venus": 80}
 GAS_MONEY: Final = Wei(10**18)
+DOLLARS_PERCENT: Final = 70
 SMALLEST_USD: Final = 3_000
 LARGEST_USD: Final = 120_000
 LOAN_TO_VALUE: Final = 750
@@ -151,8 +152,7 @@ def _loan(rng: Random, place: Place, number: int) -> _Loan:
     if place == "morpho":
         collateral, debt, most = MORPHO_PAIRS[number % len(MORPHO_PAIRS)]
     else:
-        symbols = AAVE_SYMBOLS if place == "aave" else VENUS_SYMBOLS
-        collateral, debt = rng.sample(symbols, 2)
+        collateral, debt = _pair(rng, AAVE_SYMBOLS if place == "aave" else VENUS_SYMBOLS)
         most = LOAN_TO_VALUE
     usd = int(SMALLEST_USD * (LARGEST_USD / SMALLEST_USD) ** rng.random())
     share = rng.randrange(most * 85 // 100, most - 5)
@@ -160,6 +160,15 @@ def _loan(rng: Random, place: Place, number: int) -> _Loan:
         account=account(f"{place} borrower {number}"), place=place, collateral=collateral, debt=debt
     )
     return _Loan(borrower, units(collateral, usd), units(debt, usd) * share // 1_000)
+
+
+def _pair(rng: Random, symbols: Sequence[str]) -> tuple[str, str]:
+    """Return collateral and debt: mostly dollars borrowed against something else, as people do."""
+    if rng.randrange(100) < DOLLARS_PERCENT:
+        dollars = [symbol for symbol in symbols if USD_PRICES[symbol] == 1]
+        return rng.choice([symbol for symbol in symbols if symbol not in dollars]), rng.choice(dollars)
+    collateral, debt = rng.sample(symbols, 2)
+    return collateral, debt
 
 
 def _open(world: World, places: _Places, loans: Sequence[_Loan]) -> Recipe[None]:
