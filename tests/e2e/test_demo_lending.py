@@ -7,9 +7,12 @@ import re
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from string import Template
 
 import pytest
 
+from tallyio.kernel.resources import data_path
+from tallyio.lab import open_lab
 from tests.e2e.harness import tallyio
 
 pytestmark = pytest.mark.node
@@ -32,7 +35,9 @@ async def test_liquidations_land_over_three_protocols_paid_by_every_lender(tmp_p
         assert trade["predicted"] == trade["simulated"] == trade["realised"]
         assert Decimal(trade["realised"]) > 0
     places = Counter(re.findall(r"(\w+) liquidation", " ".join(trade["path"] for trade in landed)))
-    lent = {trade["path"].rpartition(", paid with ")[2] for trade in landed if ", paid with " in trade["path"]}
+    lent = {
+        trade["path"].rpartition(", paid with ")[2] for trade in landed if ", paid with " in trade["path"]
+    }
     assert len(landed) >= 8
     assert set(places) == PROTOCOLS
     assert lent == LOANS
@@ -42,3 +47,27 @@ async def test_liquidations_land_over_three_protocols_paid_by_every_lender(tmp_p
     lost = [each["reason"] for each in told["opportunities"] if each["gate"] == "reverted"]
     assert lost
     assert all("was there first; its gas is lost, nothing else" in reason for reason in lost)
+
+
+async def test_positions_shows_who_is_near_and_what_it_would_bring(tmp_path: Path) -> None:
+    async with open_lab(seed=7, kind="lending") as lab:
+        for _ in range(12):
+            await lab.step()
+        config = tmp_path / "tallyio.toml"
+        facts = {**lab.world.variables, "keys": str(tmp_path), "data_dir": str(tmp_path)}
+        text = (data_path("examples") / "demo" / "lending.toml").read_text(encoding="utf-8")
+        config.write_text(Template(text).substitute(facts, executor="", account=""), encoding="utf-8")
+        ended = await tallyio("positions", config, "--top", 30, "--json")
+        risky = await tallyio("positions", config, "--at-risk")
+    assert ended.code == 0, ended.err
+    facts = json.loads(ended.out)
+    assert facts["positions"] == 250
+    near = facts["near"]
+    assert len(near) == 30
+    assert [each["health"] for each in near] == sorted(each["health"] for each in near)
+    for each in near:
+        assert each["liquidatable"] == (each["health"] < 1)
+        assert each["dies_at"] is None or (each["dies_at"] > 1) == each["liquidatable"]
+    assert any(each["profit"] and int(each["profit"]) > 0 for each in near)
+    assert risky.code == 0, risky.err
+    assert near[0]["account"][:20] in risky.out
