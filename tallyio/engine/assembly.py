@@ -12,7 +12,6 @@ from typing import Final
 
 import trio
 
-from tallyio.engine.books import Loans, load_books
 from tallyio.engine.built import Built, build
 from tallyio.engine.config import Config
 from tallyio.engine.engine import Engine, Parts
@@ -29,11 +28,11 @@ from tallyio.engine.recovery import recover
 from tallyio.engine.report import Report
 from tallyio.engine.simulator import Simulator
 from tallyio.engine.slow_lane import SlowLane
+from tallyio.engine.slow_start import open_slow_lane
 from tallyio.engine.tokens import read_tokens
 from tallyio.engine.trades import Lending
 from tallyio.hooks.host import PluginHost
 from tallyio.hooks.interfaces import ChainClient, ExchangeProtocol, Limits, SignerClient
-from tallyio.hooks.lending import FlashLender
 from tallyio.kernel.bridge import spin_budget
 from tallyio.kernel.lane_wishes import LaneWishes
 from tallyio.kernel.placement import Placement
@@ -82,7 +81,9 @@ async def open_engine(
         if parties.on_paper:
             tell("no executor is configured: simulating with one that is not deployed")
         market, adapters = await _open_market(stack, built, chain, first.head, config, tell, progress)
-        slow = await _open_slow_lane(stack, built, chain, first.head, market, adapters, tell, progress)
+        slow = await open_slow_lane(chain, first.head, market, adapters, built, tell=tell, progress=progress)
+        if slow is not None:
+            stack.callback(slow.books.close)
         lane = await stack.enter_async_context(_lane(market, built, seat))
         signer = await _open_signer(stack, built, config, parties, chain)
         ledger = await stack.enter_async_context(
@@ -295,33 +296,6 @@ async def _open_market(  # noqa: PLR0913, PLR0917 - one step of the start
         progress=progress,
     )
     return stack.enter_context(market), adapters
-
-
-async def _open_slow_lane(  # noqa: PLR0913, PLR0917 - one step of the start
-    stack: AsyncExitStack,
-    built: Built,
-    chain: ChainClient,
-    head: Head,
-    market: Market,
-    adapters: Sequence[ExchangeProtocol],
-    tell: Tell,
-    progress: Progress | None,
-) -> SlowLane | None:
-    """Load the configured books, or return None: no lending protocol and no slow strategy is configured."""
-    if not built.lending and not built.slow:
-        return None
-    protocols = [(instance.name, adapter) for instance, adapter in built.lending]
-    books = await load_books(chain, protocols, head=head, progress=progress)
-    stack.callback(books.close)
-    for held in books:
-        tell(f"{held.name}: {len(held.book.spec.reserves)} reserves, {len(held.book)} positions")
-    # Each adapter once, however many pools it has.
-    plugins: dict[int, object] = {id(each): each for each in (*adapters, *(each for _, each in protocols))}
-    lenders = [each for each in plugins.values() if isinstance(each, FlashLender)]
-    loans = Loans(chain, lenders, sorted(books.debts))
-    await loans.ask(head)
-    strategies = [(instance.name, strategy) for instance, strategy in built.slow]
-    return SlowLane(market, books, loans, strategies)
 
 
 def _lane(market: Market, built: Built, seat: Placement) -> MarketLane:

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import msgspec
 import trio
 
-from tallyio.engine.books import Books, Loans, load_books
+from tallyio.engine.books import Books
 from tallyio.engine.built import build
 from tallyio.engine.config import Config
 from tallyio.engine.markets import load_market
-from tallyio.engine.slow_lane import BLOCK_SECONDS, Seen, SlowLane
+from tallyio.engine.slow_lane import BLOCK_SECONDS, Seen
+from tallyio.engine.slow_start import open_slow_lane
 from tallyio.hooks.host import PluginHost
-from tallyio.hooks.lending import FlashLender
 from tallyio.lending.abi import LIQUIDATABLE
 from tallyio.lending.book import Book
 from tallyio.market.exports import Progress
@@ -84,14 +84,11 @@ async def survey(
         )
         with market:
             market.refresh_prices()
-            protocols = [(instance.name, adapter) for instance, adapter in built.lending]
-            books = await load_books(chain, protocols, head=head, progress=progress)
-            plugins: dict[int, object] = {id(each): each for each in (*adapters, *(a for _, a in protocols))}
-            lenders = [each for each in plugins.values() if isinstance(each, FlashLender)]
-            loans = Loans(chain, lenders, sorted(books.debts))
-            await loans.ask(head)
-            fees = chain.fees(head)
-            slow = SlowLane(market, books, loans, [(each.name, strategy) for each, strategy in built.slow])
+            slow = await open_slow_lane(
+                chain, head, market, adapters, built, tell=lambda _: None, progress=progress
+            )
+            assert slow is not None  # noqa: S101 - something lends, see above
+            books, fees = slow.books, chain.fees(head)
             seen = slow.search(head, fees.base_fee_wei + fees.priority_fee_wei)
             try:
                 near = await trio.to_thread.run_sync(lambda: list(_near(books, head, seen, count)))

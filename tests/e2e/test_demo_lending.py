@@ -35,9 +35,7 @@ async def test_liquidations_land_over_three_protocols_paid_by_every_lender(tmp_p
         assert trade["predicted"] == trade["simulated"] == trade["realised"]
         assert Decimal(trade["realised"]) > 0
     places = Counter(re.findall(r"(\w+) liquidation", " ".join(trade["path"] for trade in landed)))
-    lent = {
-        trade["path"].rpartition(", paid with ")[2] for trade in landed if ", paid with " in trade["path"]
-    }
+    lent = {lender for trade in landed if (lender := trade["path"].partition(", paid with ")[2])}
     assert len(landed) >= 8
     assert set(places) == PROTOCOLS
     assert lent == LOANS
