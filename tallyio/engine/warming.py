@@ -17,6 +17,7 @@ import msgspec
 from tallyio.engine.built import build
 from tallyio.engine.config import Config
 from tallyio.hooks.host import PluginHost
+from tallyio.lending.fusion import fuse_lending
 from tallyio.market.exports import Progress
 from tallyio.market.fusion import Fused, fuse
 from tallyio.native.cache import cache_root
@@ -52,6 +53,9 @@ def warm_configuration(config: Config, host: PluginHost, progress: Progress | No
     strategies = [(instance.name, strategy.compiled) for instance, strategy in built.strategies]
     fused = fuse(protocols, strategies, progress=progress)
     functions = list(_functions(fused))
+    if built.lending:
+        lending = [(instance.name, adapter.compiled) for instance, adapter in built.lending]
+        functions += _own([fuse_lending(lending, progress=progress).program])
     warm_all(functions, progress)
     return Warmed(
         functions=len(functions),

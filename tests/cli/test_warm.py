@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from string import Template
 from typing import Final
 
 import pytest
@@ -38,3 +40,19 @@ def test_a_configuration_that_is_wrong_is_refused_as_at_a_start(
     )
     assert main(["warm", str(config)]) == 3
     assert "did you mean" in capsys.readouterr().err
+
+
+def test_what_books_need_is_compiled_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    template = EXAMPLE.parents[1] / "demo" / "lending.toml"
+    text = template.read_text(encoding="utf-8")
+    facts = dict.fromkeys(re.findall(r"\$(\w+)", text), "0x" + "11" * 20)
+    facts |= {"chain_id": "1", "morpho_markets": '"0x' + "22" * 32 + '"', "url": "ws://127.0.0.1:9"}
+    config = tmp_path / "lending.toml"
+    config.write_text(Template(text).substitute(facts), encoding="utf-8")
+    assert main(["warm", str(config), "--json"]) == 0
+    with_books = json.loads(capsys.readouterr().out)["functions"]
+    parts = re.split(r"\n(?=\[)", Template(text).substitute(facts))
+    kept = [part for part in parts if not re.match(r"\[+protocols\.(aave|morpho|venus)", part)]
+    config.write_text("\n".join(kept), encoding="utf-8")
+    assert main(["warm", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["functions"] < with_books
