@@ -27,6 +27,7 @@ _FACTOR: Final = const(0x9E37_79B9_7F4A_7C15, 64)
 _PATTERN: Final = const(0xD1B5_4A32_D192_ED03, 64)
 _SAMPLES: Final = 5
 _SAMPLE_NS: Final = 4_000_000
+_TRIES: Final = 5
 
 
 @primitive("int64()")
@@ -80,7 +81,15 @@ def cycles_to_ns(cycles: float) -> float:
 
 
 def _rate(read: Callable[[], int]) -> float:
-    start_ns, start = time.perf_counter_ns(), read()
-    while (elapsed := time.perf_counter_ns() - start_ns) < _SAMPLE_NS:
+    start, start_ns = _moment(read)
+    while time.perf_counter_ns() - start_ns < _SAMPLE_NS:
         pass
-    return (read() - start) / elapsed
+    end, end_ns = _moment(read)
+    return (end - start) / (end_ns - start_ns)
+
+
+def _moment(read: Callable[[], int]) -> tuple[float, int]:
+    """Return counter and clock of one moment: of the tries, the one that nothing came in between."""
+    tries = [(read(), time.perf_counter_ns(), read()) for _ in range(_TRIES)]
+    before, now_ns, after = min(tries, key=lambda each: each[2] - each[0])
+    return (before + after) / 2, now_ns
