@@ -121,7 +121,9 @@ class Books:
         owed = held.owed
         try:
             if owed.rebuild:
-                await self._rebuild(held, head)
+                if await self._rebuild(held, head):
+                    held.owed = Wanted()
+                return
             if owed.rows:
                 held.book.take_rows(await held.adapter.load(self._chain, held.book.spec, block=head))
             if owed.positions:
@@ -133,7 +135,8 @@ class Books:
             return  # still owed
         held.owed = Wanted()
 
-    async def _rebuild(self, held: HeldBook, head: Head) -> None:
+    async def _rebuild(self, held: HeldBook, head: Head) -> bool:
+        """Make the book anew as of `head`; return whether it is still there."""
         for spec in await held.adapter.discover(self._chain, block=head):
             if spec.address == held.book.spec.address:
                 fresh = await _load_book(
@@ -141,12 +144,15 @@ class Books:
                 )
                 held.book.close()
                 held.book, held.sources = fresh.book, fresh.sources
-                held.owed = Wanted()
+                return True
+        return False
 
 
 def _follow(held: HeldBook, block: Block) -> None:
-    edit = held.book.change(block.head)
     held.touched = {}
+    if held.owed.rebuild:
+        return  # what it stands at is another chain's, or another shape; it is made anew as of the block
+    edit = held.book.change(block.head)
     for log in block.logs:
         event = held.event_of(log)
         if event is not None:

@@ -207,7 +207,8 @@ class Engine:
         for number, each in enumerate(refused, first):
             self._parts.report.death(number, Gate.REFUSED, each.refusal.reason)
         await self._parts.ledger.record(
-            _refusal(number, each, self._parts.books, head) for number, each in enumerate(refused, first)
+            _refusal(number, each, self._book(each.refusal.book), head)
+            for number, each in enumerate(refused, first)
         )
 
     def _candidate(self, opportunity: Opportunity, block: Block, detected_ns: int) -> Candidate:
@@ -221,11 +222,16 @@ class Engine:
         loan = opportunity.loan
         return " > ".join(words) + (f", paid with {loan.offer.venue}" if loan else "")
 
+    def _book(self, number: int) -> BookSpec:
+        """Return what a book is now: one that was discovered afresh may have more reserves than it had."""
+        slow = self._parts.slow
+        return slow.books.held[number].book.spec if slow else self._parts.books[number]
+
     def _step(self, leg: Leg | Liquidation) -> tuple[str, str]:
         """Return in words where a leg trades, and what it brings."""
         parts = self._parts
         if isinstance(leg, Liquidation):
-            book = parts.books[leg.book]
+            book = self._book(leg.book)
             return f"{book.venue} liquidation", book.reserves[leg.collateral].symbol
         pool = parts.pools[leg.pool]
         return f"{pool.venue} {pool.fee_pips / 10_000:g}%", parts.tokens[pool.tokens[leg.token_out]].symbol
@@ -272,9 +278,8 @@ def _finding(
     )
 
 
-def _refusal(number: int, refused: Refused, books: Sequence[BookSpec], head: Head) -> Finding:
+def _refusal(number: int, refused: Refused, book: BookSpec, head: Head) -> Finding:
     refusal = refused.refusal
-    book = books[refusal.book]
     debt, collateral = book.reserves[refusal.debt], book.reserves[refusal.collateral]
     owner = checksum(refusal.key.account)
     return Finding(
