@@ -20,7 +20,6 @@ from typing import Final, Literal
 
 import msgspec
 
-import perf.market
 from perf.instructions import counter, instructions_each
 from perf.market.row import ROWS, Case, Row
 from perf.peers.session import Peers
@@ -31,6 +30,7 @@ from tallyio.bench.rounds import Series, Timer, measure_in_turns
 HERE: Final = Path(__file__).resolve().parent
 
 REFERENCE: Final = "python"
+MARKET: Final = "market"
 
 type Verdict = Literal["met", "missed", "shown", "absent"]
 
@@ -47,6 +47,8 @@ class Result:
     """Ours under "", the reference and the peers by their names."""
     instructions: float | None = None
     """Of one operation; None where nobody asked, or the machine does not say."""
+    family: str = MARKET
+    """Which table the row stands in."""
 
     @property
     def verdict(self) -> str:
@@ -75,7 +77,9 @@ class Result:
         for name in [*self.case.peers, *self.case.absent]:
             yield self._figure(name, f".{name}", None)
         if self.case.bytes_each:
-            yield Figure(name=f"market.{self.row.name}.memory", value=self.case.bytes_each, unit="bytes")
+            yield Figure(
+                name=f"{self.family}.{self.row.name}.memory", value=self.case.bytes_each, unit="bytes"
+            )
         if self.case.counted is not None:
             yield self._instructions()
 
@@ -91,7 +95,7 @@ class Result:
         wanted = [f"<= {goal_ns:g} ns"] if goal_ns is not None else []
         wanted += [f"<= {most:.3g}x"] if most is not None else []
         return Figure(
-            name=f"market.{self.row.name}{suffix}",
+            name=f"{self.family}.{self.row.name}{suffix}",
             value=timing.calibrated_minimum,
             unit="ns",
             reference=beside if other or beside in self.case.absent else None,
@@ -114,7 +118,7 @@ class Result:
             ratios=None,
             calm=how,
         )
-        name = f"market.{self.row.name}.instructions"
+        name = f"{self.family}.{self.row.name}.instructions"
         return Figure(name=name, value=value, unit="instructions", goal=goal)
 
     def lines(self) -> Iterator[str]:
@@ -142,11 +146,13 @@ class Result:
             yield f"    {self.instructions:,.0f} instructions"
 
 
-def declared(only: list[str]) -> list[Row]:
-    """Return the rows of every module of `perf.market` whose names start with one of `only`, or all."""
-    for module in pkgutil.iter_modules(perf.market.__path__):
-        importlib.import_module(f"perf.market.{module.name}")
-    chosen = [row for row in ROWS if not only or row.name.startswith(tuple(only))]
+def declared(only: list[str], family: str = MARKET) -> list[Row]:
+    """Return the rows of every module of `perf.<family>` whose names start with one of `only`, or all."""
+    package = importlib.import_module(f"perf.{family}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    own = [row for row in ROWS if row.make.__module__.startswith(f"{package.__name__}.")]
+    chosen = [row for row in own if not only or row.name.startswith(tuple(only))]
     return sorted(chosen, key=lambda row: row.name)
 
 
@@ -165,7 +171,7 @@ def sides(case: Case) -> dict[str, Timer]:
     return {"": case.ours, **beside, **case.peers}
 
 
-def measure(cases: list[tuple[Row, Case]], rounds: int) -> list[Result]:
+def measure(cases: list[tuple[Row, Case]], rounds: int, family: str = MARKET) -> list[Result]:
     """Measure all rows in every round."""
     timers = {(row.name, side): timer for row, case in cases for side, timer in sides(case).items()}
     names = {f"{name}\0{side}": timer for (name, side), timer in timers.items()}
@@ -176,7 +182,12 @@ def measure(cases: list[tuple[Row, Case]], rounds: int) -> list[Result]:
     series = measure_in_turns(names, chain_timer(), rounds=rounds, progress=progress)
     print(f"\r{'':60}\r", end="", file=sys.stderr)
     return [
-        Result(row=row, case=case, series={side: series[f"{row.name}\0{side}"] for side in sides(case)})
+        Result(
+            row=row,
+            case=case,
+            series={side: series[f"{row.name}\0{side}"] for side in sides(case)},
+            family=family,
+        )
         for row, case in cases
     ]
 
@@ -201,11 +212,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Measure and print."""
+def main(family: str = MARKET) -> None:
+    """Measure and print the rows of `perf.<family>`."""
     asked = arguments()
     with Peers(wanted=not asked.no_peers) as peers:
-        results = measure(prepare(declared(asked.only), peers), asked.rounds)
+        results = measure(prepare(declared(asked.only, family), peers), asked.rounds, family)
     results = [counted(result) for result in results]
     print(f"\r{'':60}\r", end="", file=sys.stderr)
     if asked.json:

@@ -45,7 +45,7 @@ PROMISES: Final = {
 }
 """Scripts here that are pyperf programs, and what the core promises with them."""
 
-FIGURES: Final = ("demo", "kernel", "market")
+FIGURES: Final = ("demo", "kernel", "lending", "market")
 """Scripts here that print a JSON list of figures with --json; all others print text."""
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from tallyio.lending import abi
 from tallyio.lending.columns import Columns
@@ -118,6 +119,17 @@ class Book:
     def keys(self) -> list[PositionKey]:
         """The keys of all positions."""
         return self._positions.keys
+
+    @property
+    def columns_address(self) -> int:
+        """Address of the COLUMNS record, for compiled code."""
+        return self._columns.address
+
+    @property
+    def side_values(self) -> npt.NDArray[np.float64]:
+        """The value of each side as the margins have it."""
+        values: npt.NDArray[np.float64] = self._columns.sides["value"].copy()
+        return values
 
     # --- state
 
@@ -234,7 +246,7 @@ class Book:
 
     def health(self, key: PositionKey, time: int, number: int) -> Health:
         """Return the exact health of a position. Raises: LookupError: there is none."""
-        at = self._address(key)
+        at = self.address_of(key)
         status = self._program.health_of(self._rows.address, at, time, number, self._out)
         collateral, debt, factor = self._numbers(abi.HEALTH.itemsize)
         return Health(status=status, collateral=collateral, debt=debt, factor=factor)
@@ -253,7 +265,7 @@ class Book:
 
         Raises: LookupError: there is no such position, or it has nothing in one of the reserves.
         """
-        at = self._address(key)
+        at = self.address_of(key)
         verdict = self._program.liquidate_one(
             self._rows.address, at, collateral, debt, repay, time, number, self._out
         )
@@ -270,7 +282,7 @@ class Book:
 
         Raises: LookupError: there is no such position.
         """
-        at, position = self._address(key), self.position(key)
+        at, position = self.address_of(key), self.position(key)
         return [
             (balance.reserve, self._program.net_of(self._columns.address, at + abi.LINE * (1 + k)))
             for k, balance in enumerate(position.balances if position else ())
@@ -325,7 +337,8 @@ class Book:
             self._program.move(self._columns.address, int(side), float(fresh[side]))
         self._moves += len(moved)
 
-    def _address(self, key: PositionKey) -> int:
+    def address_of(self, key: PositionKey) -> int:
+        """Return where a position's record is until it changes. Raises: LookupError: there is none."""
         number = self._positions.id(key)
         if number is None:
             raise LookupError(f"there is no position {key}")

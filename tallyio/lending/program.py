@@ -257,6 +257,15 @@ def net_of(columns: int, balance: int) -> float:
     return net
 
 
+@hot("float64(int64, int64)")
+def margin_of(columns: int, position: int) -> float:
+    """Return the margin of the POSITION at address `position`, made anew."""
+    margin = 0.0
+    for k in range(count_of(position)):
+        margin += net_of(columns, balance_at(position, k))
+    return margin
+
+
 @hot("int64(int64, int64, int64, int64)")
 def deaths(columns: int, reserve: int, ids: int, factors: int) -> int:
     """Write for each holder of a reserve at which factor on its price the margin is zero; return how many.

@@ -125,12 +125,14 @@ class Scene:
             target["reserve"], target["flags"] = balance.reserve, balance.flags
 
 
-def _health_all_reference(pool: Pool, positions: Sequence[Position]) -> int:
+def health_all_reference(pool: Pool, positions: Sequence[Position]) -> int:
+    """Return the same as `health_all`, in Python integers."""
     accounts = (reference.account_data(pool, position, NOW) for position in positions)
     return sum(account.debt for account in accounts if account)
 
 
-def _liquidate_all_reference(pool: Pool, positions: Sequence[Position]) -> int:
+def liquidate_all_reference(pool: Pool, positions: Sequence[Position]) -> int:
+    """Return the same as `liquidate_all`, in Python integers."""
     offers = {"collateral": 0, "debt": HELD, "repay": UNLIMITED, "time": NOW}
     return sum(terms.liquidate(pool, position, **offers).seize for position in positions)
 
@@ -139,16 +141,16 @@ def main() -> None:
     """Run all benchmarks with pyperf."""
     scene = Scene()
     both = (scene.pool, scene.positions)
-    if health_all(*scene.arguments) != _health_all_reference(*both):
+    if health_all(*scene.arguments) != health_all_reference(*both):
         raise SystemExit("compiled and reference health differ")
-    if liquidate_all(*scene.arguments) != _liquidate_all_reference(*both):
+    if liquidate_all(*scene.arguments) != liquidate_all_reference(*both):
         raise SystemExit("compiled and reference liquidations differ")
 
     runner = pyperf.Runner()
     runner.bench_func("aave_v3.health", health_all, *scene.arguments, inner_loops=CASES)
-    runner.bench_func("aave_v3.health.reference", _health_all_reference, *both, inner_loops=CASES)
+    runner.bench_func("aave_v3.health.reference", health_all_reference, *both, inner_loops=CASES)
     runner.bench_func("aave_v3.liquidate", liquidate_all, *scene.arguments, inner_loops=CASES)
-    runner.bench_func("aave_v3.liquidate.reference", _liquidate_all_reference, *both, inner_loops=CASES)
+    runner.bench_func("aave_v3.liquidate.reference", liquidate_all_reference, *both, inner_loops=CASES)
 
 
 if __name__ == "__main__":

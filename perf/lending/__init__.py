@@ -1,0 +1,1 @@
+"""What `bench_lending.py` measures: one function per row of its table."""
