@@ -19,7 +19,7 @@ from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.pipeline import Candidate, Pipeline
 from tallyio.engine.report import Report
 from tallyio.engine.select import choose
-from tallyio.engine.slow_lane import Refused, SlowLane
+from tallyio.engine.slow_lane import Refused, Seen, SlowLane
 from tallyio.engine.trace import Trace
 from tallyio.hooks.interfaces import ChainClient
 from tallyio.ledger.ledger import Ledger
@@ -142,12 +142,11 @@ class Engine:
                 nursery.start_soon(parts.slow.apply, block)
             result = await parts.lane.apply(block, gas_price_wei=gas_price_wei)
             detected_ns = perf_counter_ns()
-        proposals = result.found
+        proposals, seen = result.found, Seen()
         if parts.slow is not None and trade:
             seen = parts.slow.search(block.head, gas_price_wei)
             proposals = (*seen.proposals, *proposals)
             detected_ns = perf_counter_ns()
-            await self._leave_alone(seen.refused, block.head)
         parts.report.block(block.head, found=len(proposals), detect_ns=result.detect_ns)
         found = [each.opportunity(number, block.head) for number, each in enumerate(proposals, self._next_id)]
         self._next_id += len(found)
@@ -155,6 +154,7 @@ class Engine:
             await self._trade(block, found, detected_ns)
         elif found:
             await self._record(found, [], dict.fromkeys((each.id for each in found), _OVERTAKEN))
+        await self._leave_alone(seen.refused, block.head)
         await self._ask_node(partial(parts.outcomes.settle, block.head))
         await self._reload(result.reload, block.head.hash)
         if parts.slow is not None:
@@ -198,7 +198,7 @@ class Engine:
         )
 
     async def _leave_alone(self, refused: Sequence[Refused], head: Head) -> None:
-        """Write what slow strategies left alone, and why."""
+        """Write what slow strategies left alone, and why; off the way to the signature."""
         if not refused:
             return
         first = self._next_id
