@@ -6,7 +6,7 @@ Layer: engine. A token's own event may lie, so the sum over a block is compared 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader
@@ -17,6 +17,7 @@ from tallyio.model.units import ADDRESS_BYTES, Address
 
 TRANSFER: Final = event_topic("Transfer(address,address,uint256)")
 _TRANSFER_TOPICS: Final = 3
+_READINGS: Final = 2
 
 
 def realised(receipt: Receipt, *, token: Address, account: Address) -> int:
@@ -29,20 +30,39 @@ async def contradiction(
 ) -> str | None:
     """Return how the balances of `account` over block `head` contradict the gains of our transactions.
 
-    None means that the chain's own balances confirm their sum, token by token.
+    None means that the chain's own balances confirm their sum, token by token. A node that is asked for
+    the newest block while the next one comes may answer with the state of the next: what contradicts is
+    read once more.
     """
     expected: Counter[Address] = Counter()
     for token, gain in gains:
         expected[token] += gain
-    calls = [balance_of(token, account) for token in expected]
+    fault = None
+    for _ in range(_READINGS):
+        moved = await _moved(chain, head, list(expected), account)
+        fault = _difference(head, expected, moved)
+        if fault is None:
+            break
+    return fault
+
+
+async def _moved(chain: ChainReader, head: Head, tokens: Sequence[Address], account: Address) -> list[int]:
+    """Return by how much block `head` changed each balance."""
+    calls = [balance_of(token, account) for token in tokens]
     before = await chain.call(calls, block=head.parent_hash)
     after = await chain.call(calls, block=head.hash)
-    for token, old, new in zip(expected, before, after, strict=True):
-        moved = int.from_bytes(new or b"") - int.from_bytes(old or b"")
-        if moved != expected[token]:
+    return [
+        int.from_bytes(new or b"") - int.from_bytes(old or b"")
+        for old, new in zip(before, after, strict=True)
+    ]
+
+
+def _difference(head: Head, expected: Mapping[Address, int], moved: Sequence[int]) -> str | None:
+    for (token, gain), change in zip(expected.items(), moved, strict=True):
+        if change != gain:
             return (
-                f"in block {head.number} the balance of token 0x{token.hex()} changed by {moved},"
-                f" our receipts say {expected[token]}"
+                f"in block {head.number} the balance of token 0x{token.hex()} changed by {change},"
+                f" our receipts say {gain}"
             )
     return None
 

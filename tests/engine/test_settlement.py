@@ -74,3 +74,12 @@ async def test_a_loss_is_a_contradiction_too() -> None:
     chain = FakeChain()
     chain.balances = {PARENT.hash: 1_000, HEAD.hash: 0}
     assert "changed by -1000" in str(await contradiction(chain.client, HEAD, [(TOKEN, 0)], account=ACCOUNT))
+
+
+async def test_a_balance_that_a_later_block_left_is_read_once_more() -> None:
+    """A node that is asked while the next block comes has answered with the state of that one."""
+    chain = FakeChain()
+    chain.balances = {PARENT.hash: 1_000, HEAD.hash: 1_700}
+    chain.early = [1_000, 2_100]
+    assert await contradiction(chain.client, HEAD, [(TOKEN, 700)], account=ACCOUNT) is None
+    assert not chain.early

@@ -61,6 +61,8 @@ class FakeChain:
         self.receipts: dict[Hash, Receipt] = {}
         self.balances: dict[Hash, int] = {}
         """Of `TOKEN` at `ACCOUNT`, by block; 0 where nothing is said."""
+        self.early: list[int] = []
+        """Balances that the next questions are answered with instead, whatever block they name."""
         self.fault: ChainError | None = None
         """What every question is answered with."""
         self.mined = 0
@@ -97,7 +99,8 @@ class FakeChain:
     async def call(self, calls: Sequence[Call], *, block: Hash) -> list[bytes | None]:
         """Return balances."""
         self._ask()
-        return [self.balances.get(block, 0).to_bytes(32) for _ in calls]
+        held = self.early.pop(0) if self.early else self.balances.get(block, 0)
+        return [held.to_bytes(32) for _ in calls]
 
     def include(self, transaction: Hash, head: Head, *, gain: int, success: bool = True) -> None:
         """Put a transaction that earns `gain` into block `head`, with the balances to prove it."""
