@@ -34,7 +34,7 @@ demo: $(READY)  ## Run the main job: a real chain, real contracts, real trades. 
 	@$(RUN)tallyio demo $(ARGS)
 
 test: $(READY)  ## Run the tests, two files at a time. ARGS go to pytest.
-	@$(RUN)python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(RUN)python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(READY)  ## Run the benchmarks. ARGS go to perf/run.py.
 	@$(RUN)python perf/run.py $(ARGS)
