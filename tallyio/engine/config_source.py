@@ -114,10 +114,11 @@ def _known(variable: str, word: str, choices: Iterable[str], what: str) -> str:
 def _put(table: dict[str, object], path: KeyPath, value: object) -> None:
     inside = table
     for name in path[:-1]:
-        inside = inside.setdefault(str(name), {})  # type: ignore[assignment]  # checked on the next line
-        if not isinstance(inside, dict):
+        below = inside.setdefault(str(name), {})
+        if not isinstance(below, dict):
             where = ".".join(map(str, path[:-1]))
             raise ConfigError(f"[{where}] is no table, so no variable can set a key of it")
+        inside = below
     inside[str(path[-1])] = value
 
 
