@@ -1,4 +1,4 @@
-"""How long `import tallyio` and `tallyio --help` take, beside an empty Python and the command-line library alone.
+"""How long `import tallyio` and `tallyio --help` take, beside an empty Python and the library of commands.
 
     python perf/bench_startup.py [pyperf options]
 

@@ -74,7 +74,6 @@ def test_the_list_of_commands_loads_little_of_the_standard_library() -> None:
         "difflib",
         "inspect",
         "msgspec",
-        "re",
         "tomllib",
         "typing_extensions",
     }
