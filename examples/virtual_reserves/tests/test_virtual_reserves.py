@@ -63,6 +63,7 @@ class Shop:
             return None
 
     async def row(self) -> bytes:
+        """Return the pool's row, read afresh."""
         pools = await self.adapter.discover(self.chain, block=self.chain.latest)
         (row,) = await self.adapter.load(self.chain, pools, block=self.chain.latest)
         return row

@@ -67,12 +67,12 @@ class VirtualReserves:
         pool: PoolSpec,
         *,
         token_in: int,
-        token_out: int,
+        token_out: int,  # noqa: ARG002 - it is the other one
         amount_in: int,
-        amount_out: int,
+        amount_out: int,  # noqa: ARG002 - the pool computes what it pays, and lends nothing
         recipient: Address,
-        inner: tuple[Call, ...],
-        encode: Callable[[tuple[Call, ...]], bytes],
+        inner: tuple[Call, ...],  # noqa: ARG002 - the pool computes what it pays, and lends nothing
+        encode: Callable[[tuple[Call, ...]], bytes],  # noqa: ARG002 - the pool computes what it pays, and lends nothing
     ) -> tuple[Call, ...]:
         """Pay the pool, then let it swap what it was paid."""
         pay = transfer(pool.tokens[token_in], pool.address, amount_in)

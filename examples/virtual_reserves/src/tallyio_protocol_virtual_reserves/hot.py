@@ -62,13 +62,13 @@ def curve(row: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
 
 
 @hot(GAS_SIGNATURE)
-def gas(row: int, i: int, j: int, amount_in: int) -> int:
+def gas(row: int, i: int, j: int, amount_in: int) -> int:  # noqa: ARG001 - the same for every swap
     """Return what a swap costs, with its transfer to the pool."""
     return SWAP_GAS
 
 
 @hot(APPLY_LOG_SIGNATURE)
-def apply_log(row: int, event: int, topics: int, data: int, data_bytes: int) -> int:
+def apply_log(row: int, event: int, topics: int, data: int, data_bytes: int) -> int:  # noqa: ARG001 - it has no topics
     """Copy both reserves."""
     if event != 0 or data_bytes != EVENT_BYTES:
         return LOG_RELOAD
