@@ -1,7 +1,7 @@
 # Every target sets up what it needs; nothing is installed outside this folder.
 #   make demo ARGS="--blocks 60 --seed 7 --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format docs lock clean
+.PHONY: help setup demo test bench lint format docs wheels lock clean
 SHELL := /bin/bash
 
 UV := .tool/bin/uv
@@ -48,10 +48,13 @@ format: $(READY)  ## Rewrite files to the project's style.
 docs: $(READY)  ## Regenerate the reference pages that come from code.
 	@$(RUN)python docs/generate.py $(ARGS)
 
+wheels: $(READY)  ## Build the wheels of TallyIO and of every plugin into dist/.
+	@$(RUN)python release/wheels.py dist
+
 lock: | $(UV)  ## Resolve anew and export the locks: names, versions and hashes, no addresses.
 	@$(UV) lock --quiet --upgrade
 	@$(UV) export --quiet --all-packages --group dev --no-emit-workspace --no-header --format requirements-txt -o requirements-dev.lock
 	@$(UV) export --quiet --all-packages --all-extras --no-dev --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
 
 clean:  ## Remove what `setup` made.
-	@rm -rf .venv .tool uv.lock
+	@rm -rf .venv .tool dist uv.lock

@@ -26,7 +26,7 @@ PROGRAMS: Final = {
 }
 TIMEOUT_S: Final = 240
 READY: Final = "ready:"
-OTHERS: Final = {"pip"}
+OTHERS: Final = {"mypy", "pip", "pytest"}
 """Programs that pages name and tests never start."""
 
 
