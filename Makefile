@@ -45,8 +45,9 @@ lint: $(READY)  ## Check style and types.
 format: $(READY)  ## Rewrite files to the project's style.
 	@$(RUN)ruff format . && $(RUN)ruff check --fix .
 
-docs: $(READY)  ## Regenerate the reference pages that come from code.
-	@$(RUN)python docs/generate.py $(ARGS)
+docs: $(READY)  ## Write what comes from code, and build the pages into docs/build/html. ARGS go to Sphinx.
+	@$(RUN)python docs/generate.py
+	@$(RUN)python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d docs/build/doctrees . docs/build/html $(ARGS)
 
 lock: | $(UV)  ## Resolve anew and export the locks: names, versions and hashes, no addresses.
 	@$(UV) lock --quiet --upgrade
