@@ -11,8 +11,9 @@ picture; of a command that draws a file (`--svg NAME`) that file is the picture.
                    a terminal that is a live screen
     :lab: lending  run beside a practice chain of that kind after some blocks; `tallyio.toml` in the folder
                    is its configuration
+    :node:         the command starts a node, or needs what one left behind
 
-What differs from run to run, such as a port or a time, becomes "…". Nothing is kept in the repository.
+`-D screens_on_a_node=0` leaves those that need a node as text, for a build within seconds. What differs from run to run, such as a port or a time, becomes "…". Nothing is kept in the repository.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 COLUMNS: Final = 100
-LAB_BLOCKS: Final = 12
+LAB_BLOCKS: Final = 6
 _PROMPT: Final = "$ "
 _FONTS: Final = re.compile(r"@font-face \{\{.*?\}\}", re.DOTALL)
 TEMPLATE: Final = _FONTS.sub("", CONSOLE_SVG_FORMAT)
@@ -48,7 +49,7 @@ _UNSTEADY: Final = (
     (re.compile(r"(?<=127\.0\.0\.1:)\d+"), "…"),
     (re.compile(r"(?<=machine: this system; ).*"), "…"),
     (re.compile(r"(?<=signed p50 )[\d.]+"), "…"),
-    (re.compile(r"^block \d+(/\d+)?: .*\n", re.MULTILINE), ""),
+    (re.compile(r"^block \d+(/\d+)?: \d+ found.*\n", re.MULTILINE), ""),
 )
 """What differs between two runs, and what stands in its place."""
 
@@ -109,12 +110,18 @@ class Screen(SphinxDirective):
     """The picture of one command."""
 
     has_content = True
-    option_spec: ClassVar = {"progress": directives.flag, "lab": directives.unchanged_required}
+    option_spec: ClassVar = {
+        "progress": directives.flag,
+        "node": directives.flag,
+        "lab": directives.unchanged_required,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Run the command now, and with every build: a picture is never older than the tool."""
         (line,) = self.content
         command = line.removeprefix(_PROMPT)
+        if self.options.keys() & {"node", "lab"} and not self.config.screens_on_a_node:
+            return [nodes.literal_block(line, line)]
         self.env.note_reread()
         try:
             drawn = self._draw(command)
@@ -152,4 +159,5 @@ class Screen(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add the directive."""
     app.add_directive("screen", Screen)
+    app.add_config_value("screens_on_a_node", default=True, rebuild="env", types=bool)
     return {"parallel_read_safe": True}

@@ -32,7 +32,7 @@ def test_every_internal_link_leads_to_a_page_and_a_heading(page: Path) -> None:
 def test_the_index_leads_to_every_page() -> None:
     index = DOCS / "index.md"
     listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
-    assert listed == set(DOCS.rglob("*.md")) - {index}
+    assert listed >= set(DOCS.rglob("*.md")) - {index}
 
 
 def test_generated_parts_are_fresh() -> None:
