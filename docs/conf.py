@@ -31,14 +31,14 @@ include_patterns = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
 ]
-exclude_patterns = [".*", "**/build", "**/node_modules", "docs/build"]
+exclude_patterns = [".*", "docs/build", "**/node_modules"]
 nitpicky = True
 myst_heading_anchors = 4
 
 html_theme = "furo"
 html_title = f"TallyIO {version}"
 html_copy_source = False
-html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
+html_theme_options: dict[str, list[str]] = {"top_of_page_buttons": []}
 
 _SECTION: Final = re.compile(r"^## (?P<name>.*)\n(?P<text>(?:(?!## ).*\n?)*)", re.MULTILINE)
 _LINK: Final = re.compile(r"\]\((?P<page>[^)#:]+)\.md\)")

@@ -13,7 +13,8 @@ picture; of a command that draws a file (`--svg NAME`) that file is the picture.
                    is its configuration
     :node:         the command starts a node, or needs what one left behind
 
-`-D screens_on_a_node=0` leaves those that need a node as text, for a build within seconds. What differs from run to run, such as a port or a time, becomes "…". Nothing is kept in the repository.
+`-D screens_on_a_node=0` leaves those that need a node as text, for a build within seconds.
+What differs from run to run, such as a port or a time, becomes "…". Nothing is kept in the repository.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from typing import ClassVar, Final, cast
 import trio
 from docutils import nodes
 from docutils.parsers.rst import directives
-from rich.console import CONSOLE_SVG_FORMAT, Console
+from rich.console import CONSOLE_SVG_FORMAT, Console  # type: ignore[attr-defined]  # where rich documents it
 from rich.text import Text
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -142,10 +143,11 @@ class Screen(SphinxDirective):
         return terminal(command, steady(printed))
 
     def _folder(self) -> Path:
-        """Return where the commands of this page run; it goes when the build ends."""
-        held: dict[str, tempfile.TemporaryDirectory[str]] = self.env.temp_data.setdefault("screens", {})
-        folder = held.setdefault(self.env.docname, tempfile.TemporaryDirectory(prefix="tallyio-screens-"))
-        return Path(folder.name)
+        """Return where the commands of this page run; it goes when the page is read."""
+        held = self.env.temp_data  # of this page
+        if "screens" not in held:
+            held["screens"] = tempfile.TemporaryDirectory(prefix="tallyio-screens-")
+        return Path(held["screens"].name)
 
     def _image(self, command: str, drawn: str) -> str:
         """Write the picture beside the page and return what shows it."""

@@ -34,7 +34,8 @@ SCREEN: Final = "{screen}"
 _FENCE: Final = re.compile(
     r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
-_OPTION: Final = re.compile(r":\w+:")
+_ASIDE: Final = re.compile(r"# |:\w+:")
+"""Comments, and options of a directive."""
 _GENERATED: Final = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 _PATH_LINE: Final = re.compile(r"# (?P<path>[\w./-]+\.(?:py|toml|vy))\n")
 _LINK: Final = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
@@ -124,7 +125,7 @@ def steps(page: Path) -> list[Step]:
 def _steps(snippet: Snippet) -> Iterator[Step]:
     if snippet.language not in {"console", "sh", SCREEN}:
         return
-    lines = [line for line in snippet.text.splitlines() if not line.startswith("# ") and not _OPTION.match(line)]
+    lines = [line for line in snippet.text.splitlines() if not _ASIDE.match(line)]
     if snippet.language == "sh":
         lines = [f"$ {line}" for line in lines if line]
     for part in re.split(r"^\$ ", "\n".join(lines), flags=re.MULTILINE)[1:]:

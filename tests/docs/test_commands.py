@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from cyclopts import CycloptsError
 
-from tests.docs.pages import NOT_RUN, PAGES, ROOT, all_snippets, project, snippets, steps
+from tests.docs.pages import NOT_RUN, PAGES, ROOT, all_snippets, project, snippets, steps, text_of
 from tests.docs.session import Demo, Session, install, parse, printed_by, session
 
 BLOCKS = 10
@@ -43,19 +45,19 @@ class Demos(Mapping[bool, Demo]):
         self._folder = folder
         self._ran: dict[bool, Demo] = {}
 
-    def __getitem__(self, json: bool) -> Demo:
-        if json not in self._ran:
+    def __getitem__(self, as_json: bool) -> Demo:
+        if as_json not in self._ran:
             words = [
                 "tallyio",
                 "demo",
                 "--blocks",
-                "2" if json else str(BLOCKS),
-                *(["--json"] if json else []),
+                "2" if as_json else str(BLOCKS),
+                *(["--json"] if as_json else []),
             ]
-            folder = self._folder / ("json" if json else "text")
+            folder = self._folder / ("json" if as_json else "text")
             folder.mkdir()
-            self._ran[json] = Demo(folder=folder, printed=printed_by(words, folder))
-        return self._ran[json]
+            self._ran[as_json] = Demo(folder=folder, printed=printed_by(words, folder))
+        return self._ran[as_json]
 
     def __iter__(self) -> Iterator[bool]:
         return iter(self._ran)
@@ -104,6 +106,39 @@ def test_the_benchmark_of_a_page_measures_what_its_contract_names(page: Path, tm
         promise["name"],
         promise["reference"],
     ]
+
+
+@pytest.mark.node
+def test_the_report_has_exactly_the_keys_that_its_page_lists(demos: Demos) -> None:
+    printed = json.loads(demos[True].printed.splitlines()[-1])
+    page = text_of(ROOT / "docs" / "reference" / "report.md").partition("## `run` alone")[0]
+    listed = set(re.findall(r"^\| `([^`]+)` \| ", page, re.MULTILINE))
+    assert set(keys(printed)) == listed
+
+
+def keys(value: object, above: str = "") -> Iterator[str]:
+    """Yield the paths of a report's leaves; names of tokens, gates and stages become capitals."""
+    if isinstance(value, list):
+        yield from {path for each in value for path in keys(each, f"{above}[]")}
+    elif not isinstance(value, dict) or above == "placement":
+        yield above
+    else:
+        kind = KINDS.get(above)
+        inner = {
+            path
+            for key, each in value.items()
+            for path in keys(each, ".".join(filter(None, (above, kind or key))))
+        }
+        yield from inner
+
+
+KINDS = {
+    "opportunities.died": "GATE",
+    "profit": "TOKEN",
+    "balance_change": "TOKEN",
+    "stages_us": "STAGE",
+}
+"""Objects whose keys are names."""
 
 
 def test_what_is_not_run_says_why() -> None:
