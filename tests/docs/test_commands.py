@@ -14,8 +14,6 @@ from cyclopts import CycloptsError
 from tests.docs.pages import NOT_RUN, PAGES, ROOT, all_snippets, project, snippets, steps, text_of
 from tests.docs.session import Demo, Session, install, parse, printed_by, session
 
-BLOCKS = 10
-
 
 def page_id(page: Path) -> str:
     """Return a page's name for test ids."""
@@ -38,32 +36,34 @@ ON_A_NODE = [page for page in WITH_COMMANDS if needs_node(page)]
 PROJECTS = [page for page in WITH_COMMANDS if builds_project(page)]
 
 
-class Demos(Mapping[bool, Demo]):
-    """The demo in words and the demo as JSON, each run when it is first asked for."""
+DEMOS = {
+    "pools": ["--blocks", "10"],
+    "json": ["--blocks", "2", "--json"],
+    "lending": ["--blocks", "12", "--world", "lending"],
+}
+"""The demos that pages show, with as many blocks as they need to look alike."""
+
+
+class Demos(Mapping[str, Demo]):
+    """Each demo, run when it is first asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ran: dict[bool, Demo] = {}
+        self._ran: dict[str, Demo] = {}
 
-    def __getitem__(self, as_json: bool) -> Demo:
-        if as_json not in self._ran:
-            words = [
-                "tallyio",
-                "demo",
-                "--blocks",
-                "2" if as_json else str(BLOCKS),
-                *(["--json"] if as_json else []),
-            ]
-            folder = self._folder / ("json" if as_json else "text")
+    def __getitem__(self, kind: str) -> Demo:
+        if kind not in self._ran:
+            folder = self._folder / kind
             folder.mkdir()
-            self._ran[as_json] = Demo(folder=folder, printed=printed_by(words, folder))
-        return self._ran[as_json]
+            words = ["tallyio", "demo", *DEMOS[kind]]
+            self._ran[kind] = Demo(folder=folder, printed=printed_by(words, folder))
+        return self._ran[kind]
 
-    def __iter__(self) -> Iterator[bool]:
-        return iter(self._ran)
+    def __iter__(self) -> Iterator[str]:
+        return iter(DEMOS)
 
     def __len__(self) -> int:
-        return len(self._ran)
+        return len(DEMOS)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Demos:
     return Demos(tmp_path_factory.mktemp("demos"))
 
 
-def follow(page: Path, folder: Path, demos: Mapping[bool, Demo]) -> None:
+def follow(page: Path, folder: Path, demos: Mapping[str, Demo]) -> None:
     """Do what the page says, as if in a checkout."""
     (folder / "examples").symlink_to(ROOT / "examples")
     project(page, folder)
@@ -110,7 +110,7 @@ def test_the_benchmark_of_a_page_measures_what_its_contract_names(page: Path, tm
 
 @pytest.mark.node
 def test_the_report_has_exactly_the_keys_that_its_page_lists(demos: Demos) -> None:
-    printed = json.loads(demos[True].printed.splitlines()[-1])
+    printed = json.loads(demos["json"].printed.splitlines()[-1])
     page = text_of(ROOT / "docs" / "reference" / "report.md").partition("## `run` alone")[0]
     listed = set(re.findall(r"^\| `([^`]+)` \| ", page, re.MULTILINE))
     assert set(keys(printed)) == listed

@@ -110,7 +110,7 @@ CHECKED: Final = {
 }
 """What a block of each language is held to."""
 
-REASONS: Final = ("needs a node", "needs the ledger", "needs root", "takes ", "installs ")
+REASONS: Final = ("needs a node", "needs the ledger", "needs root", "takes ", "installs ", "tests/")
 """Why a test may leave commands alone, by how the reason begins."""
 
 
