@@ -54,5 +54,5 @@ lock: | $(UV)  ## Resolve anew and export the locks: names, versions and hashes,
 	@$(UV) export --quiet --all-packages --group dev --no-emit-workspace --no-header --format requirements-txt -o requirements-dev.lock
 	@$(UV) export --quiet --all-packages --all-extras --no-dev --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
 
-clean:  ## Remove what `setup` made.
-	@rm -rf .venv .tool uv.lock
+clean:  ## Remove what the others made.
+	@rm -rf .venv .tool uv.lock docs/build

@@ -96,8 +96,7 @@ def _constructor(node: ast.ClassDef) -> Iterator[str]:
     """Yield how a class is called that says so itself."""
     for each in node.body:
         if isinstance(each, ast.FunctionDef) and each.name == "__init__":
-            called = _header(each).replace("def __init__(", f"{node.name}(").removesuffix(" -> None: ...")
-            yield f"```python\n{called}\n```"
+            yield f"```python\n{_header(each)}\n```"
 
 
 def _function(node: Function) -> str:
