@@ -45,8 +45,9 @@ lint: $(READY)  ## Check style and types.
 format: $(READY)  ## Rewrite files to the project's style.
 	@$(RUN)ruff format . && $(RUN)ruff check --fix .
 
-docs: $(READY)  ## Regenerate the reference pages that come from code.
-	@$(RUN)python docs/generate.py $(ARGS)
+docs: $(READY)  ## Write what comes from code, and build the pages into docs/build/html. ARGS go to Sphinx.
+	@$(RUN)python docs/generate.py
+	@$(RUN)python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d docs/build/doctrees . docs/build/html $(ARGS)
 
 wheels: $(READY)  ## Build the wheels of TallyIO and of every plugin into dist/.
 	@$(RUN)python release/wheels.py dist
@@ -56,5 +57,5 @@ lock: | $(UV)  ## Resolve anew and export the locks: names, versions and hashes,
 	@$(UV) export --quiet --all-packages --group dev --no-emit-workspace --no-header --format requirements-txt -o requirements-dev.lock
 	@$(UV) export --quiet --all-packages --all-extras --no-dev --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
 
-clean:  ## Remove what `setup` made.
-	@rm -rf .venv .tool dist uv.lock
+clean:  ## Remove what the others made.
+	@rm -rf .venv .tool dist uv.lock docs/build
