@@ -2,10 +2,10 @@
 
 A memo holds, for one time, what a scaled balance and an amount are multiplied with: income / RAY, debt
 index / RAY and price / unit, each a *factor* of 128 bits with `POINT` bits after the point, cut off below.
-So a factor F stands for a rational f with F <= f * 2**POINT < F + 1, and its *width* is 0 where nothing was
-cut off: then F = f * 2**POINT. The exact product of an amount a with f, in units of 2**-POINT, is a * F where
-the width is 0, and else between a * F and a * F + a, both excluded unless a = 0. So with w = 0 or w = a, and r
-the part of a * F after the point:
+So a factor F stands for a rational f with F <= f * 2**POINT < F + 1, and its *width* is 0 where nothing
+was cut off: then F = f * 2**POINT. The exact product of an amount a with f, in units of 2**-POINT, is a * F
+where the width is 0, and else between a * F and a * F + a, both excluded unless a = 0. So with w = 0 or
+w = a, and r the part of a * F after the point:
 
     r + w <= 2**POINT   the floor of a * F is the floor of the exact product, which is an integer itself
                         only where r + w == 0
@@ -155,7 +155,8 @@ def sums(book: int, position: int, time: int) -> tuple[int, int, int, bool]:
             held, threshold = load128(balance + COLLATERAL), _threshold(book, position, reserve)
             amount, left = _times(held, memo + _INCOME, memo + _INCOME_WIDTH, nearest)
             worth, over = _times(amount, memo + _WORTH, memo + _WORTH_WIDTH, _NOTHING)
-            rest, amounts = max(rest, left, over), amounts | held | amount
+            rest, amounts = max(rest, left), amounts | held | amount
+            rest = max(rest, over)
             beyond |= (worth >> _VALUE_BITS) | (threshold >> _THRESHOLD_BITS)
             weighted = weighted + worth * threshold
             collateral = collateral + (_NONE if skips and threshold == _NONE else worth)
@@ -164,7 +165,8 @@ def sums(book: int, position: int, time: int) -> tuple[int, int, int, bool]:
             amount = amount + _up(left) if directed else amount
             worth, over = _times(amount, memo + _WORTH, memo + _WORTH_WIDTH, _NOTHING)
             worth = worth + _up(over) if directed else worth
-            rest, amounts = max(rest, left, over), amounts | owed | amount
+            rest, amounts = max(rest, left), amounts | owed | amount
+            rest = max(rest, over)
             beyond |= worth >> _VALUE_BITS
             debt = debt + worth
     is_certain = rest <= _UNIT and (amounts >> POINT | beyond) == _NONE
