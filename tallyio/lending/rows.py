@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from tallyio.lending import abi
 from tallyio.model.lending import BookSpec
@@ -64,15 +65,20 @@ class RowMemory:
         """Return the row of a reserve. Raises: LookupError: there is none."""
         return self._region.view("u1", self._reserve_bytes, self._start(number)).tobytes()
 
+    def memos(self) -> npt.NDArray[np.uint8]:
+        """Return what the compiled functions keep, a line for each reserve."""
+        size = self._count * abi.MEMO_BYTES
+        return self._region.view("u1", size, self._memos_at).reshape(self._count, abi.MEMO_BYTES)
+
     def set_own(self, row: bytes) -> None:
         """Replace the plugin's own row. Raises: ValueError: its size is another."""
         self._set(self._own_at, row, self._own_bytes)
-        self._forget(0, self._count)
+        self.memos()[:] = 0
 
     def set_reserve(self, number: int, row: bytes) -> None:
         """Replace the row of a reserve. Raises: ValueError, LookupError."""
         self._set(self._start(number), row, self._reserve_bytes)
-        self._forget(number, 1)
+        self.memos()[number] = 0
 
     def close(self) -> None:
         """Give the memory back."""
@@ -82,10 +88,6 @@ class RowMemory:
         if not 0 <= number < self._count:
             raise LookupError(f"there is no reserve {number}")
         return self._reserves_at + number * self._reserve_bytes
-
-    def _forget(self, first: int, count: int) -> None:
-        start = self._memos_at + first * abi.MEMO_BYTES
-        self._region.view("u1", count * abi.MEMO_BYTES, start)[:] = 0
 
     def _set(self, start: int, row: bytes, size: int) -> None:
         if len(row) != size:

@@ -6,9 +6,11 @@ from random import Random
 
 import pytest
 
+from tallyio.hooks.lending import BookRows
 from tallyio.lending import abi
 from tallyio.lending.book import Book
 from tallyio.lending.fusion import FusedLending
+from tallyio.lending.rows import RowMemory
 from tallyio.market.market import OutOfOrder, UndoLost
 from tallyio.model.lending import Position
 from tests.lending import toys
@@ -191,3 +193,14 @@ def test_a_position_outgrows_its_room_and_keeps_its_place(fused: FusedLending) -
 def test_rows_that_do_not_fit_the_book_are_refused(fused: FusedLending, rows: list[bytes]) -> None:
     with open_book(fused, [row(price=1)]) as book, pytest.raises(ValueError, match=r"rows? of"):
         book.take_rows(type("Rows", (), {"own": bytes(64), "reserves": tuple(rows)})())
+
+
+def test_what_functions_keep_for_a_reserve_goes_with_its_row_and_with_the_own_one() -> None:
+    rows = [row(price=1), row(price=2)]
+    memory = RowMemory(BookRows(own=bytes(64), reserves=tuple(rows)), 0)
+    memos = memory.memos()
+    memos[:] = 1
+    memory.set_reserve(1, row(price=3))
+    assert (memos[0].all(), memos[1].any()) == (True, False)
+    memory.set_own(bytes(64))
+    assert not memos.any()

@@ -23,7 +23,7 @@ from tallyio.lending.abi import (
     reserve_of,
 )
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, load128, u256
+from tallyio.native.u256 import const, limb, load128, u256
 from tallyio_protocol_aave_v3.hot_category import SKIPS_ZERO, price_of, rules_of, threshold_of
 from tallyio_protocol_aave_v3.hot_math import (
     ZERO,
@@ -47,6 +47,9 @@ AVERAGES: Final = int(Rules.AVERAGES)
 UNLIMITED: Final = const(2**256 - 1)
 WHOLE: Final = const(10_000)
 _WAD: Final = const(10**18)
+_WHOLE64: Final = const(10_000, 64)
+_HALF_LIMB: Final = const(32, 64)
+_LOW_HALF: Final = const((1 << 32) - 1, 64)
 _VALUE_LIMIT: Final = const(1 << 96)
 
 
@@ -109,11 +112,25 @@ def _divided(book: int, position: int, time: int) -> tuple[int, int, int, int]:
     return collateral, debt, weighted, LAWFUL
 
 
+@hot("u256(u256)", inline=True)
+def _of_whole(n: int) -> int:
+    """Return n / 10_000 rounded down; below 2**128 in digits of 32 bits, which the compiler multiplies."""
+    if n >> 128 != ZERO:
+        return floor(n, WHOLE)
+    # Each rest is below 10_000 < 2**14, so that with a digit it is below 2**46.
+    high, low = limb(n, 1), limb(n, 0)
+    quotient1, rest = high // _WHOLE64, high % _WHOLE64
+    upper = (rest << _HALF_LIMB) | (low >> _HALF_LIMB)
+    lower = ((upper % _WHOLE64) << _HALF_LIMB) | (low & _LOW_HALF)
+    quotient0 = ((upper // _WHOLE64) << _HALF_LIMB) + lower // _WHOLE64
+    return (u256(quotient1) << 64) | u256(quotient0)
+
+
 @hot("u256(u256, u256, int64)")
 def secured(collateral: int, weighted: int, rules: int) -> int:
     """Return how much debt the collateral covers, in the oracle's unit, as the rules sum it."""
     if not rules & AVERAGES:
-        return floor(weighted, WHOLE)
+        return _of_whole(weighted)
     average = floor(weighted, collateral) if collateral != ZERO else ZERO
     return half_up(collateral * average, WHOLE)
 
@@ -125,4 +142,4 @@ def factor_of(collateral: int, debt: int, weighted: int, rules: int) -> int:
         return UNLIMITED
     if rules & AVERAGES:
         return half_up(secured(collateral, weighted, rules) * _WAD, debt)
-    return floor(half_up(weighted * _WAD, debt), WHOLE)
+    return _of_whole(half_up(weighted * _WAD, debt))

@@ -7,7 +7,7 @@ was cut off: then F = f * 2**POINT. The exact product of an amount a with f, in 
 where the width is 0, and else between a * F and a * F + a, both excluded unless a = 0. So with w = 0 or
 w = a, and r the part of a * F after the point:
 
-    r + w <= 2**POINT   the floor of a * F is the floor of the exact product, which is an integer itself
+    r + w < 2**POINT    the floor of a * F is the floor of the exact product, which is an integer itself
                         only where r + w == 0
     else                the exact product may be on either side of an integer: divide (`hot_account`)
 
@@ -54,7 +54,6 @@ _THRESHOLD_BITS: Final = 16
 _FACTOR_LIMIT: Final = const(1 << 128)
 _NONE: Final = const(0, 128)
 _ONE: Final = const(1, 128)
-_UNIT: Final = const(1 << POINT, 128)
 _FRACTION: Final = const((1 << POINT) - 1, 128)
 _HALF: Final = const(1 << (POINT - 1))
 _NOTHING: Final = const(0)
@@ -142,8 +141,8 @@ def sums(book: int, position: int, time: int) -> tuple[int, int, int, bool]:
     directed, skips = rules & DIRECTED != 0, rules & SKIPS_ZERO != 0
     nearest = _NOTHING if directed else _HALF
     collateral, debt, weighted = _NONE, _NONE, _NONE
-    # The largest r + w; the bits of all amounts; and those of values and thresholds above their bounds.
-    rest, amounts, beyond = _NONE, _NONE, _NONE
+    # All bits of amounts and of every r + w; of values; and of thresholds.
+    bits, values, thresholds = _NONE, _NONE, _NONE
     for k in range(count_of(position) if is_known else 0):
         balance = balance_at(position, k)
         flags, owed, reserve = balance_flags(balance), load128(balance + DEBT), reserve_of(balance)
@@ -155,9 +154,8 @@ def sums(book: int, position: int, time: int) -> tuple[int, int, int, bool]:
             held, threshold = load128(balance + COLLATERAL), _threshold(book, position, reserve)
             amount, left = _times(held, memo + _INCOME, memo + _INCOME_WIDTH, nearest)
             worth, over = _times(amount, memo + _WORTH, memo + _WORTH_WIDTH, _NOTHING)
-            rest, amounts = max(rest, left), amounts | held | amount
-            rest = max(rest, over)
-            beyond |= (worth >> _VALUE_BITS) | (threshold >> _THRESHOLD_BITS)
+            bits |= held | amount | left | over
+            values, thresholds = values | worth, thresholds | threshold
             weighted = weighted + worth * threshold
             collateral = collateral + (_NONE if skips and threshold == _NONE else worth)
         if owed != _NONE:
@@ -165,9 +163,8 @@ def sums(book: int, position: int, time: int) -> tuple[int, int, int, bool]:
             amount = amount + _up(left) if directed else amount
             worth, over = _times(amount, memo + _WORTH, memo + _WORTH_WIDTH, _NOTHING)
             worth = worth + _up(over) if directed else worth
-            rest, amounts = max(rest, left), amounts | owed | amount
-            rest = max(rest, over)
-            beyond |= worth >> _VALUE_BITS
+            bits |= owed | amount | left | over
+            values |= worth
             debt = debt + worth
-    is_certain = rest <= _UNIT and (amounts >> POINT | beyond) == _NONE
+    is_certain = (bits >> POINT) | (values >> _VALUE_BITS) | (thresholds >> _THRESHOLD_BITS) == _NONE
     return collateral, debt, weighted, is_known and is_certain
