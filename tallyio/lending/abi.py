@@ -193,6 +193,7 @@ KIND: Final = 5
 """... of `kind`."""
 _MEMOS: Final = 6
 _COUNT: Final = 4
+_ROOM: Final = 5
 
 COLLATERAL: Final = 0
 """Byte offsets in a BALANCE, for `load128(balance + DEBT)`."""
@@ -232,6 +233,12 @@ def memo_at(book: int, number: int) -> int:
 def count_of(position: int) -> int:
     """Return how many balances a POSITION has."""
     return load(position, _COUNT)
+
+
+@hot("int64(int64)", inline=True)
+def room_of(position: int) -> int:
+    """Return for how many balances there is memory behind a POSITION."""
+    return load(position, _ROOM)
 
 
 @hot("int64(int64)", inline=True)

@@ -1,6 +1,6 @@
 """`Columns`: margins of a book's positions, and who holds which side, in memory that grows.
 
-Layer: lending. Owns the COLUMNS and SIDE records that `tallyio.lending.program` works on.
+Layer: lending. Owns the COLUMNS and SIDE records that `tallyio.lending.margins` works on.
 """
 
 from __future__ import annotations
@@ -83,6 +83,11 @@ class Columns:
     def place(self, number: int, address: int) -> None:
         """Say where the row of id `number` is; 0: nowhere."""
         self._held["positions"].view("i8", self._room)[number] = address
+
+    def place_all(self, numbers: range, addresses: npt.NDArray[np.int64]) -> None:
+        """Have places for these ids, and say where their rows are."""
+        self.make_room(numbers[-1])
+        self._held["positions"].view("i8", self._room)[numbers.start : numbers.stop] = addresses
 
     def close(self) -> None:
         """Give the memory back."""

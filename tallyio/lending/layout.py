@@ -41,3 +41,12 @@ SIDE: Final = np.dtype(
     ]
 )
 """Who has a side: one cache line."""
+
+WEIGHT: Final = np.dtype(
+    [
+        ("secured", "f8"),  # scaled units of collateral, weighted
+        ("owed", "f8"),  # ... of debt
+        ("reserve", "i8"),
+    ]
+)
+"""What a balance weighs: one behind the other after the room for a position's balances."""
