@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 from tallyio_protocol_aave_v3.bench import CASES, Scene, health_all, health_all_reference
-from tallyio_protocol_aave_v3.layout import pack_reserve
+from tallyio_protocol_aave_v3.layout import Reserve, pack_reserve
 
 from perf.lending.books import NOW, make_book
 from perf.market.row import Case, require_equal, row
 from perf.peers.session import Peers
-from tallyio.bench.rounds import timed
+from tallyio.bench.rounds import Timer, timed
 from tallyio.lending import margins
+from tallyio.lending.book import Book
 from tallyio.lending.margins import sums_of
 from tallyio.native.atomics import load
 from tallyio.native.jit import entry, hot
 
+ROUGH: Final = 500
 HOLDERS: Final = 2_000
 SCANNED: Final = 10_000
 MANY: Final = 100_000
 MILLION: Final = 1_000_000
 TICK_PERCENT: Final = 3
 _SAMPLE: Final = 5_000
+_NEAR: Final = 1e-9
 
 
 @row("health.exact_8", goal_ns=110.0)
@@ -40,33 +44,49 @@ def exact(_: Peers) -> Case:
 
 
 @hot("float64(int64, int64, int64)")
-def all_margins(columns: int, places: int, count: int) -> float:
-    """Return the sum of the margins of positions, each made anew."""
+def all_shares(columns: int, places: int, count: int) -> float:
+    """Return the sum of what positions owe as a share of what they have, weighted."""
     total = 0.0
     for k in range(count):
         secured, owed = sums_of(columns, load(places, k))
-        total += secured - owed
+        total += owed / secured
     return total
 
 
 @row("health.float_8", goal_ns=7.0)
-def rough(_: Peers) -> Case:
-    """Float value of eight collaterals, weighted, and of two debts: a margin made anew."""
-    book, _ = make_book(HOLDERS // 4, owed=2)
+def rough(peers: Peers) -> Case:
+    """Health of eight collaterals and two debts in float64, from what they weigh and what that is worth."""
+    book, pool = make_book(ROUGH, owed=2)
     places = np.array([book.address_of(key) for key in book.keys], "i8")
-    nets = sum(net for key in book.keys for _, net in book.nets(key))
-    found = all_margins(book.columns_address, places.ctypes.data, len(places))
-    require_equal(abs(found - nets) < 1e-9 * abs(nets), True, "the sum balance by balance")
+    found = all_shares(book.columns_address, places.ctypes.data, ROUGH)
+    exact = [book.health(key, NOW, 1) for key in book.keys]
+    require_near(found, sum(each.debt / each.collateral for each in exact), "the exact health")
+    beside, absent = _beside_degenbot(peers, book, pool, found)
     return Case(
-        ours=timed(
-            entry(all_margins),
-            book.columns_address,
-            places.ctypes.data,
-            len(places),
-            operations=len(places),
-        ),
+        ours=timed(entry(all_shares), book.columns_address, places.ctypes.data, ROUGH, operations=ROUGH),
+        peers=beside,
+        absent=absent,
         keeps=(book, places),
     )
+
+
+def require_near(ours: float, theirs: float, who: str) -> None:
+    """Raises: Differs: they differ by more than a billionth."""
+    require_equal(ours, theirs if abs(ours - theirs) > _NEAR * abs(ours) else ours, who)
+
+
+def _beside_degenbot(
+    peers: Peers, book: Book, pool: Sequence[Reserve], shares: float
+) -> tuple[dict[str, Timer], dict[str, str]]:
+    """Let degenbot analyse the same positions: float as well, and without interest since the last event."""
+    if (peer := peers.degenbot) is None:
+        return {}, {"degenbot": peers.degenbot_absent}
+    reserves = [[each.price, each.liquidity_index, each.debt_index, each.threshold] for each in pool]
+    held = [book.position(key) for key in book.keys]
+    positions = [[[b.reserve, b.collateral, b.debt] for b in each.balances] for each in held if each]
+    answers = peer.ask("aave", reserves, positions)
+    require_near(shares, sum(1.0 / health for health in answers), "degenbot")
+    return {"degenbot": lambda: float(peer.ask("aave_ns"))}, {}
 
 
 @row("scan.10000", goal_ns=1_500.0)
