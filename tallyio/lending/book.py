@@ -128,8 +128,7 @@ class Book:
     @property
     def side_values(self) -> npt.NDArray[np.float64]:
         """The value of each side as the margins have it."""
-        values: npt.NDArray[np.float64] = self._columns.sides["value"].copy()
-        return values
+        return self._columns.values.copy()
 
     # --- state
 
@@ -339,9 +338,8 @@ class Book:
     # --- within
 
     def _follow_values(self, time: int, number: int) -> None:
-        fresh, sides = self._fresh, self._columns.sides
+        fresh, used = self._fresh, self._columns.values
         self._program.read_values(self._rows.address, time, number, fresh.ctypes.data)
-        used = sides["value"]
         with np.errstate(invalid="ignore", divide="ignore"):
             grown = fresh / self._base
             moved = np.flatnonzero(~(np.abs(fresh - used) <= DRIFT * used) & ~((fresh == 0) & (used == 0)))

@@ -32,11 +32,15 @@ class Columns:
         self._held: dict[str, Region] = {}
         head = self._hold("head", COLUMNS.itemsize + HEALTH.itemsize)
         sides = self._hold("sides", SIDE.itemsize * SIDES * reserves)
+        values = self._hold("values", _WORD * SIDES * reserves)
+        self.values: Final[npt.NDArray[np.float64]] = values.view("f8", SIDES * reserves)
+        """The value of each side as the margins have it."""
         self.record: Final[Any] = head.view(COLUMNS, 1)[0]
         self.sides: Final[Any] = sides.view(SIDE, SIDES * reserves)
         self.address: Final = head.address
         self.record["sides"], self.record["side_count"] = sides.address, SIDES * reserves
         self.record["relative"], self.record["absolute"] = relative, absolute
+        self.record["values"] = values.address
         self.record["scratch"] = head.address + COLUMNS.itemsize
         self._room = 0
         self._side_room = [0] * (SIDES * reserves)

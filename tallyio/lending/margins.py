@@ -45,20 +45,19 @@ _SIDE_COUNT: Final = _word("side_count")
 _RELATIVE: Final = _word("relative")
 _ABSOLUTE: Final = _word("absolute")
 SCRATCH: Final = _word("scratch")
+_VALUES: Final = _word("values")
 
 _SIDE_BYTES: Final = SIDE.itemsize
-_VALUE: Final = 0
-_IDS: Final = 1
-_WEIGHTS: Final = 2
-_HOLDERS: Final = 3
+_IDS: Final = 0
+_WEIGHTS: Final = 1
+_HOLDERS: Final = 2
 
 WEIGHT_BYTES: Final = WEIGHT.itemsize
 SECURED: Final = 0
 OWED: Final = 1
-HELD_IN: Final = 2
+VALUES_AT: Final = 2
 _NEXT: Final = WEIGHT.itemsize // 8
 """Words from one WEIGHT to the next."""
-_PAIR_BYTES: Final = SIDES * SIDE.itemsize
 _LANES: Final = 32
 
 
@@ -109,22 +108,19 @@ def sums_of(columns: int, position: int) -> tuple[float, float]:
     """Return weighted collateral and debt of the POSITION at address `position`, at the sides' values."""
     # Two sums of each, so that an addition need not wait for the one before it.
     secured, owed, secured1, owed1 = 0.0, 0.0, 0.0, 0.0
-    own, sides, count = weights_at(position), load(columns, _SIDES_AT), count_of(position)
+    own, values, count = weights_at(position), load(columns, _VALUES), count_of(position)
     end = own + WEIGHT_BYTES * (count & -2)
     while own < end:
-        side, other = (
-            sides + _PAIR_BYTES * load(own, HELD_IN),
-            sides + _PAIR_BYTES * load(own, HELD_IN + _NEXT),
-        )
-        secured += load_f64(own, SECURED) * load_f64(side, _VALUE)
-        owed += load_f64(own, OWED) * load_f64(side + _SIDE_BYTES, _VALUE)
-        secured1 += load_f64(own, SECURED + _NEXT) * load_f64(other, _VALUE)
-        owed1 += load_f64(own, OWED + _NEXT) * load_f64(other + _SIDE_BYTES, _VALUE)
+        one, other = values + load(own, VALUES_AT), values + load(own, VALUES_AT + _NEXT)
+        secured += load_f64(own, SECURED) * load_f64(one, 0)
+        owed += load_f64(own, OWED) * load_f64(one, 1)
+        secured1 += load_f64(own, SECURED + _NEXT) * load_f64(other, 0)
+        owed1 += load_f64(own, OWED + _NEXT) * load_f64(other, 1)
         own += 2 * WEIGHT_BYTES
     if count & 1:
-        side = sides + _PAIR_BYTES * load(own, HELD_IN)
-        secured += load_f64(own, SECURED) * load_f64(side, _VALUE)
-        owed += load_f64(own, OWED) * load_f64(side + _SIDE_BYTES, _VALUE)
+        one = values + load(own, VALUES_AT)
+        secured += load_f64(own, SECURED) * load_f64(one, 0)
+        owed += load_f64(own, OWED) * load_f64(one, 1)
     return secured + secured1, owed + owed1
 
 
@@ -189,8 +185,8 @@ def detach(columns: int, position: int) -> None:
 def move(columns: int, number: int, value: float) -> int:
     """Give side `number` another value, and its holders the margins that follow; return how many."""
     side = side_at(columns, number)
-    by = value - load_f64(side, _VALUE)
-    store_f64(side, _VALUE, value)
+    by = value - load_f64(load(columns, _VALUES), number)
+    store_f64(load(columns, _VALUES), number, value)
     ids, weights = load(side, _IDS), load(side, _WEIGHTS)
     margins, bands = load(columns, MARGINS), load(columns, BANDS)
     count = load(side, _HOLDERS)
@@ -207,7 +203,7 @@ def move(columns: int, number: int, value: float) -> int:
 def refresh(columns: int, fresh: int) -> None:
     """Make all margins and bands anew, with the values at `fresh`, float64 by side."""
     for number in range(load(columns, _SIDE_COUNT)):
-        store_f64(side_at(columns, number), _VALUE, load_f64(fresh, number))
+        store_f64(load(columns, _VALUES), number, load_f64(fresh, number))
     positions, count = load(columns, POSITIONS), load(columns, COUNT)
     for position in range(count):
         if load(positions, position) != 0:
@@ -251,8 +247,9 @@ def net_of(columns: int, balance: int) -> float:
     for which in range(SIDES):
         place = load_i32(balance + PLACES, which)
         if place >= 0:
-            side = side_at(columns, SIDES * reserve_of(balance) + which)
-            net += load_f64(load(side, _WEIGHTS), place) * load_f64(side, _VALUE)
+            number = SIDES * reserve_of(balance) + which
+            weighs = load_f64(load(side_at(columns, number), _WEIGHTS), place)
+            net += weighs * load_f64(load(columns, _VALUES), number)
     return net
 
 

@@ -22,12 +22,12 @@ from tallyio.lending.layout import SIDES
 from tallyio.lending.margins import (
     BANDS,
     COUNT,
-    HELD_IN,
     MARGINS,
     OWED,
     POSITIONS,
     SCRATCH,
     SECURED,
+    VALUES_AT,
     WATCH,
     WATCH_COUNT,
     WATCHED,
@@ -78,7 +78,7 @@ def attach(book: int, columns: int, position: int) -> None:
         own = weights_at(at) + WEIGHT_BYTES * k
         store_f64(own, SECURED, secured)
         store_f64(own, OWED, owed)
-        store(own, HELD_IN, reserve_of(balance))
+        store(own, VALUES_AT, 8 * number)
         store_i32(place, 0, -1)
         store_i32(place, 1, -1)
         if secured > 0.0:
