@@ -61,14 +61,14 @@ def figures(
 
     Args:
         summary: What `tallyio demo --json` printed.
-        references: Name and value of the reference, by the figure's name.
+        references: Name and value of the reference, by the figure's name in the world of pools.
         world: The world of the run; figures of any but the pools carry its name.
     """
     budgets = BUDGETS_US.get(summary["placement"]["profile"], {})
     prefix = "demo" if world == POOLS else f"demo.{world}"
 
     def figure(name: str, value: float, unit: str, goal: Goal | None = None) -> Figure:
-        reference, reference_value = references.get(name, (None, None))
+        reference, reference_value = references.get(name.replace(prefix, "demo", 1), (None, None))
         return Figure(
             name=name,
             value=value,
