@@ -92,7 +92,7 @@ def _beside_degenbot(
 @row("scan.10000", goal_ns=1_500.0)
 def scan(_: Peers) -> Case:
     """Whose margin is within its band, or below, of 10,000 positions, by a look at each."""
-    book, _ = make_book(SCANNED)
+    book = make_book(SCANNED)[0]
     found, columns = np.empty(SCANNED, "i8"), book.columns_address
     near = margins.scan(columns, found.ctypes.data, SCANNED)
     keys = book.keys  # of ids 0 and up: nobody has left
@@ -105,7 +105,7 @@ def scan(_: Peers) -> Case:
 @row("side.move_2000", goal_ns=2_500.0)
 def move(_: Peers) -> Case:
     """One price moves: the margins of its 2,000 holders, and who is near."""
-    book, _ = make_book(HOLDERS)
+    book = make_book(HOLDERS)[0]
     value = float(book.side_values[0])
     move_side: Any = entry(margins.move)
 

@@ -180,7 +180,7 @@ class Driver:
         prices = {address(number + 1): price for number, (price, _, _, _) in enumerate(reserves)}
         enabled = dict.fromkeys(range(len(reserves)), True)
         for each in positions:
-            held = [_collateral(*balance[:2], reserves) for balance in each if balance[1]]
+            held = [_collateral(balance[0], balance[1], reserves) for balance in each if balance[1]]
             owed = [_debt(balance[0], balance[2], reserves) for balance in each if balance[2]]
             self.borrowers.append((USER, held, owed, enabled, prices))
         analyse = _ffi.db.analyze_aave_user_position
