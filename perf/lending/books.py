@@ -21,7 +21,7 @@ from tallyio.hooks.lending import BookRows, CompiledLending
 from tallyio.lending.abi import BALANCE, LINE, POSITION
 from tallyio.lending.book import Book
 from tallyio.lending.fusion import FusedLending, fuse_lending
-from tallyio.lending.positions import slot_bytes
+from tallyio.lending.positions import head_at, slot_bytes
 from tallyio.model.lending import BookSpec, ReserveSpec
 from tallyio.model.units import Address, Hash
 from tallyio.native.memory import Region
@@ -72,8 +72,9 @@ def _rows(pool: Sequence[Reserve], count: int, owed: int) -> Region:
     draw, held = np.random.default_rng(11), SECURED + owed
     rows = Region(count * slot_bytes(held))
     slots = rows.view("u1", count * slot_bytes(held)).reshape(count, slot_bytes(held))
-    heads = slots[:, :LINE].view(POSITION)[:, 0]
-    balances = slots[:, LINE : LINE * (1 + held)].view(BALANCE)
+    start = head_at(held)
+    heads = slots[:, start : start + LINE].view(POSITION)[:, 0]
+    balances = slots[:, start + LINE :].view(BALANCE)
     numbers = np.arange(count, dtype="u8")
     heads["account"][:, :8] = numbers.view("u1").reshape(count, 8)
     heads["count"] = held

@@ -193,7 +193,6 @@ KIND: Final = 5
 """... of `kind`."""
 _MEMOS: Final = 6
 _COUNT: Final = 4
-_ROOM: Final = 5
 
 COLLATERAL: Final = 0
 """Byte offsets in a BALANCE, for `load128(balance + DEBT)`."""
@@ -233,12 +232,6 @@ def memo_at(book: int, number: int) -> int:
 def count_of(position: int) -> int:
     """Return how many balances a POSITION has."""
     return load(position, _COUNT)
-
-
-@hot("int64(int64)", inline=True)
-def room_of(position: int) -> int:
-    """Return for how many balances there is memory behind a POSITION."""
-    return load(position, _ROOM)
 
 
 @hot("int64(int64)", inline=True)

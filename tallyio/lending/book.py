@@ -153,7 +153,8 @@ class Book:
     def adopt(self, rows: Region, count: int, room: int) -> None:
         """Add `count` positions that lie in native memory as of the book's block; the book owns it then.
 
-        Each is a POSITION and its BALANCEs in a slot of `positions.slot_bytes(room)`, one behind the other.
+        Each is a POSITION, at `positions.head_at(room)` in a slot of `positions.slot_bytes(room)`, and its
+        BALANCEs behind it; slots follow each other.
         Raises: ValueError: two have the same key, or one has that of a position there is.
         """
         numbers = self._positions.adopt(rows, count, room)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tallyio.lending.abi import COLLATERAL, DEBT, LINE, PLACES, balance_at, count_of, reserve_of, room_of
+from tallyio.lending.abi import COLLATERAL, DEBT, PLACES, balance_at, count_of, reserve_of
 from tallyio.lending.layout import COLUMNS, SIDE, SIDES, WEIGHT
 from tallyio.native.atomics import load, load_f64, load_i32, store, store_f64, store_i32
 from tallyio.native.jit import hot
@@ -52,7 +52,7 @@ _IDS: Final = 0
 _WEIGHTS: Final = 1
 _HOLDERS: Final = 2
 
-WEIGHT_BYTES: Final = WEIGHT.itemsize
+_WEIGHT_BYTES: Final = WEIGHT.itemsize
 SECURED: Final = 0
 OWED: Final = 1
 VALUES_AT: Final = 2
@@ -73,10 +73,10 @@ def amount_at(address: int) -> float:
     return to_f64(u256(load128(address)))
 
 
-@hot("int64(int64)", inline=True)
-def weights_at(position: int) -> int:
-    """Return the address of the WEIGHTs of the POSITION at address `position`."""
-    return position + LINE * (1 + room_of(position))
+@hot("int64(int64, int64)", inline=True)
+def weight_at(position: int, k: int) -> int:
+    """Return the address of the WEIGHT of balance k of the POSITION at address `position`."""
+    return position - _WEIGHT_BYTES * (k + 1)
 
 
 @hot("void(int64, int64)", inline=True)
@@ -108,16 +108,16 @@ def sums_of(columns: int, position: int) -> tuple[float, float]:
     """Return weighted collateral and debt of the POSITION at address `position`, at the sides' values."""
     # Two sums of each, so that an addition need not wait for the one before it.
     secured, owed, secured1, owed1 = 0.0, 0.0, 0.0, 0.0
-    own, values, count = weights_at(position), load(columns, _VALUES), count_of(position)
-    end = own + WEIGHT_BYTES * (count & -2)
-    while own < end:
-        one, other = values + load(own, VALUES_AT), values + load(own, VALUES_AT + _NEXT)
+    values, count = load(columns, _VALUES), count_of(position)
+    own, last = weight_at(position, 0), weight_at(position, count - 1)
+    while own > last:
+        one, other = values + load(own, VALUES_AT), values + load(own, VALUES_AT - _NEXT)
         secured += load_f64(own, SECURED) * load_f64(one, 0)
         owed += load_f64(own, OWED) * load_f64(one, 1)
-        secured1 += load_f64(own, SECURED + _NEXT) * load_f64(other, 0)
-        owed1 += load_f64(own, OWED + _NEXT) * load_f64(other, 1)
-        own += 2 * WEIGHT_BYTES
-    if count & 1:
+        secured1 += load_f64(own, SECURED - _NEXT) * load_f64(other, 0)
+        owed1 += load_f64(own, OWED - _NEXT) * load_f64(other, 1)
+        own -= 2 * _WEIGHT_BYTES
+    if own == last:
         one = values + load(own, VALUES_AT)
         secured += load_f64(own, SECURED) * load_f64(one, 0)
         owed += load_f64(own, OWED) * load_f64(one, 1)

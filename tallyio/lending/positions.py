@@ -1,8 +1,8 @@
 """`Positions`: rows of positions in native memory, by dense id.
 
 Layer: lending. A row is a POSITION and its BALANCEs (`tallyio.lending.abi`), in a slot that has room for more
-of them, and for as many WEIGHTs (`tallyio.lending.layout`). Slots come from chunks and are used again; a row
-moves only when it outgrows its slot.
+of them, and before it for as many WEIGHTs (`tallyio.lending.layout`). Slots come from chunks and are used
+again; a row moves only when it outgrows its slot.
 """
 
 from __future__ import annotations
@@ -44,9 +44,14 @@ def room_for(count: int) -> int:
     return -(-count // _EXACT_ROOM) * _EXACT_ROOM
 
 
+def head_at(room: int) -> int:
+    """Return where in a slot the POSITION is: before it are the WEIGHTs, in whole lines."""
+    return -(-room * WEIGHT.itemsize // LINE) * LINE
+
+
 def slot_bytes(room: int) -> int:
     """Return the size of a slot: whole lines."""
-    return LINE * (1 + room) + -(-room * WEIGHT.itemsize // LINE) * LINE
+    return head_at(room) + LINE * (1 + room)
 
 
 class Positions:
@@ -54,7 +59,7 @@ class Positions:
 
     def __init__(self) -> None:
         self._ids: dict[bytes, int] = {}
-        self._slots = array("q")  # addresses by id
+        self._slots = array("q")  # addresses of rows by id
         self._free_ids: list[int] = []
         self._free_slots: dict[int, list[int]] = {}
         self._chunks: list[Region] = []
@@ -131,8 +136,9 @@ class Positions:
 
         Raises: ValueError: two have the same key, or one has that of a position there is. Nothing is taken.
         """
-        heads = rows.view("u1", count * slot_bytes(room)).reshape(count, slot_bytes(room))
-        heads[:, : POSITION.itemsize].view(POSITION)["room"] = room
+        slots = rows.view("u1", count * slot_bytes(room)).reshape(count, slot_bytes(room))
+        heads = slots[:, head_at(room) : head_at(room) + POSITION.itemsize]
+        heads.view(POSITION)["room"] = room
         packed = heads[:, : _KEY.size].tobytes()
         keys = [packed[start : start + _KEY.size] for start in range(0, len(packed), _KEY.size)]
         if len(set(keys)) < count or not self._ids.keys().isdisjoint(keys):
@@ -140,7 +146,8 @@ class Positions:
         first = len(self._slots)
         numbers = range(first, first + count)
         self._ids.update(zip(keys, numbers, strict=True))
-        self._slots.frombytes((rows.address + slot_bytes(room) * np.arange(count, dtype="i8")).tobytes())
+        starts = slot_bytes(room) * np.arange(count, dtype="i8")
+        self._slots.frombytes((rows.address + head_at(room) + starts).tobytes())
         self._chunks.append(rows)
         return numbers
 
@@ -173,7 +180,7 @@ class Positions:
             chunk = Region(_CHUNK_BYTES)
             self._chunks.append(chunk)
             self._next, self._end = chunk.address, chunk.address + chunk.size
-        address, self._next = self._next, self._next + size
+        address, self._next = self._next + head_at(room), self._next + size
         return address
 
 

@@ -31,12 +31,11 @@ from tallyio.lending.margins import (
     WATCH,
     WATCH_COUNT,
     WATCHED,
-    WEIGHT_BYTES,
     amount_at,
     join,
     look,
     set_margin,
-    weights_at,
+    weight_at,
 )
 from tallyio.native.atomics import load, load_f64, store, store_f64, store_i32
 from tallyio.native.jit import hot
@@ -75,7 +74,7 @@ def attach(book: int, columns: int, position: int) -> None:
         balance = balance_at(at, k)
         number, place = SIDES * reserve_of(balance), balance + PLACES
         secured, owed = _secured(book, at, k), amount_at(balance + DEBT)
-        own = weights_at(at) + WEIGHT_BYTES * k
+        own = weight_at(at, k)
         store_f64(own, SECURED, secured)
         store_f64(own, OWED, owed)
         store(own, VALUES_AT, 8 * number)
@@ -107,7 +106,7 @@ def outdated(book: int, columns: int, found: int, room: int) -> int:
         at = load(positions, position)
         differs = False
         for k in range(count_of(at) if at != 0 else 0):
-            own = weights_at(at) + WEIGHT_BYTES * k
+            own = weight_at(at, k)
             differs |= _secured(book, at, k) != load_f64(own, SECURED)
         if differs:
             if hits < room:

@@ -13,7 +13,7 @@ from tallyio.hooks.lending import BookRows
 from tallyio.lending import abi, margins
 from tallyio.lending.book import Book
 from tallyio.lending.fusion import FusedLending
-from tallyio.lending.positions import Positions, slot_bytes
+from tallyio.lending.positions import Positions, head_at, slot_bytes
 from tallyio.lending.rows import RowMemory
 from tallyio.market.market import OutOfOrder, UndoLost
 from tallyio.model.lending import Position
@@ -200,7 +200,7 @@ def packed(positions: Sequence[Position], room: int) -> Region:
     for number, each in enumerate(positions):
         at = source.address(source.write(each))
         raw = ctypes.string_at(at, abi.LINE * (1 + len(each.balances)))
-        start = number * slot_bytes(room)
+        start = number * slot_bytes(room) + head_at(room)
         memory.view("u1", len(raw), start)[:] = np.frombuffer(raw, "u1")
     source.close()
     return memory
