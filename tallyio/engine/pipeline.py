@@ -228,6 +228,8 @@ class Pipeline:
             transaction=signed,
             token=opportunity.token,
             uses=opportunity.uses,
+            deposits=opportunity.deposits,
+            disturbs=opportunity.disturbs,
             predicted=opportunity.profit,
             simulated=candidate.simulation.profit,
             path=candidate.path,

@@ -44,7 +44,7 @@ from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import Call
 from tallyio.model.hashing import selector
 from tallyio.model.units import ZERO_ADDRESS, Address, checksum
-from tests.e2e.harness import GAS_MONEY_WEI, PATIENCE_S, POLL_S, Bot, Running, running
+from tests.e2e.harness import GAS_MONEY_WEI, POLL_S, Bot, Running, running
 from tests.fault.odd_contracts import EXPIRING, FORGETFUL, TAXED, compiled
 
 DOLLAR: Final = 10**8
@@ -52,8 +52,11 @@ GRACE_SECONDS: Final = 60
 LLTV: Final = 86 * 10**16
 MORPHO_SCALE: Final = 10**36
 SUPPLY_USD: Final = 2_000_000
-SCARCE: Final = 2_600 * 10**18
+SCARCE: Final = 1_400 * 10**18
 """What Aave has of GEM, a token of a dollar that only one other pool knows."""
+WAIT_S: Final = 60.0
+THINKING_S: Final = 3.0
+"""For how long a block waits for the next while the bot neither sends nor writes what is waited for."""
 GAS: Final = 900_000
 POOL_GAS: Final = 6_000_000
 AAVE_SYMBOLS: Final = ("WETH", "USDC", "WBTC")
@@ -410,14 +413,21 @@ class Ground:
             assert each["predicted"] == each["simulated"] == each["realised"]
         return found
 
+    async def soon(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds of the ledger, with no block after the newest."""
+        with trio.fail_after(WAIT_S):
+            while not condition():  # noqa: ASYNC110 - another process writes the ledger
+                assert not self.run.ended, self.run.said
+                await trio.sleep(POLL_S)
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Mine blocks until a condition holds of the ledger."""
-        with trio.fail_after(PATIENCE_S):
+        with trio.fail_after(WAIT_S):
             while not condition():
                 assert not self.run.ended, self.run.said
                 await self.lab.mine()
-                with trio.move_on_after(0.3):
-                    while not condition():  # noqa: ASYNC110 - another process writes the ledger
+                with trio.move_on_after(THINKING_S):
+                    while not (condition() or await self.bot.waiting()):  # noqa: ASYNC110 - another process
                         await trio.sleep(POLL_S)
 
 
