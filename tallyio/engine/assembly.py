@@ -24,6 +24,7 @@ from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.parties import Parties, find_parties
 from tallyio.engine.pipeline import Pipeline, Terms
 from tallyio.engine.planner import NO_LENDING, plan
+from tallyio.engine.purse import Purse
 from tallyio.engine.recovery import recover
 from tallyio.engine.report import Report
 from tallyio.engine.simulator import Simulator
@@ -81,7 +82,10 @@ async def open_engine(
         if parties.on_paper:
             tell("no executor is configured: simulating with one that is not deployed")
         market, adapters = await _open_market(stack, built, chain, first.head, config, tell, progress)
-        slow = await open_slow_lane(chain, first.head, market, adapters, built, tell=tell, progress=progress)
+        purse = Purse(parties.account, parties.executor, config.limits.max_pending)
+        slow = await open_slow_lane(
+            chain, first.head, market, adapters, built, tell=tell, progress=progress, purse=purse
+        )
         if slow is not None:
             stack.callback(slow.books.close)
         lane = await stack.enter_async_context(_lane(market, built, seat))

@@ -43,6 +43,7 @@ from tallyio.model.erc20 import approve, balance_of, transfer
 from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import Call
 from tallyio.model.hashing import selector
+from tallyio.model.market import Token
 from tallyio.model.units import ZERO_ADDRESS, Address, checksum
 from tests.e2e.harness import GAS_MONEY_WEI, POLL_S, Bot, Running, running
 from tests.fault.odd_contracts import EXPIRING, FORGETFUL, TAXED, compiled
@@ -156,7 +157,9 @@ def build_ground(found: list[Places]) -> Recipe[World]:
         gem=gem,
     )
     found.append(places)
-    return msgspec.structs.replace(world, lending=_facts(places))
+    odd = {"GEM": Token(address=gem.address, symbol="GEM", decimals=18)}
+    odd["TAXD"] = Token(address=taxed.address, symbol="TAXD", decimals=18)
+    return msgspec.structs.replace(world, tokens=world.tokens | odd, lending=_facts(places))
 
 
 def _pair(world: World, token: Contract, ether: int, amount: int) -> Recipe[None]:
@@ -233,6 +236,7 @@ def _facts(places: Places) -> LendingFacts:
         aave_provider=places.aave.provider.address,
         aave_pool=places.aave.pool.address,
         morpho=places.morpho.contract.address,
+        vault=ZERO_ADDRESS,
         pairs=tuple(MorphoPair(id=each.id, collateral="", debt="USDC") for each in places.markets),
         venus_comptroller=places.venus.comptroller,
         venus_oracle=places.venus.oracle.address,
@@ -281,8 +285,7 @@ class Ground:
 
     def token(self, symbol: str) -> Address:
         """Return the address of a token."""
-        odd = {"GEM": self.places.gem.address, "TAXD": self.places.taxed.address}
-        return odd[symbol] if symbol in odd else self.lab.world.tokens[symbol].address
+        return self.lab.world.tokens[symbol].address
 
     async def borrow_aave(self, secured: dict[str, int], **owed: int) -> Address:
         """Return somebody who secures with and borrows so many dollars of each token."""
@@ -416,7 +419,7 @@ class Ground:
     async def soon(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds of the ledger, with no block after the newest."""
         with trio.fail_after(WAIT_S):
-            while not condition():  # noqa: ASYNC110 - another process writes the ledger
+            while not condition():
                 assert not self.run.ended, self.run.said
                 await trio.sleep(POLL_S)
 

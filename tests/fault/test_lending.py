@@ -111,7 +111,8 @@ def test_frozen_collateral_is_no_reason_on_aave(stage: Stage) -> None:
         (trade,) = await ground.landed()
         assert trade["path"].startswith("USDC > aave liquidation > WETH")
         assert ground.reasons(person) == []
-        await ground.operate(configure.call("setReserveFreeze", ground.token("WETH"), False))
+        for name in ("setReserveFreeze", "setReserveLtvzero"):
+            await ground.operate(configure.call(name, ground.token("WETH"), False))
         await ground.price("WETH", HIGHER)
 
     stage.play(act)
@@ -178,14 +179,15 @@ def test_where_only_dust_could_be_left_the_position_is_left_alone(stage: Stage) 
 
 
 def test_of_a_debt_as_much_is_repaid_as_leaves_no_dust(stage: Stage) -> None:
-    """Half of 3,960 would take all but 400 of 2,560 dollars of ether; a thousand must stay."""
+    """Half of 3,960 would take all but 400 of 2,480 dollars of ether; a thousand must stay."""
 
     async def act(ground: Ground) -> None:
         person = await ground.borrow_aave({"WETH": 2_700, "WBTC": 2_650}, USDC=3_960)
         payer = await ground.somebody(USDC=ground.units("USDC", 4_000))
         pool = ground.places.aave.pool
         await ground.operate(approve(ground.token("USDC"), pool.address, UNLIMITED), sender=payer)
-        await ground.price("WETH", LOWER)
+        for symbol in ("WETH", "WBTC"):
+            await ground.price(symbol, LOWER)
         (trade,) = await ground.landed()
         before, offer = hex(trade["block"] - 1), int(trade["amount_in"])
         assert offer < ground.units("USDC", 1_980)
@@ -193,7 +195,8 @@ def test_of_a_debt_as_much_is_repaid_as_leaves_no_dust(stage: Stage) -> None:
         for more, refused in ((0, False), (1, True)):
             call = aave_call(ground, person, seized, offer=offer + more)
             assert await ground.reverts(call, payer, before, "MustNotLeaveDust()") is refused
-        await ground.price("WETH", HIGHER)
+        for symbol in ("WETH", "WBTC"):
+            await ground.price(symbol, HIGHER)
 
     stage.play(act)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from tallyio.lab.lending.aave import AaveMarket, AaveVersion, deploy_aave
 from tallyio.lab.lending.aave import Listing as AaveListing
+from tallyio.lab.lending.balancer import deploy_vault
 from tallyio.lab.lending.facts import Borrower, LendingFacts, MorphoPair, Place
 from tallyio.lab.lending.feeds import Feed
 from tallyio.lab.lending.morpho import (
@@ -42,6 +43,10 @@ MORPHO_PAIRS: Final = (("WETH", "USDC", 860), ("WBTC", "WETH", 860), ("LINK", "U
 
 SUPPLY_USD: Final = 5_000_000
 """What the operator lends of each token in each place."""
+
+VAULT_SYMBOLS: Final = ("DAI", "USDT")
+VAULT_USD: Final = 40_000
+"""What Balancer's Vault holds of each: enough for small loans, for which nobody is cheaper."""
 
 BORROWERS: Final[Mapping[Place, int]] = {"aave": 120, "morpho": 50, "venus": 80}
 GAS_MONEY: Final = Wei(10**18)
@@ -81,11 +86,15 @@ def build_lending_world(seed: int) -> Recipe[World]:
     morpho, markets = yield from _morpho(world, aave.feeds)
     venus = yield from deploy_venus([_native(), *(_venus_listing(world, each) for each in VENUS_SYMBOLS)])
     places = _Places(aave, morpho, markets, venus)
+    vault = yield from deploy_vault(
+        world.weth,
+        {_token(world, symbol): units(symbol, VAULT_USD) for symbol in VAULT_SYMBOLS},
+    )
     yield from _supply(world, places)
     loans = list(_loans(Random(f"tallyio lab borrowers {seed}")))
     yield from _open(world, places, loans)
     yield from _arm_competitor(world, aave)
-    return msgspec.structs.replace(world, lending=_facts(places, loans))
+    return msgspec.structs.replace(world, lending=_facts(places, vault.address, loans))
 
 
 def _aave_listing(world: World, symbol: str) -> AaveListing:
@@ -264,13 +273,14 @@ def _token(world: World, symbol: str) -> Address:
     return world.tokens[symbol].address
 
 
-def _facts(places: _Places, loans: Sequence[_Loan]) -> LendingFacts:
+def _facts(places: _Places, vault: Address, loans: Sequence[_Loan]) -> LendingFacts:
     feeds = places.aave.feeds
     return LendingFacts(
         feeds={symbol: feed.aggregator.address for symbol, feed in feeds.items()},
         aave_provider=places.aave.provider.address,
         aave_pool=places.aave.pool.address,
         morpho=places.morpho.contract.address,
+        vault=vault,
         pairs=tuple(
             MorphoPair(id=market.id, collateral=collateral, debt=debt)
             for market, (collateral, debt, _) in zip(places.markets, MORPHO_PAIRS, strict=True)
