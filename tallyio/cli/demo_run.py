@@ -39,7 +39,7 @@ from tallyio.model.units import ZERO_ADDRESS, Address, checksum, hex_text
 
 GAS_MONEY: Final = 10**18 * 100
 OWN_SYMBOL: Final = "USDC"
-OWN_AMOUNT: Final = units(OWN_SYMBOL, 10_000)
+OWN_AMOUNT: Final = units(OWN_SYMBOL, 5_000)
 """What the account has of its own in a world of lending."""
 SETTLING_BLOCKS: Final = 8
 """At most so many blocks without traders at the end, until every transaction has landed and settled."""

@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from tallyio.engine.blame import Blame
 from tallyio.engine.built import Built, build
 from tallyio.engine.config import Config
 from tallyio.engine.engine import Engine, Parts
@@ -198,11 +199,18 @@ class _Assembly:
             inclusion_blocks=config.execution.inclusion_blocks,
             gas_margin_percent=config.execution.gas_margin_percent,
         )
+        blame = Blame(
+            self._chain,
+            executor=self._parties.executor,
+            pools=self._market.shape.pools,
+            name=lambda token: self._report.tokens[token].symbol,
+        )
         return Pipeline(
             terms=terms,
             desk=self._desk,
             plan=self._plan,
             simulate=self._simulator.simulate,
+            explain=blame.explain,
             native_value=self._native_value,
             chain=self._chain,
             signer=self._signer,

@@ -32,7 +32,6 @@ FREEZE_GAS = 12_000_000
 SEIZE = 4
 """Venus's number of that action."""
 ETHER_IN_MORPHO = 2_500 * 10**24
-TAXED_REASON = "the EVM reverts: the node says that it reverts, and no contract says why"
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +282,7 @@ def test_collateral_that_keeps_a_part_of_what_is_sent(stage: Stage) -> None:
         await ground.operate(oracle.call("post", 10**24 * LOWER // 100, 0))
         known = len(ground.stopped("simulation"))
         await ground.until(lambda: len(ground.stopped("simulation")) > known)
-        assert ground.stopped("simulation")[-1] == TAXED_REASON
+        assert ground.stopped("simulation")[-1].startswith("TAXD keeps a part of what is sent: of ")
         payer = await ground.somebody(USDC=ground.units("USDC", 1_000))
         await ground.operate(approve(ground.token("USDC"), contract.address, UNLIMITED), sender=payer)
         taken = 10**20
