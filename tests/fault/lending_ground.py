@@ -92,6 +92,11 @@ venues = [{ name = "venus", comptroller = "$venus_comptroller" }]
 
 [strategies.liquidation]
 
+# Never worth its while; it is here because the program with it is one that other tests compile too.
+[strategies.arbitrage]
+base_tokens = ["$weth"]
+min_profit_wei = 1000000000000000000000000000000
+
 [execution]
 native_token = "$weth"
 executor = "$executor"

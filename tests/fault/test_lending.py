@@ -304,10 +304,11 @@ def test_a_block_with_a_liquidation_leaves_the_chain(stage: Stage) -> None:
         (trade,) = await ground.landed()
         pool = ground.places.aave.pool
         owed = (await ground.lab.read(pool, "getUserAccountData", person))[1]
-        head = int((await ground.lab.head())["number"], 16)
+        landed, head = ground.bot.landed(), int((await ground.lab.head())["number"], 16)
         await ground.lab.reorg(head - trade["block"] + 1)
         assert (await ground.lab.read(pool, "getUserAccountData", person))[1] > owed
-        await ground.until(lambda: ground.block_of(trade["hash"]) not in {None, trade["hash_of_block"]})
+        await ground.until(lambda: ground.block_of(trade["hash"]) != trade["hash_of_block"])
+        await ground.until(lambda: ground.bot.landed() >= landed)
         assert (await ground.lab.read(pool, "getUserAccountData", person))[1] <= owed + DOLLAR
         await ground.price("WETH", HIGHER)
 
