@@ -16,6 +16,7 @@ from typing import Final
 
 from tallyio.market.abi import POOL, word
 from tallyio.market.fused import curve, gas, quote
+from tallyio.market.pairing_layout import PATH_BYTES
 from tallyio.market.route_layout import FINALIST, MAX_HOPS, PATH, ROUTER
 from tallyio.market.routing import ban, best_path, search
 from tallyio.native.atomics import load, load_f64, store
@@ -31,7 +32,6 @@ _FINALISTS: Final = word(ROUTER, "finalists")
 _AMOUNT: Final = word(FINALIST, "amount")
 _AMOUNTS: Final = 8 * word(PATH, "amounts")
 _WIDE: Final = 32
-PATH_BYTES: Final = PATH.itemsize
 _POOL_BYTES: Final = POOL.itemsize
 _NOTHING: Final = const(0)
 
@@ -114,33 +114,6 @@ def price_of(router: int, sold: int, bought: int, amount: float) -> float:
 
 
 @hot("u256(int64, int64, int64, int64, u256, float64, int64)")
-def _divided(  # noqa: PLR0913, PLR0917 - the facts of one sale
-    router: int, pools: int, sold: int, bought: int, amount: int, unit_gas: float, sale: int
-) -> int:
-    """Divide the sale over the path at `sale` and the best that shares no pool with it, if that pays."""
-    first, second = sale, sale + PATH_BYTES
-    part, rest = sale + 2 * PATH_BYTES, sale + 3 * PATH_BYTES
-    whole = brings(first)
-    for k in range(load(first, _HOPS)):
-        ban(router, load(first, _POOLS + k))
-    if best_path(router, sold, bought, amount, to_f64(amount), MAX_HOPS, rest) == _NOTHING:
-        return whole
-    copy_path(first, part)
-    share = from_f64(_share(pools, part, rest, to_f64(amount)))
-    if share == _NOTHING or share >= amount:
-        return whole
-    one, other = walk(pools, part, share), walk(pools, rest, amount - share)
-    more = load(part, _GAS) + load(rest, _GAS) - load(first, _GAS)
-    if min(one, other) == _NOTHING:
-        return whole
-    if not to_f64(one + other) - to_f64(whole) > float(more) * unit_gas:
-        return whole
-    copy_path(part, first)
-    copy_path(rest, second)
-    return one + other
-
-
-@hot("u256(int64, int64, int64, int64, u256, float64, int64)")
 def best_sale(  # noqa: PLR0913, PLR0917 - the facts of one sale
     router: int, pools: int, sold: int, bought: int, amount: int, unit_gas: float, sale: int
 ) -> int:
@@ -150,13 +123,31 @@ def best_sale(  # noqa: PLR0913, PLR0917 - the facts of one sale
     Behind the two PATHs `sale` has room for two more, to work with. An absent path has no hops.
     """
     first, second = sale, sale + PATH_BYTES
-    store(first, _HOPS, 0)
+    part, rest = sale + 2 * PATH_BYTES, sale + 3 * PATH_BYTES
     store(second, _HOPS, 0)
-    whole = best_path(router, sold, bought, amount, to_f64(amount), MAX_HOPS, first)
-    if whole == _NOTHING:
+    size, whole = to_f64(amount), _NOTHING
+    # The best path, then the best without its pools; one call of the search, which is compiled in once.
+    for target in range(first, rest + 1, rest - first):
+        store(target, _HOPS, 0)
+        found = best_path(router, sold, bought, amount, size, MAX_HOPS, target)
+        if found == _NOTHING:
+            return whole
+        if target == first:
+            whole = found
+            most = price_of(router, sold, bought, size * _SMALL) * size
+            if not most - to_f64(whole) > LEAST_GAS * unit_gas:
+                return whole
+            for k in range(load(first, _HOPS)):
+                ban(router, load(first, _POOLS + k))
+    copy_path(first, part)
+    share = from_f64(_share(pools, part, rest, size))
+    if share == _NOTHING or share >= amount:
         return whole
-    size = to_f64(amount)
-    most = price_of(router, sold, bought, size * _SMALL) * size
-    if not most - to_f64(whole) > LEAST_GAS * unit_gas:
+    one, other = walk(pools, part, share), walk(pools, rest, amount - share)
+    more = load(part, _GAS) + load(rest, _GAS) - load(first, _GAS)
+    gain = to_f64(one + other) - to_f64(whole)
+    if min(one, other) == _NOTHING or not gain > float(more) * unit_gas:
         return whole
-    return _divided(router, pools, sold, bought, amount, unit_gas, sale)
+    copy_path(part, first)
+    copy_path(rest, second)
+    return one + other

@@ -14,14 +14,16 @@ from __future__ import annotations
 from typing import Final
 
 from tallyio.market.abi import word
-from tallyio.market.pairing import PATH_BYTES
+from tallyio.market.pairing_layout import PATH_BYTES
 from tallyio.market.route_layout import PATH
 from tallyio.native.atomics import copy_bytes, load, load_f64, store
 from tallyio.native.jit import hot
+from tallyio.native.pointers import call
 from tallyio.native.u256 import load256, store256
+from tallyio_strategy_liquidation.facts import book_at
 from tallyio_strategy_liquidation.layout import BOOK, DEAL, NOBODY, OFFER, SCENE
-from tallyio_strategy_liquidation.pricing import GIVEN, PAID, SALE, book_at, price_offer
 
+_PRICE_OFFER: Final = word(SCENE, "price")
 _TRIAL: Final = word(SCENE, "trial")
 _ORDER: Final = word(SCENE, "order")
 _HEADS: Final = word(SCENE, "heads")
@@ -43,6 +45,9 @@ _NEXT: Final = word(OFFER, "next")
 _HEAD: Final = word(OFFER, "head")
 _COUNT: Final = word(OFFER, "count")
 
+_PAID: Final = 8 * word(OFFER, "paid")
+_GIVEN: Final = 8 * word(OFFER, "given")
+_SALE: Final = 8 * word(OFFER, "sale")
 _HOPS: Final = word(PATH, "hops")
 _POOLS: Final = word(PATH, "pools")
 _PATHS: Final = 2
@@ -87,11 +92,13 @@ def _join(scene: int, offers: int, head: int, number: int) -> bool:
         return False
     copy_bytes(trial, first, _OFFER_BYTES)
     # Amounts are of tokens that exist: their sum is far below 2**256.
-    store256(trial + PAID, load256(first + PAID) + load256(offer + PAID))
-    store256(trial + GIVEN, load256(first + GIVEN) + load256(offer + GIVEN))
+    store256(trial + _PAID, load256(first + _PAID) + load256(offer + _PAID))
+    store256(trial + _GIVEN, load256(first + _GIVEN) + load256(offer + _GIVEN))
     store(trial, _COUNT, load(first, _COUNT) + 1)
-    net, apart = price_offer(scene, trial), load_f64(first, _NET)
-    if not _share_a_pool(first + SALE, offer + SALE):
+    if call(load(scene, _PRICE_OFFER), scene, trial) != DEAL:
+        return False
+    net, apart = load_f64(trial, _NET), load_f64(first, _NET)
+    if not _share_a_pool(first + _SALE, offer + _SALE):
         apart += max(load_f64(offer, _NET), 0.0)
     if not net > apart or load(trial, _GAS) > load(scene, _MAX_GAS):
         return False

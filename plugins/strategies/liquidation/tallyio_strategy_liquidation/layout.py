@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from tallyio.lending.abi import LIQUIDATION
+from tallyio.market.pairing_layout import SALE_PATHS
 from tallyio.market.route_layout import PATH
 
 NOBODY: Final = -1
@@ -48,7 +49,10 @@ SCENE: Final = np.dtype(
         ("locks", "i8"),  # address of int64: lenders that cannot lend while the pool is traded
         ("pairs", "i8"),  # address of `max_pairs` PAIRs, to work with
         ("trial", "i8"),  # address of an OFFER, to work with
-        ("terms", "i8"),  # address of a LIQUIDATION, to work with
+        ("sizing", "i8"),  # address of a SIZING, to work with
+        ("ask", "i8"),  # addresses of functions of `pricing`
+        ("price", "i8"),
+        ("read_price", "i8"),
         ("order", "i8"),  # address of int64 per deal: deals by falling net
         ("heads", "i8"),  # address of int64 per deal: deals that others may go with
         ("prices", "i8"),  # address of PRICEs, kept by two tokens
@@ -83,7 +87,8 @@ LOAN: Final = np.dtype(
 PRICES: Final = 1 << 10
 PRICE: Final = np.dtype(
     [
-        ("pair", "i8"),  # token sold * tokens + token bought
+        ("sold", "i8"),  # token ids
+        ("bought", "i8"),
         ("round", "i8"),
         ("amount", "f8"),  # for which the price was read
         ("price", "f8"),
@@ -101,6 +106,8 @@ OFFER: Final = np.dtype(
         ("fault", "i8"),  # DEAL, or why there is none
         ("collateral", "i8"),  # reserve numbers; of the first pair where there is no deal
         ("debt", "i8"),
+        ("at_collateral", "i8"),  # places among the position's balances
+        ("at_debt", "i8"),
         ("sold", "i8"),  # token ids
         ("bought", "i8"),
         ("is_most", "i8"),  # whether the terms are those of the most that is lawful
@@ -110,12 +117,28 @@ OFFER: Final = np.dtype(
         ("head", "i8"),  # the deal that it goes with in one transaction, or its own number
         ("next", "i8"),  # the next deal that goes with this, or NOBODY
         ("count", "i8"),  # how many go together; counted at the head
+        ("asked", "u8", 4),  # little-endian 256-bit: what is offered to the protocol
         ("terms", LIQUIDATION),
         ("paid", "u8", 4),  # little-endian 256-bit: debt repaid in the transaction, of all its deals
         ("given", "u8", 4),  # ... collateral that arrives
         ("fee", "u8", 4),  # ... of the loan
         ("brought", "u8", 4),  # ... what the sale brings
-        ("sale", PATH, 4),  # the sale's one or two paths, and two to work with
+        ("sale", PATH, SALE_PATHS),  # the sale's one or two paths, and two to work with
     ]
 )
 """The best deal of one position, and of those that go with it."""
+
+SIZING: Final = np.dtype(
+    [
+        ("amount", "u8", 4),  # little-endian 256-bit: to try next; 0 at the end
+        ("most", "u8", 4),
+        ("best", "u8", 4),  # of the amounts tried
+        ("low", "u8", 4),  # where the highest point is between, once that is known
+        ("high", "u8", 4),
+        ("stage", "i8"),
+        ("step", "i8"),  # within the stage
+        ("top", "f8"),  # net of `best`
+        ("left", "f8"),  # net of the lower one of two amounts within
+    ]
+)
+"""The search for an amount: which to try next, and what was learnt."""

@@ -1,7 +1,7 @@
-"""What liquidations bring after sale, loan and gas, in compiled code.
+"""What asks pools and protocols, in compiled code: terms of a liquidation, price, sale and loan.
 
-An OFFER says what is paid and what arrives; this module finds the sale of what arrives and the loan of what
-is paid, both exact, and the net profit, which ranks.
+This alone is built on the fused functions. The search calls it by address, so that it is compiled once and
+not with everything that stands on it. All three functions take a SCENE and the record that they fill in.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -9,13 +9,23 @@ from __future__ import annotations
 
 from typing import Final
 
+from tallyio.lending.fused import liquidate
 from tallyio.market.abi import MARKET, word
-from tallyio.market.pairing import PATH_BYTES, best_sale, gas_of, price_of
+from tallyio.market.pairing import best_sale, gas_of, price_of
+from tallyio.market.pairing_layout import PATH_BYTES
 from tallyio.market.route_layout import PATH
 from tallyio.native.atomics import load, load_f64, store, store_f64
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, divmod256, load256, store256, to_f64, u256
-from tallyio_strategy_liquidation import layout
+from tallyio.native.pointers import SIGNATURE
+from tallyio.native.u256 import const, load256, store256, to_f64
+from tallyio_strategy_liquidation.facts import (
+    book_at,
+    cheapest_loan,
+    fee_of,
+    gas_cost,
+    gas_used,
+    worth_of,
+)
 from tallyio_strategy_liquidation.layout import (
     BOOK,
     DEAL,
@@ -25,211 +35,110 @@ from tallyio_strategy_liquidation.layout import (
     NO_VALUE,
     NOBODY,
     OFFER,
+    PRICE,
     SCENE,
 )
-from tallyio_strategy_liquidation.layout import PRICE as PRICE_RECORD
 
 _ROUTER: Final = word(SCENE, "router")
 _MARKET: Final = word(SCENE, "market")
 _POOLS: Final = word(MARKET, "pools")
-_WORTH: Final = word(MARKET, "native_per_unit")
 _GAS_PRICE: Final = word(SCENE, "gas_price")
-_LIQUIDATION_GAS: Final = word(SCENE, "liquidation_gas")
-_PLAN_GAS: Final = word(SCENE, "plan_gas")
-_BOOKS: Final = word(SCENE, "books")
-_LOANS_AT: Final = word(SCENE, "loans_at")
-_LOANS: Final = word(SCENE, "loans")
-_LOCKS_AT: Final = word(SCENE, "locks_at")
-_LOCKS: Final = word(SCENE, "locks")
-_PRICES: Final = word(SCENE, "prices")
-_ROUND: Final = word(SCENE, "round")
+_TIME: Final = word(SCENE, "time")
+_NUMBER: Final = word(SCENE, "number")
 
-_BOOK_BYTES: Final = BOOK.itemsize
+_ROWS: Final = word(BOOK, "book")
 _CALLS_BACK: Final = word(BOOK, "calls_back")
-
-_LOAN_BYTES: Final = LOAN.itemsize
-_NUMERATOR: Final = word(LOAN, "numerator")
-_DENOMINATOR: Final = word(LOAN, "denominator")
-_ADDEND: Final = word(LOAN, "addend")
 _LOAN_GAS: Final = word(LOAN, "gas")
-_LENDER: Final = word(LOAN, "lender")
 _INDEX: Final = word(LOAN, "index")
+_PRICE_SOLD: Final = word(PRICE, "sold")
+_PRICE_BOUGHT: Final = word(PRICE, "bought")
+_AMOUNT: Final = word(PRICE, "amount")
+_PRICE: Final = word(PRICE, "price")
 
-_PRICE_BYTES: Final = PRICE_RECORD.itemsize
-_PAIR: Final = word(PRICE_RECORD, "pair")
-_SINCE: Final = word(PRICE_RECORD, "round")
-_AMOUNT: Final = word(PRICE_RECORD, "amount")
-_PRICE: Final = word(PRICE_RECORD, "price")
-
+_POSITION: Final = word(OFFER, "position")
 _BOOK: Final = word(OFFER, "book")
-_FAULT: Final = word(OFFER, "fault")
+_COLLATERAL: Final = word(OFFER, "at_collateral")
+_DEBT: Final = word(OFFER, "at_debt")
 _SOLD: Final = word(OFFER, "sold")
 _BOUGHT: Final = word(OFFER, "bought")
 _LOAN: Final = word(OFFER, "loan")
 _GAS: Final = word(OFFER, "gas")
 _NET: Final = word(OFFER, "net")
 _COUNT: Final = word(OFFER, "count")
-PAID: Final = 8 * word(OFFER, "paid")
-GIVEN: Final = 8 * word(OFFER, "given")
-FEE: Final = 8 * word(OFFER, "fee")
-BROUGHT: Final = 8 * word(OFFER, "brought")
-SALE: Final = 8 * word(OFFER, "sale")
-
+_ASKED: Final = 8 * word(OFFER, "asked")
+_TERMS: Final = 8 * word(OFFER, "terms")
+_SEIZE: Final = 32
+_PAID: Final = 8 * word(OFFER, "paid")
+_GIVEN: Final = 8 * word(OFFER, "given")
+_FEE: Final = 8 * word(OFFER, "fee")
+_BROUGHT: Final = 8 * word(OFFER, "brought")
+_SALE: Final = 8 * word(OFFER, "sale")
 _HOPS: Final = word(PATH, "hops")
-_PATH_POOLS: Final = word(PATH, "pools")
-_SALE_PATHS: Final = 2
-
 _NOTHING: Final = const(0)
-_MOST_LENT: Final = const(1 << 190)
-"""Larger loans are refused, so that `amount * numerator + addend` stays below 2**254."""
-_SMALL: Final = 1.0 / 64.0
-_NEVER: Final = float("-inf")
-SLACK: Final = 1e-6
-"""Above the error of the floats of a path, so that a bound is one."""
 
 
-@hot("int64(int64, int64)", inline=True)
-def book_at(scene: int, number: int) -> int:
-    """Return the address of a book's BOOK of `layout`."""
-    return load(scene, _BOOKS) + number * _BOOK_BYTES
+@hot(SIGNATURE)
+def ask(scene: int, offer: int) -> int:
+    """Ask the protocol what it takes and gives for what an OFFER asks; return the verdict."""
+    book, terms = load(book_at(scene, load(offer, _BOOK)), _ROWS), offer + _TERMS
+    verdict = liquidate(
+        book,
+        load(offer, _POSITION),
+        load(offer, _COLLATERAL),
+        load(offer, _DEBT),
+        load256(offer + _ASKED),
+        load(scene, _TIME),
+        load(scene, _NUMBER),
+        terms,
+    )
+    store256(offer + _PAID, load256(terms))
+    store256(offer + _GIVEN, load256(terms + _SEIZE))
+    return verdict
 
 
-@hot("float64(int64, int64)", inline=True)
-def worth_of(scene: int, token: int) -> float:
-    """Return what one smallest unit of a token is worth in wei; 0: not known."""
-    return load_f64(load(load(scene, _MARKET), _WORTH), token) if token >= 0 else 0.0
+@hot(SIGNATURE)
+def read_price(scene: int, price: int) -> int:
+    """Fill in a PRICE for its tokens and its amount."""
+    sold, bought, amount = load(price, _PRICE_SOLD), load(price, _PRICE_BOUGHT), load_f64(price, _AMOUNT)
+    store_f64(price, _PRICE, price_of(load(scene, _ROUTER), sold, bought, amount))
+    return 0
 
 
-@hot("u256(int64, u256)", inline=True)
-def _fee(loan: int, amount: int) -> int:
-    """Return the exact fee of borrowing `amount`, which is below 2**190."""
-    owed = amount * u256(load(loan, _NUMERATOR)) + u256(load(loan, _ADDEND))
-    return divmod256(owed, u256(load(loan, _DENOMINATOR)))[0]
+@hot(SIGNATURE)
+def price_offer(scene: int, offer: int) -> int:
+    """Find the sale and the loan of an OFFER that says what is paid and given, and its net.
 
-
-@hot("boolean(int64, int64, int64)")
-def _is_locked(scene: int, sale: int, lender: int) -> bool:
-    """Return whether a lender's contract is one that the sale trades at."""
-    at, locks = load(scene, _LOCKS_AT), load(scene, _LOCKS)
-    for which in range(_SALE_PATHS):
-        path = sale + which * PATH_BYTES
-        for k in range(load(path, _HOPS)):
-            pool = load(path, _PATH_POOLS + k)
-            for n in range(load(at, pool), load(at, pool + 1)):
-                if load(locks, n) == lender:
-                    return True
-    return False
-
-
-@hot("int64(int64, int64, u256, int64)")
-def _cheapest(scene: int, token: int, amount: int, sale: int) -> int:
-    """Return the address of the LOAN that costs least, the first of equals, or 0: nobody lends that much."""
-    worth, gas_price = worth_of(scene, token), load_f64(scene, _GAS_PRICE)
-    best, least, at = 0, float("inf"), load(scene, _LOANS_AT)
-    if amount == _NOTHING or amount >= _MOST_LENT:
-        return 0
-    for k in range(load(at, token), load(at, token + 1)):
-        loan = load(scene, _LOANS) + k * _LOAN_BYTES
-        if amount > load256(loan):
-            continue
-        cost = to_f64(_fee(loan, amount)) * worth + float(load(loan, _LOAN_GAS)) * gas_price
-        if cost < least and not _is_locked(scene, sale, load(loan, _LENDER)):
-            best, least = loan, cost
-    return best
-
-
-@hot("u256(int64, int64)")
-def most_lent(scene: int, token: int) -> int:
-    """Return the largest loan of a token that anybody offers; 0: nobody does."""
-    most, at = _NOTHING, load(scene, _LOANS_AT)
-    for k in range(load(at, token), load(at, token + 1)):
-        most = max(most, load256(load(scene, _LOANS) + k * _LOAN_BYTES))
-    return most
-
-
-@hot("float64(int64, int64, int64, float64)")
-def _price(scene: int, sold: int, bought: int, amount: float) -> float:
-    """Return the price of a small part of `amount`, which a sale of all of it cannot surpass."""
-    pair = (sold << 32) | bought
-    slot = load(scene, _PRICES) + ((sold * 31 + bought) & (layout.PRICES - 1)) * _PRICE_BYTES
-    is_kept = load(slot, _PAIR) == pair and load(slot, _SINCE) == load(scene, _ROUND)
-    if not is_kept or load_f64(slot, _AMOUNT) > amount:
-        small = amount * _SMALL
-        store(slot, _PAIR, pair)
-        store(slot, _SINCE, load(scene, _ROUND))
-        store_f64(slot, _AMOUNT, small)
-        store_f64(slot, _PRICE, price_of(load(scene, _ROUTER), sold, bought, small))
-    return load_f64(slot, _PRICE)
-
-
-@hot("float64(int64, int64, int64, u256)")
-def most_brought(scene: int, sold: int, bought: int, given: int) -> float:
-    """Return what `given` of a token cannot bring more than, in floats; 0: nothing buys it."""
-    amount = to_f64(given)
-    if sold == bought or not amount > 0.0:
-        return amount
-    return amount * _price(scene, sold, bought, amount) * (1.0 + SLACK) if sold >= 0 else 0.0
-
-
-@hot("float64(int64, float64, int64)", inline=True)
-def gas_cost(scene: int, gas: float, count: int) -> float:
-    """Return in wei what a plan of `count` liquidations costs without sale and loan, and `gas` besides."""
-    own = load(scene, _PLAN_GAS) + count * load(scene, _LIQUIDATION_GAS)
-    return (float(own) + gas) * load_f64(scene, _GAS_PRICE)
-
-
-@hot("float64(int64, int64)", inline=True)
-def _fail(offer: int, fault: int) -> float:
-    store(offer, _FAULT, fault)
-    return _NEVER
-
-
-@hot("u256(int64, int64, float64)")
-def _sell(scene: int, offer: int, worth: float) -> int:
-    """Write the sale of what is given, and return what it brings; 0: nothing."""
-    sold, bought, sale = load(offer, _SOLD), load(offer, _BOUGHT), offer + SALE
-    given = load256(offer + GIVEN)
-    if sold == bought:
-        store(sale, _HOPS, 0)
-        store(sale + PATH_BYTES, _HOPS, 0)
-        return given
-    if sold < 0 or given == _NOTHING:
-        return _NOTHING
-    unit_gas = load_f64(scene, _GAS_PRICE) / worth
-    pools = load(load(scene, _MARKET), _POOLS)
-    return best_sale(load(scene, _ROUTER), pools, sold, bought, given, unit_gas, sale)
-
-
-@hot("float64(int64, int64)")
-def price_offer(scene: int, offer: int) -> float:
-    """Find the sale and the loan of an OFFER that says what is paid and given; return the net, and write it.
-
-    Where there is none the fault is written, and the net is minus infinity. Several liquidations in one
-    transaction are always paid with a loan.
+    Returns DEAL, or the fault for which there is none. Several liquidations in one transaction are always
+    paid with a loan.
     """
-    bought, count = load(offer, _BOUGHT), load(offer, _COUNT)
-    worth, paid = worth_of(scene, bought), load256(offer + PAID)
+    sold, bought, sale = load(offer, _SOLD), load(offer, _BOUGHT), offer + _SALE
+    worth, paid, given = worth_of(scene, bought), load256(offer + _PAID), load256(offer + _GIVEN)
     if not worth > 0.0:
-        return _fail(offer, NO_VALUE)
-    brought = _sell(scene, offer, worth)
+        return NO_VALUE
+    brought = given
+    store(sale, _HOPS, 0)
+    store(sale + PATH_BYTES, _HOPS, 0)
+    if sold != bought:
+        if sold < 0 or given == _NOTHING:
+            return NO_SALE
+        unit_gas, pools = load_f64(scene, _GAS_PRICE) / worth, load(load(scene, _MARKET), _POOLS)
+        brought = best_sale(load(scene, _ROUTER), pools, sold, bought, given, unit_gas, sale)
     if brought == _NOTHING:
-        return _fail(offer, NO_SALE)
-    sale = offer + SALE
-    spent = gas_of(sale) + gas_of(sale + PATH_BYTES)
-    fee, index = _NOTHING, NOBODY
+        return NO_SALE
+    spent, fee, index = gas_of(sale) + gas_of(sale + PATH_BYTES), _NOTHING, NOBODY
+    count = load(offer, _COUNT)
     if count > 1 or load(book_at(scene, load(offer, _BOOK)), _CALLS_BACK) == 0:
-        loan = _cheapest(scene, bought, paid, sale)
+        loan = cheapest_loan(scene, bought, paid, sale)
         if loan == 0:
-            return _fail(offer, NO_LOAN)
-        fee, index = _fee(loan, paid), load(loan, _INDEX)
+            return NO_LOAN
+        fee, index = fee_of(loan, paid), load(loan, _INDEX)
         spent += load(loan, _LOAN_GAS)
-    cost = paid + fee  # both below 2**255: see `_fee`, and what callbacks pay is a position's own debt
+    cost = paid + fee  # a loan is below 2**190, and what a callback pays is one position's own debt
     gain = to_f64(brought - cost) if brought >= cost else -to_f64(cost - brought)
-    net = gain * worth - gas_cost(scene, float(spent), count)
-    store256(offer + FEE, fee)
-    store256(offer + BROUGHT, brought)
+    gas = gas_used(scene, count, spent)
+    store256(offer + _FEE, fee)
+    store256(offer + _BROUGHT, brought)
     store(offer, _LOAN, index)
-    store(offer, _GAS, load(scene, _PLAN_GAS) + count * load(scene, _LIQUIDATION_GAS) + spent)
-    store_f64(offer, _NET, net)
-    store(offer, _FAULT, DEAL)
-    return net
+    store(offer, _GAS, gas)
+    store_f64(offer, _NET, gain * worth - gas_cost(scene, gas))
+    return DEAL

@@ -8,21 +8,18 @@ profit, which rank it.
 
 from __future__ import annotations
 
-from typing import Final
-
 from tallyio.hooks.interfaces import Settings as RawSettings
 from tallyio.hooks.search import Scene, Search
+from tallyio_strategy_liquidation.hot import search
 from tallyio_strategy_liquidation.reading import Found
 from tallyio_strategy_liquidation.settings import read_settings
-from tallyio_strategy_liquidation.tables import AtRisk, Tables
-
-HOT: Final = "tallyio_strategy_liquidation.hot"
+from tallyio_strategy_liquidation.tables import PRICING, AtRisk, Tables
 
 
 class Liquidations:
     """See `tallyio.hooks.search.SlowStrategy`."""
 
-    compiled = (HOT,)
+    compiled = (PRICING, "tallyio_strategy_liquidation.hot")
 
     def __init__(self, settings: RawSettings) -> None:
         """Read the `[strategies.liquidation]` table. Raises: ConfigError."""
@@ -39,7 +36,7 @@ class Liquidations:
         if not positions:
             return Search()
         offers = self._tables.fill(scene, positions)
-        scene.native.load(HOT).search(self._tables.address, offers.ctypes.data, len(positions))
+        search(self._tables.address, offers.ctypes.data, len(positions))
         found = Found(scene, positions, offers)
         proposals = found.proposals(least_wei=self._settings.min_profit_wei)
         return Search(

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tallyio.hooks.search import Scene
-from tallyio.lending.abi import LIQUIDATION
 from tallyio.model.lending import BookSpec, LoanOffer, PositionKey
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address
 from tallyio.native.memory import Region
+from tallyio.native.pointers import address_of
 from tallyio_strategy_liquidation.layout import (
     BOOK,
     LOAN,
@@ -28,8 +28,12 @@ from tallyio_strategy_liquidation.layout import (
     PRICE,
     PRICES,
     SCENE,
+    SIZING,
 )
 from tallyio_strategy_liquidation.settings import Settings
+
+PRICING: Final = "tallyio_strategy_liquidation.pricing"
+"""What is built on pools and protocols."""
 
 _ADDENDS: Final[Mapping[str, Callable[[int], int]]] = {
     "down": lambda _: 0,
@@ -63,13 +67,14 @@ class Tables:
             self._scene[field] = getattr(settings, field)
         self._keep("pairs", np.zeros(settings.max_pairs, PAIR))
         self._keep("trial", np.zeros(1, OFFER))
-        self._keep("terms", np.zeros(1, LIQUIDATION))
+        self._keep("sizing", np.zeros(1, SIZING))
         self._keep("prices", np.zeros(PRICES, PRICE))
         self._room = 0
         self._offers: npt.NDArray[Any] = np.zeros(0, OFFER)
         self._books: tuple[object, ...] = ()
         self._loans: Sequence[LoanOffer] | None = None
         self._lenders: dict[Address, int] = {}
+        self._pricing: Any = None
         self._market, self._locked = 0, 0
 
     def fill(self, scene: Scene, positions: Sequence[AtRisk]) -> npt.NDArray[Any]:
@@ -78,6 +83,11 @@ class Tables:
         record["router"], record["market"] = native.router, native.market
         record["time"], record["number"] = scene.time, scene.number
         record["gas_price"], record["max_gas"] = scene.gas_price_wei, scene.max_gas
+        pricing = native.load(PRICING)
+        if pricing is not self._pricing:
+            record["ask"], record["price"] = address_of(pricing.ask), address_of(pricing.price_offer)
+            record["read_price"] = address_of(pricing.read_price)
+            self._pricing = pricing
         is_other = native.market != self._market
         books = tuple((book.rows_address, id(book.spec)) for book in scene.books)
         if is_other or books != self._books:
