@@ -1,8 +1,8 @@
 """Compiled functions by their address: who calls one so is compiled without it.
 
-Layer: native. Every function is compiled with all that it calls, and so is everything above it. A function that
-stands on many plugins, called from several others that stand on each other, would be compiled as often as
-there are floors. Called by its address it is compiled once, for a nanosecond or two a call.
+Layer: native. Every function is compiled with all that it calls, and so is everything above it. A function
+that stands on many plugins, called from several others that stand on each other, would be compiled as often
+as there are floors. Called by its address it is compiled once, for a few nanoseconds a call.
 
     address = address_of(function)      # of a `hot` function `int64(int64, int64)`; put it into a record
     answer = call(address, one, other)  # in another one

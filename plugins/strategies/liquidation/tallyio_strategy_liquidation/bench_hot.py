@@ -1,7 +1,7 @@
 """A made-up exchange and a made-up lending protocol, compiled, for benchmarks and tests only.
 
-A pool's row holds two reserves of constant product, with a fee of 0.3 percent. Of the protocol everybody can be
-liquidated: half of each debt may be repaid, for collateral of the same number of units and a bonus of 8
+A pool's row holds two reserves of constant product, with a fee of 0.3 percent. Of the protocol everybody can
+be liquidated: half of each debt may be repaid, for collateral of the same number of units and a bonus of 8
 percent, or for all the collateral there is where that is less. All tokens cost the same.
 """
 

@@ -39,6 +39,7 @@ _ON_THE_RIGHT: Final = 4
 _HALVINGS: Final = 12
 _STEPS: Final = 16
 _NUDGE: Final = 6
+_NEVER: Final = float("-inf")
 _END: Final = const(0)
 _ONE: Final = const(1)
 _TWO: Final = const(2)
@@ -55,7 +56,7 @@ def start(sizing: int, most: int) -> None:
     store256(sizing + _BEST, most)
     store(sizing, _STAGE, _AT_MOST)
     store(sizing, _STEP, 0)
-    store_f64(sizing, _TOP, float("-inf"))
+    store_f64(sizing, _TOP, _NEVER)
 
 
 @hot("u256(int64)", inline=True)
@@ -78,6 +79,9 @@ def _halve(sizing: int) -> None:
     if step < _HALVINGS:
         store(sizing, _STAGE, _HALVING)
         store256(sizing, load256(sizing + _MOST) >> step)
+        return
+    if load_f64(sizing, _TOP) == _NEVER:
+        store256(sizing, _END)
         return
     best = load256(sizing + _BEST)
     store256(sizing + _LOW, best >> 1)
@@ -103,7 +107,8 @@ def learn(sizing: int, net: float) -> None:
         store256(sizing, amount - max(amount >> _NUDGE, _ONE))
         store(sizing, _STAGE, _BELOW)
     elif stage == _BELOW:
-        if net > load_f64(sizing, _TOP):
+        # Smaller amounts may be lawful where the most is not.
+        if net > load_f64(sizing, _TOP) or load_f64(sizing, _TOP) == _NEVER:
             _halve(sizing)
         else:
             store256(sizing, _END)
