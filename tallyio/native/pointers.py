@@ -33,9 +33,9 @@ def address_of(function: HotFunction[[int, int], int]) -> int:
     Raises: SignatureError: its signature is not `SIGNATURE`.
     """
     if signature_of(function) != SIGNATURE:
-        raise SignatureError(f"{function.__name__} is {signature_of(function)}, not {SIGNATURE}")
+        raise SignatureError(f"{function.py_func.__name__} is {signature_of(function)}, not {SIGNATURE}")
     function.compile()
-    (compiled,) = function.overloads.values()
+    compiled: Any = next(iter(function.overloads.values()))
     address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
     return address
 

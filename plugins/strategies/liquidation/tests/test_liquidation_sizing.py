@@ -36,7 +36,11 @@ def test_a_highest_point_within_is_found(seed: int) -> None:
     rng = Random(seed)
     for _ in range(50):
         top = rng.randrange(10**15, 10**18)
-        nets = tried(lambda amount, top=top: amount / top - (amount / top) ** 2 / 2, 10**18)
+
+        def hill(amount: int, top: int = top) -> float:
+            return amount / top - (amount / top) ** 2 / 2
+
+        nets = tried(hill, 10**18)
         assert max(nets.values()) > 0.499
         assert len(nets) < 50
 
