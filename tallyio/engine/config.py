@@ -179,6 +179,8 @@ CORE_TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "limits": LimitsTable,
 }
 """The tables that the core reads itself."""
+SHARED: Final[dict[Kind, type[msgspec.Struct]]] = {"strategy": StrategyTable}
+"""What the core reads of every table of a kind; the rest is the plugin's own."""
 SHAPE: Final = Shape(
     core={name: frozenset(kind.__struct_fields__) for name, kind in CORE_TABLES.items()},
     plugins=frozenset(KIND_OF),
@@ -235,17 +237,22 @@ def _least(own: int | None, most: int) -> int:
     return most if own is None else min(own, most)
 
 
+def divide_table(kind: Kind, table: Mapping[str, object]) -> tuple[Table, Table]:
+    """Return what the core reads of a plugin's table (see `SHARED`), and what the plugin does."""
+    shared = SHARED[kind].__struct_fields__ if kind in SHARED else ()
+    core = {key: value for key, value in table.items() if key in shared}
+    return core, {key: value for key, value in table.items() if key != "plugin" and key not in shared}
+
+
 def _limited(strategy: Instance) -> Instance:
     """Return a strategy with its limits apart from its plugin's settings. Raises: ConfigError."""
-    keys = StrategyTable.__struct_fields__
-    own = {key: value for key, value in strategy.settings.items() if key in keys}
+    own, rest = divide_table("strategy", strategy.settings)
     where = f"strategies.{strategy.name}"
     limits = parse_settings(StrategyTable, own, where=where)
-    for key in keys:
+    for key in StrategyTable.__struct_fields__:
         value = getattr(limits, key)
         if value is not None and value < 0:
             raise ConfigError(f"[{where}] {key} must be at least 0, was {value}")
-    rest = {key: value for key, value in strategy.settings.items() if key not in keys}
     return Instance(name=strategy.name, plugin=strategy.plugin, settings=rest, limits=limits)
 
 

@@ -20,7 +20,7 @@ CROWDED = "{strategy} has as many transactions under way as its max_pending allo
 OUTBID = "shares a {what} with opportunity {best}, which pays more"
 
 
-def choose(
+def choose(  # noqa: PLR0913 - what stands in the way of a choice
     found: Iterable[Opportunity],
     *,
     busy: AbstractSet[Use],
