@@ -85,7 +85,15 @@ async def open_engine(
         market, adapters = await _open_market(stack, built, chain, first.head, config, tell, progress)
         purse = Purse(parties.account, parties.executor, config.limits.max_pending)
         slow = await open_slow_lane(
-            chain, first.head, market, adapters, built, tell=tell, progress=progress, purse=purse
+            chain,
+            first.head,
+            market,
+            adapters,
+            built,
+            max_gas=config.usable_gas,
+            tell=tell,
+            progress=progress,
+            purse=purse,
         )
         if slow is not None:
             stack.callback(slow.books.close)
@@ -187,6 +195,7 @@ class _Assembly:
                 desk=self._desk,
                 report=self._report,
                 max_pending=self._config.limits.max_pending,
+                room=self._config.max_pending,
             )
         )
 
@@ -198,6 +207,7 @@ class _Assembly:
             max_fee_wei=config.max_fee_wei,
             inclusion_blocks=config.execution.inclusion_blocks,
             gas_margin_percent=config.execution.gas_margin_percent,
+            max_gas=config.max_gas,
         )
         blame = Blame(
             self._chain,

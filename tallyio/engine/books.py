@@ -69,7 +69,7 @@ class Books:
 
     def __init__(self, chain: ChainReader, fused: FusedLending, held: Sequence[HeldBook]) -> None:
         self._chain = chain
-        self._fused = fused
+        self.fused = fused
         self.held = list(held)
 
     def __iter__(self) -> Iterator[HeldBook]:
@@ -141,7 +141,7 @@ class Books:
         for spec in await held.adapter.discover(self._chain, block=head):
             if spec.address == held.book.spec.address:
                 fresh = await _load_book(
-                    self._chain, self._fused, held.name, held.adapter, held.kind, spec, head
+                    self._chain, self.fused, held.name, held.adapter, held.kind, spec, head
                 )
                 held.book.close()
                 held.book, held.sources = fresh.book, fresh.sources
@@ -233,24 +233,19 @@ class Loans:
         self._lenders = lenders
         self._tokens = tokens
         self._purse = purse
-        self._offers: list[tuple[LoanOffer, FlashLender]] = []
-        self._own: list[LoanOffer] = []
-
-    @property
-    def offers(self) -> list[LoanOffer]:
-        """The offers, as of the last time that the lenders were asked."""
-        return [*self._own, *(offer for offer, _ in self._offers)]
-
-    @property
-    def lenders(self) -> Mapping[Address, FlashLender]:
+        self.offers: tuple[LoanOffer, ...] = ()
+        """The offers, as of the last time that the lenders were asked; another tuple when one changed."""
+        self.lenders: Mapping[Address, FlashLender] = {}
         """Who lends, by the contract."""
-        return {offer.lender: lender for offer, lender in self._offers}
 
     async def ask(self, head: Head) -> None:
         """Ask every lender, as of `head`. Raises: ChainError: nothing is changed then."""
-        fresh = []
+        fresh: list[tuple[LoanOffer, FlashLender]] = []
         for lender in self._lenders:
-            offers = await lender.loans(self._chain, self._tokens, block=head)
-            fresh += [(offer, lender) for offer in offers]
+            lent = await lender.loans(self._chain, self._tokens, block=head)
+            fresh += [(offer, lender) for offer in lent]
         own = await own_offers(self._chain, self._purse, self._tokens, head) if self._purse else []
-        self._offers, self._own = fresh, own
+        offers = (*own, *(offer for offer, _ in fresh))
+        if offers != self.offers:
+            self.offers = offers
+            self.lenders = {offer.lender: lender for offer, lender in fresh}

@@ -6,7 +6,7 @@ settings, which only the plugin reads:
     [run]                 where data goes, which hardware profile
     [chains.NAME]         plugin = "…" (default: NAME) and the chain's settings; exactly one
     [protocols.NAME]      plugin, settings; at least one
-    [strategies.NAME]     plugin, settings; at least one
+    [strategies.NAME]     plugin, settings, limits of its own; at least one
     [execution]           executor contract and account
     [limits]              what live trading may do at most
     [signers.NAME]        plugin, settings; one, needed with --live
@@ -79,6 +79,15 @@ class LimitsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Smallest estimated profit after gas."""
 
 
+class StrategyTable(msgspec.Struct, frozen=True, kw_only=True):
+    """What every `[strategies.NAME]` may say besides the plugin's own settings."""
+
+    max_pending: int | None = None
+    """Transactions of this strategy under way at once, of those that `[limits]` allows."""
+    max_gas: int | None = None
+    """Highest gas limit of one transaction of this strategy, where it is below that of `[limits]`."""
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """One configured plugin."""
 
@@ -86,6 +95,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """The table's name: what messages and reports call it."""
     plugin: str
     settings: Table
+    limits: StrategyTable = StrategyTable()
+    """What a strategy may use; without meaning for other plugins."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +133,24 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """Highest max-fee per gas, in wei."""
         return Wei(int(self.limits.max_fee_gwei * 10**9))
 
+    @property
+    def max_pending(self) -> dict[str, int]:
+        """By strategy how many transactions may be under way at once."""
+        most = self.limits.max_pending
+        return {each.name: _least(each.limits.max_pending, most) for each in self.strategies}
+
+    @property
+    def max_gas(self) -> dict[str, int]:
+        """By strategy the highest gas limit of one transaction."""
+        most = self.limits.max_gas
+        return {each.name: _least(each.limits.max_gas, most) for each in self.strategies}
+
+    @property
+    def usable_gas(self) -> dict[str, int]:
+        """By strategy what a transaction may use for its gas limit, which has a margin, to be allowed."""
+        margin = 100 + self.execution.gas_margin_percent
+        return {name: most * 4 // 5 * 100 // margin for name, most in self.max_gas.items()}
+
 
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The tables of the file."""
@@ -150,6 +179,8 @@ CORE_TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "limits": LimitsTable,
 }
 """The tables that the core reads itself."""
+SHARED: Final[dict[Kind, type[msgspec.Struct]]] = {"strategy": StrategyTable}
+"""What the core reads of every table of a kind; the rest is the plugin's own."""
 SHAPE: Final = Shape(
     core={name: frozenset(kind.__struct_fields__) for name, kind in CORE_TABLES.items()},
     plugins=frozenset(KIND_OF),
@@ -190,7 +221,7 @@ def _checked(table: Mapping[str, object], source: str, folder: Path) -> Config:
         watch_loop=file.run.watch_loop,
         chain=chain,
         protocols=_at_least_one("protocols", file.protocols),
-        strategies=_at_least_one("strategies", file.strategies),
+        strategies=tuple(map(_limited, _at_least_one("strategies", file.strategies))),
         signer=signers[0] if signers else None,
         notifiers=_instances("notifiers", file.notifiers),
         native_token=parse_address(file.execution.native_token, where="execution.native_token"),
@@ -200,6 +231,29 @@ def _checked(table: Mapping[str, object], source: str, folder: Path) -> Config:
         limits=file.limits or LimitsTable(),
         limits_given=file.limits is not None,
     )
+
+
+def _least(own: int | None, most: int) -> int:
+    return most if own is None else min(own, most)
+
+
+def divide_table(kind: Kind, table: Mapping[str, object]) -> tuple[Table, Table]:
+    """Return what the core reads of a plugin's table (see `SHARED`), and what the plugin does."""
+    shared = SHARED[kind].__struct_fields__ if kind in SHARED else ()
+    core = {key: value for key, value in table.items() if key in shared}
+    return core, {key: value for key, value in table.items() if key != "plugin" and key not in shared}
+
+
+def _limited(strategy: Instance) -> Instance:
+    """Return a strategy with its limits apart from its plugin's settings. Raises: ConfigError."""
+    own, rest = divide_table("strategy", strategy.settings)
+    where = f"strategies.{strategy.name}"
+    limits = parse_settings(StrategyTable, own, where=where)
+    for key in StrategyTable.__struct_fields__:
+        value = getattr(limits, key)
+        if value is not None and value < 0:
+            raise ConfigError(f"[{where}] {key} must be at least 0, was {value}")
+    return Instance(name=strategy.name, plugin=strategy.plugin, settings=rest, limits=limits)
 
 
 def _address_or_none(text: str, *, where: str) -> Address | None:

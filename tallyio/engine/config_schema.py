@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tallyio.engine.config import CORE_TABLES, KIND_OF, ConfigFile
+from tallyio.engine.config import CORE_TABLES, KIND_OF, SHARED, ConfigFile
 from tallyio.hooks.catalog import Installed
 from tallyio.hooks.contract import Kind
 from tallyio.hooks.described import Record, attribute_docs, nested_records, settings_type
@@ -35,12 +35,19 @@ def config_schema(plugins: Iterable[Installed]) -> Schema:
     Imports the module of each plugin's settings. Raises: PluginError: a contract names none.
     """
     chosen = [(plugin, settings_type(plugin)) for plugin in plugins]
-    roots = [*CORE_TABLES.values(), *(record for _, record in chosen if record)]
+    roots: list[Record] = [
+        *CORE_TABLES.values(),
+        *SHARED.values(),
+        *(record for _, record in chosen if record),
+    ]
     definitions, names = _definitions(roots)
     tables: dict[Kind, dict[str, Schema]] = {kind: {} for kind in KIND_OF.values()}
+    shared = {kind: definitions[names[record]]["properties"] for kind, record in SHARED.items()}
     for plugin, record in chosen:
         name = f"{plugin.kind}.{plugin.name}"
-        definitions[name] = _plugin_table(plugin, definitions[names[record]] if record else {})
+        definitions[name] = _plugin_table(
+            plugin, definitions[names[record]] if record else {}, shared.get(plugin.kind, {})
+        )
         tables[plugin.kind][plugin.name] = {"$ref": f"#/$defs/{name}"}
     core = {name: {"$ref": f"#/$defs/{names[kind]}"} for name, kind in CORE_TABLES.items()}
     return {
@@ -70,8 +77,8 @@ def _definitions(roots: Iterable[Record]) -> tuple[Schema, Mapping[Record, str]]
     return definitions, names
 
 
-def _plugin_table(plugin: Installed, settings: Schema) -> Schema:
-    """Return the schema of a table that `plugin` reads: its settings, and `plugin` itself."""
+def _plugin_table(plugin: Installed, settings: Schema, shared: Schema) -> Schema:
+    """Return the schema of a table that `plugin` reads: its settings, what its kind shares, and `plugin`."""
     summary = plugin.contract.summary if plugin.contract else ""
     named = {"const": plugin.name, "description": _PLUGIN}
     return {
@@ -79,7 +86,7 @@ def _plugin_table(plugin: Installed, settings: Schema) -> Schema:
         **settings,
         "title": f"{plugin.kind} {plugin.name}",
         "description": summary,
-        "properties": {"plugin": named} | settings.get("properties", {}),
+        "properties": {"plugin": named} | shared | settings.get("properties", {}),
     }
 
 

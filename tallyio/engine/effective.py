@@ -13,7 +13,7 @@ from typing import Any, Final, cast, get_args, get_type_hints
 
 import msgspec
 
-from tallyio.engine.config import CORE_TABLES, KIND_OF
+from tallyio.engine.config import CORE_TABLES, KIND_OF, SHARED, divide_table
 from tallyio.engine.config_source import Source
 from tallyio.engine.toml_lines import Path
 from tallyio.hooks.catalog import Catalog
@@ -72,7 +72,9 @@ def _all_values(table: Mapping[str, Any], catalog: Catalog) -> Values:
 def _instance_values(kind: Kind, name: str, settings: Mapping[str, Any], catalog: Catalog) -> Values:
     plugin = settings.get("plugin", name)
     yield ("plugin",), plugin
-    own = {key: value for key, value in settings.items() if key != "plugin"}
+    shared, own = divide_table(kind, settings)
+    if kind in SHARED:
+        yield from _shown(parse_settings(SHARED[kind], shared, where=name))
     record = settings_type(catalog.sound(kind, plugin))
     yield from _shown(parse_settings(record, own, where=name) if record else own)
 

@@ -6,6 +6,7 @@ block. Blocks that pile up are applied in order, and only the newest is traded o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from time import perf_counter_ns
@@ -68,6 +69,8 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     desk: RiskDesk
     report: Report
     max_pending: int
+    room: Mapping[str, int] = {}
+    """By strategy how many of its transactions may be under way at once."""
 
 
 class Engine:
@@ -175,11 +178,13 @@ class Engine:
         under_way = [sent for sent in parts.inflight if sent.transaction.hash not in included]
         busy = {use for sent in under_way for use in sent.uses}
         room = max(parts.max_pending - len(under_way), 0)
+        own = Counter(sent.strategy for sent in under_way)
         chosen, reasons = choose(
             found,
             busy=busy,
             most=room,
             order=parts.order,
+            room={name: most - own[name] for name, most in parts.room.items()},
             deposits={each for sent in under_way for each in sent.deposits},
             disturbed={sent.disturbs for sent in under_way if sent.disturbs is not None},
         )

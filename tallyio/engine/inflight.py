@@ -24,6 +24,8 @@ class Sent(msgspec.Struct, kw_only=True):
     run: int
     transaction: SignedTransaction
     token: Address
+    strategy: str = ""
+    """Whose it is; a transaction taken over from an earlier run is nobody's."""
     uses: frozenset[Use]
     """What it was priced on and will change."""
     deposits: frozenset[Ground] = frozenset()

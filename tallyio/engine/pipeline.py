@@ -6,7 +6,7 @@ one disk sync covers them all. Every opportunity that stops here is recorded wit
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 import trio
@@ -50,6 +50,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     max_fee_wei: Wei
     inclusion_blocks: int
     gas_margin_percent: int
+    max_gas: Mapping[str, int] = {}
+    """By strategy the highest gas limit of one transaction, for those that have one of their own."""
 
 
 class Pipeline:
@@ -157,8 +159,14 @@ class Pipeline:
         worth = self._native_value(opportunity.token, opportunity.profit)
         if worth <= gas_cost:
             return Gate.GAS, f"gas of {gas_cost} wei is above the profit of {worth:.0f} wei"
-        refused = self._desk.refuse_gas(self._gas_limit(simulation))
+        refused = self._refuse_gas(opportunity.strategy, self._gas_limit(simulation))
         return None if refused is None else (Gate.LIMIT, refused)
+
+    def _refuse_gas(self, strategy: str, gas: int) -> str | None:
+        most = self._terms.max_gas.get(strategy, gas)
+        if gas > most:
+            return f"gas limit {gas} is above max_gas {most} of {strategy}"
+        return self._desk.refuse_gas(gas)
 
     def _gas_limit(self, simulation: Simulation) -> int:
         # Refunds come after execution and are at most a fifth of the gas (EIP-3529), so before them it was
@@ -230,6 +238,7 @@ class Pipeline:
             run=self._ledger.run,
             transaction=signed,
             token=opportunity.token,
+            strategy=opportunity.strategy,
             uses=opportunity.uses,
             deposits=opportunity.deposits,
             disturbs=opportunity.disturbs,

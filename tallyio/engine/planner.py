@@ -4,7 +4,9 @@ Layer: engine. Pure: the same opportunity gives the same bytes. Somebody pays be
 
 - the first leg of each cycle: a pool that can flash, or a liquidation whose protocol calls back. The
   other legs, then the payment, travel inside it as nested calls;
-- a lender: every leg travels inside the loan, one after the other, then the payback with its fee;
+- a lender: every leg travels inside the loan, one after the other, then the payback with its fee. Several
+  liquidations of the same two tokens may come first, and then one sale of what they brought, which may be
+  divided over several paths;
 - the executor's owner, who allowed the executor to take the token: the first call takes it, and
   everything of it goes back at the end.
 
@@ -62,7 +64,7 @@ def plan(  # noqa: PLR0913 - one plan has this many facts
         min_profit=own_funds + opportunity.profit,
         tip_wei=tip_wei,
         deadline_block=deadline_block,
-        sweep=_middle_tokens(cycles, trades),
+        sweep=_middle_tokens(cycles, trades, opportunity.token),
     )
     return Plan(
         call=Call(to=executor, data=data, value_wei=tip_wei),
@@ -86,10 +88,10 @@ def _calls(
     trade = partial(trades.calls, encode=packer.pack)
     if loan is None:
         nested = [
-            (first, tuple(call for leg in others for call in trade(leg, ()))) for first, *others in cycles
+            (cycle.heads[0], tuple(call for leg in cycle.rest for call in trade(leg, ()))) for cycle in cycles
         ]
         return tuple(call for first, inner in nested for call in trade(first, inner))
-    calls = tuple(call for cycle in cycles for leg in cycle for call in trade(leg, ()))
+    calls = tuple(call for cycle in cycles for leg in cycle.legs for call in trade(leg, ()))
     if loan.offer.lender == owner:
         return calls
     return trades.lending.lenders[loan.offer.lender].borrow(
@@ -110,10 +112,10 @@ def _own_funds(opportunity: Opportunity, owner: Address) -> int:
     return loan.amount if loan is not None and loan.offer.lender == owner else 0
 
 
-def _middle_tokens(cycles: Sequence[Cycle], trades: Trades) -> tuple[Address, ...]:
-    """Return the tokens between legs, of which something may be left over.
+def _middle_tokens(cycles: Sequence[Cycle], trades: Trades, own: Address) -> tuple[Address, ...]:
+    """Return the tokens between legs, of which something may be left over, but its `own`.
 
     Of native currency the executor returns what is left in any case.
     """
-    tokens = dict.fromkeys(trades.bought(leg) for cycle in cycles for leg in cycle[:-1])
-    return tuple(token for token in tokens if token is not None and token != ZERO_ADDRESS)
+    tokens = dict.fromkeys(trades.bought(leg) for cycle in cycles for leg in cycle.legs[:-1])
+    return tuple(token for token in tokens if token is not None and token not in (ZERO_ADDRESS, own))

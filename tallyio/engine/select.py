@@ -16,10 +16,11 @@ NO_ORDER: Final[Mapping[str, int]] = MappingProxyType({})
 
 BUSY = "one of its pools or positions waits for a transaction of ours"
 DISTURBED = "the fee of a loan would change what {what} was computed from"
+CROWDED = "{strategy} has as many transactions under way as its max_pending allows"
 OUTBID = "shares a {what} with opportunity {best}, which pays more"
 
 
-def choose(
+def choose(  # noqa: PLR0913 - what stands in the way of a choice
     found: Iterable[Opportunity],
     *,
     busy: AbstractSet[Use],
@@ -27,6 +28,7 @@ def choose(
     order: Mapping[str, int] = NO_ORDER,
     deposits: AbstractSet[Ground] = frozenset(),
     disturbed: AbstractSet[Ground] = frozenset(),
+    room: Mapping[str, int] = NO_ORDER,
 ) -> tuple[list[Opportunity], dict[int, str]]:
     """Return the opportunities to take, best net first, and for each other id the reason in words.
 
@@ -34,7 +36,7 @@ def choose(
     state that it will meet, whatever order the block puts them in. Greedy by net profit, which is at
     least 1/legs of the best such set, since one choice excludes at most one better-paying set per
     pool or position it uses. `order` ranks strategies: what one of a lower rank found goes first, whatever
-    it pays.
+    it pays. At most `room` are chosen of a strategy that it names.
 
     A loan's fee that changes its lender's other business is a use of another kind: such loans do not harm
     each other, but whoever trades in that pool, or has deposits in that reserve. `deposits` and `disturbed`
@@ -43,6 +45,7 @@ def choose(
     taken: dict[Use, int] = {}
     moved: set[Ground | None] = set(disturbed)
     chosen: list[Opportunity] = []
+    left = dict(room)
     reasons: dict[int, str] = {}
     for opportunity in sorted(found, key=lambda each: (order.get(each.strategy, 0), -each.net_wei)):
         uses = opportunity.uses
@@ -58,8 +61,11 @@ def choose(
             reasons[opportunity.id] = OUTBID.format(what=what, best=taken[shared])
         elif len(chosen) == most:
             reasons[opportunity.id] = f"{most} transactions are under way already"
+        elif left.get(opportunity.strategy, most) <= 0:
+            reasons[opportunity.id] = CROWDED.format(strategy=opportunity.strategy)
         else:
             chosen.append(opportunity)
+            left[opportunity.strategy] = left.get(opportunity.strategy, most) - 1
             taken |= dict.fromkeys(uses, opportunity.id)
             if opportunity.disturbs is not None:
                 moved.add(opportunity.disturbs)

@@ -5,13 +5,15 @@ Layer: engine. It runs on the event loop, after the market's lane has applied a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from tallyio.engine.books import Books, Loans
-from tallyio.hooks.search import BookView, Sale, SlowStrategy
+from tallyio.hooks.search import BookView, CompiledSearch, Native, Sale, SlowStrategy
+from tallyio.market.exports import Progress
 from tallyio.market.market import Market
 from tallyio.market.router import Router
 from tallyio.model.chain import Block, Head, Rollback
@@ -20,6 +22,7 @@ from tallyio.model.lending import LoanOffer, PositionKey
 from tallyio.model.market import PoolSpec
 from tallyio.model.proposal import Proposal, Refusal
 from tallyio.model.units import Address
+from tallyio.native.jit import own_functions, warm_all
 
 BLOCK_SECONDS: Final = 12
 """How far ahead of a block the next one is expected, as the simulator expects it."""
@@ -44,14 +47,33 @@ class SlowLane:
     """The books, the loans, and the `strategies` by name. The engine's task alone uses it."""
 
     def __init__(
-        self, market: Market, books: Books, loans: Loans, strategies: Sequence[tuple[str, SlowStrategy]]
+        self,
+        market: Market,
+        books: Books,
+        loans: Loans,
+        strategies: Sequence[tuple[str, SlowStrategy]],
+        *,
+        max_gas: Mapping[str, int],
     ) -> None:
+        """`max_gas` is by strategy the most gas that one transaction of it may use."""
         self._market = market
         self._router = Router(market)
+        self._load = functools.cache(functools.partial(books.fused.load, through=market.fused.load))
+        self._max_gas = max_gas
         self._strategies = tuple(strategies)
         self._told: dict[tuple[str, int, object], str] = {}
         self.books: Final = books
         self.loans: Final = loans
+
+    def warm(self, progress: Progress | None = None) -> None:
+        """Compile what the strategies have compiled, or load it from the cache."""
+        modules = [
+            self._load(name)
+            for _, strategy in self._strategies
+            if isinstance(strategy, CompiledSearch)
+            for name in strategy.compiled
+        ]
+        warm_all(list(own_functions(modules)), progress)
 
     async def apply(self, block: Block) -> None:
         """Bring the books to `block`."""
@@ -67,11 +89,27 @@ class SlowLane:
 
     def search(self, head: Head, gas_price_wei: int) -> Seen:
         """Let every strategy look at the state of `head`; stale books look empty to them."""
-        scene = _Scene(self._market, self._router, self.books, self.loans, head, gas_price_wei)
+        self._router.refresh()
+        native = Native(
+            load=self._load,
+            market=self._market.address,
+            router=self._router.address,
+            tokens=self._market.shape.token_ids,
+        )
         proposals: list[Proposal] = []
         refused: list[Refused] = []
         standing: dict[tuple[str, int, object], str] = {}
         for name, strategy in self._strategies:
+            scene = _Scene(
+                self._market,
+                self._router,
+                self.books,
+                self.loans,
+                native,
+                head,
+                gas_price_wei=gas_price_wei,
+                max_gas=self._max_gas[name],
+            )
             search = strategy.search(scene)
             proposals += [msgspec.structs.replace(each, strategy=name) for each in search.proposals]
             for refusal in search.refusals:
@@ -86,20 +124,32 @@ class SlowLane:
 class _Scene:
     """See `tallyio.hooks.search.Scene`."""
 
-    def __init__(
-        self, market: Market, router: Router, books: Books, loans: Loans, head: Head, gas_price_wei: int
+    def __init__(  # noqa: PLR0913 - what there is to see, each once
+        self,
+        market: Market,
+        router: Router,
+        books: Books,
+        loans: Loans,
+        native: Native,
+        head: Head,
+        *,
+        gas_price_wei: int,
+        max_gas: int,
     ) -> None:
         self._market = market
         self._router = router
+        self.native: Final = native
         self.head: Final = head
         self.time: Final = head.timestamp + BLOCK_SECONDS
         self.number: Final = head.number + 1
         self.gas_price_wei: Final = gas_price_wei
+        self.max_gas: Final = max_gas
         # A number stays that of its book, so a stale one keeps its place, with nothing in it.
         self.books: Final[Sequence[BookView]] = [
             _NothingAtRisk(held.book) if held.is_stale else held.book for held in books
         ]
         self.calls_back: Final = [held.adapter.can_call_back(held.book.spec) for held in books]
+        self.is_independent: Final = [held.adapter.compiled.is_independent for held in books]
         self.loans: Final[Sequence[LoanOffer]] = loans.offers
 
     @property
@@ -143,6 +193,8 @@ class _NothingAtRisk:
         self.position: Final = book.position
         self.health: Final = book.health
         self.liquidate: Final = book.liquidate
+        self.address_of: Final = book.address_of
+        self.rows_address: Final = book.rows_address
 
     def at_risk(self, time: int, number: int) -> list[PositionKey]:  # noqa: ARG002 - whatever the time
         """Return nobody."""

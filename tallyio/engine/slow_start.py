@@ -5,7 +5,10 @@ Layer: engine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import trio
 
 from tallyio.engine.books import Loans, load_books
 from tallyio.engine.built import Built
@@ -26,14 +29,16 @@ async def open_slow_lane(  # noqa: PLR0913 - what it stands on
     adapters: Sequence[ExchangeProtocol],
     built: Built,
     *,
+    max_gas: Mapping[str, int],
     tell: Tell,
     progress: Progress | None,
     purse: Purse | None = None,
 ) -> SlowLane | None:
     """Return the slow lane as of `head`, or None: neither lending nor a slow strategy is configured.
 
-    `adapters` are those of the market's pools, `purse` is what the executor's owner may lend. The caller
-    closes its books. Raises: ChainError, ConfigError, PluginError.
+    `adapters` are those of the market's pools, `purse` is what the executor's owner may lend, `max_gas` is by
+    strategy the most that a transaction may use. The caller closes its books. Raises: ChainError,
+    ConfigError, PluginError.
     """
     if not built.lending and not built.slow:
         return None
@@ -46,4 +51,7 @@ async def open_slow_lane(  # noqa: PLR0913 - what it stands on
     lenders = [each for each in plugins.values() if isinstance(each, FlashLender)]
     loans = Loans(chain, lenders, sorted(books.debts), purse)
     await loans.ask(head)
-    return SlowLane(market, books, loans, [(instance.name, strategy) for instance, strategy in built.slow])
+    strategies = [(instance.name, strategy) for instance, strategy in built.slow]
+    lane = SlowLane(market, books, loans, strategies, max_gas=max_gas)
+    await trio.to_thread.run_sync(partial(lane.warm, progress))
+    return lane

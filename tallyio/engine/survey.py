@@ -85,7 +85,14 @@ async def survey(
         with market:
             market.refresh_prices()
             slow = await open_slow_lane(
-                chain, head, market, adapters, built, tell=lambda _: None, progress=progress
+                chain,
+                head,
+                market,
+                adapters,
+                built,
+                max_gas=config.usable_gas,
+                tell=lambda _: None,
+                progress=progress,
             )
             assert slow is not None  # noqa: S101 - something lends, see above
             books, fees = slow.books, chain.fees(head)

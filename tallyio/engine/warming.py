@@ -7,9 +7,8 @@ numba or the processor is as quick as any other.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import msgspec
@@ -17,11 +16,12 @@ import msgspec
 from tallyio.engine.built import build
 from tallyio.engine.config import Config
 from tallyio.hooks.host import PluginHost
+from tallyio.hooks.search import CompiledSearch
 from tallyio.lending.fusion import fuse_lending
 from tallyio.market.exports import Progress
 from tallyio.market.fusion import Fused, fuse
 from tallyio.native.cache import cache_root
-from tallyio.native.jit import HotFunction, is_hot, warm_all
+from tallyio.native.jit import HotFunction, own_functions, warm_all
 
 _LANE: Final = "tallyio.engine.market_program"
 _ASKED_FROM_PYTHON: Final = (
@@ -53,9 +53,17 @@ def warm_configuration(config: Config, host: PluginHost, progress: Progress | No
     strategies = [(instance.name, strategy.compiled) for instance, strategy in built.strategies]
     fused = fuse(protocols, strategies, progress=progress)
     functions = list(_functions(fused))
-    if built.lending:
-        lending = [(instance.name, adapter.compiled) for instance, adapter in built.lending]
-        functions += _own([fuse_lending(lending, progress=progress).program])
+    if built.lending or built.slow:
+        lending = fuse_lending(
+            [(instance.name, adapter.compiled) for instance, adapter in built.lending], progress=progress
+        )
+        functions += own_functions([lending.program])
+        functions += own_functions(
+            lending.load(name, through=fused.load)
+            for _, strategy in built.slow
+            if isinstance(strategy, CompiledSearch)
+            for name in strategy.compiled
+        )
     warm_all(functions, progress)
     return Warmed(
         functions=len(functions),
@@ -66,10 +74,4 @@ def warm_configuration(config: Config, host: PluginHost, progress: Progress | No
 
 def _functions(fused: Fused) -> Iterator[HotFunction[..., Any]]:
     """Yield the lane's program and what Python calls; the rest is part of them."""
-    yield from _own(fused.load(name) for name in (_LANE, *_ASKED_FROM_PYTHON, *_KERNEL))
-
-
-def _own(modules: Iterable[ModuleType]) -> Iterator[HotFunction[..., Any]]:
-    for module in modules:
-        public = (value for name, value in vars(module).items() if not name.startswith("_"))
-        yield from (value for value in public if is_hot(value) and value.__module__ == module.__name__)
+    yield from own_functions(fused.load(name) for name in (_LANE, *_ASKED_FROM_PYTHON, *_KERNEL))

@@ -32,6 +32,11 @@ class CompiledLending(msgspec.Struct, frozen=True, kw_only=True):
     """The contract's sums may differ from exact rational ones by this share of collateral plus debt ..."""
     unit_slack: float = 2.0
     """... and by this many smallest accounting units for each balance."""
+    is_independent: bool = False
+    """Whether one liquidation leaves what another of the same book takes and gives as it was, in one block.
+
+    It does not where shares are worth another rounding afterwards: then a deal is exact for the first only.
+    """
 
 
 class BookRows(msgspec.Struct, frozen=True, kw_only=True):

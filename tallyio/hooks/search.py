@@ -6,8 +6,9 @@ compiled strategy (`tallyio.hooks.interfaces.Strategy`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -55,6 +56,26 @@ class BookView(Protocol):
     ) -> LiquidationTerms:
         """Return what repaying debt in one reserve gives of the collateral in another."""
 
+    @property
+    def rows_address(self) -> int:
+        """Address of its BOOK record (`tallyio.lending.abi`), for compiled code."""
+
+    def address_of(self, key: PositionKey) -> int:
+        """Return where a position's POSITION record is until it changes. Raises: LookupError: none."""
+
+
+class Native(msgspec.Struct, frozen=True, kw_only=True):
+    """Where compiled code finds what a scene shows; addresses hold until the next block."""
+
+    load: Callable[[str], ModuleType]
+    """Imports a module that is built on `tallyio.market.fused` and `tallyio.lending.fused`."""
+    market: int
+    """Of the MARKET record (`tallyio.market.abi`)."""
+    router: int
+    """Of the ROUTER record (`tallyio.market.route_layout`), measured as of the block."""
+    tokens: Mapping[Address, int]
+    """The market's token ids."""
+
 
 class Scene(Protocol):
     """What there is to see after one block."""
@@ -84,6 +105,10 @@ class Scene(Protocol):
         """By book number: whether collateral comes before the payment is taken."""
 
     @property
+    def is_independent(self) -> Sequence[bool]:
+        """By book number: whether a liquidation leaves what others of the block take and give as it was."""
+
+    @property
     def loans(self) -> Sequence[LoanOffer]:
         """What can be borrowed for the length of a call."""
 
@@ -95,6 +120,14 @@ class Scene(Protocol):
         self, sold: Address, bought: Address, amount: int, *, without: Sequence[int] = ()
     ) -> Sale | None:
         """Return the swaps that bring most of `bought` for `amount`, or None; `without` these pools."""
+
+    @property
+    def native(self) -> Native:
+        """The same for compiled code."""
+
+    @property
+    def max_gas(self) -> int:
+        """The most gas that one transaction of the strategy may use, as estimated."""
 
     def native_per_unit(self, token: Address) -> float:
         """Return what one smallest unit of `token` is worth in wei of the native currency; 0: unknown."""
@@ -113,3 +146,12 @@ class SlowStrategy(Protocol):
 
     def search(self, scene: Scene) -> Search:
         """Look at the state of a block. Runs on the event loop's thread: it must take milliseconds."""
+
+
+@runtime_checkable
+class CompiledSearch(Protocol):
+    """A slow strategy that has compiled functions: a start compiles them, before the first block."""
+
+    @property
+    def compiled(self) -> tuple[str, ...]:
+        """Modules to get by `Native.load`."""

@@ -121,6 +121,11 @@ class Book:
         return self._positions.keys
 
     @property
+    def rows_address(self) -> int:
+        """Address of the BOOK record, for compiled code."""
+        return self._rows.address
+
+    @property
     def columns_address(self) -> int:
         """Address of the COLUMNS record, for compiled code."""
         return self._columns.address

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Final
 
@@ -15,7 +15,7 @@ import msgspec
 
 from tallyio.lending import abi, margins
 from tallyio.market.exports import Export, Plugin, Progress, Steps, check_exports, check_present, tops
-from tallyio.market.generated import dispatcher, forget, heading, imports, place, register
+from tallyio.market.generated import dispatcher, forget, heading, imports, noting, place, register
 from tallyio.native.cache import is_edited
 from tallyio.native.jit import is_hot, warm
 
@@ -42,6 +42,20 @@ class FusedLending(msgspec.Struct, frozen=True, kw_only=True):
     program: ModuleType
     """The loops, `tallyio.lending.program`."""
 
+    def load(
+        self, module: str, *, through: Callable[[str], ModuleType] = importlib.import_module
+    ) -> ModuleType:
+        """Import a module that is built on the fused functions; the next fusion forgets it.
+
+        What is built on a market as well is imported `through` that fusion's `load`.
+        """
+        with noting(module, _built_on_fusion):
+            return through(module)
+
+
+# Modules, besides the program, whose compiled functions are built on a fusion.
+_built_on_fusion: set[str] = set()
+
 
 def fuse_lending(protocols: Sequence[Plugin], *, progress: Progress | None = None) -> FusedLending:
     """Fuse the compiled modules of `protocols`; at start, before any book is made.
@@ -53,7 +67,8 @@ def fuse_lending(protocols: Sequence[Plugin], *, progress: Progress | None = Non
         check_present(*plugin)
     own = tops(protocols)
     edited = [name for name in sys.modules if name.partition(".")[0] in own and is_edited(sys.modules[name])]
-    forget([*edited, FUSED, PROGRAM])
+    forget([*edited, FUSED, PROGRAM, *_built_on_fusion])
+    _built_on_fusion.clear()
     steps = Steps(len(protocols) * len(EXPORTS) + 1, progress)
     modules = [check_exports(*plugin, EXPORTS, steps, look_at=abi.__name__) for plugin in protocols]
     parts = [heading("lending protocols", [each.name for each in modules], by=__name__), imports(modules)]

@@ -12,10 +12,9 @@ compiled once for all the orders. What was built on an earlier fusion, or edited
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, cast
 
@@ -32,7 +31,16 @@ from tallyio.market.exports import (
     check_present,
     tops,
 )
-from tallyio.market.generated import defines_hot, dispatcher, forget, heading, imports, place, register
+from tallyio.market.generated import (
+    defines_hot,
+    dispatcher,
+    forget,
+    heading,
+    imports,
+    noting,
+    place,
+    register,
+)
 from tallyio.market.inverse import LEAST_INPUT
 from tallyio.native.cache import is_edited
 from tallyio.native.jit import HotFunction
@@ -76,7 +84,7 @@ class Fused(msgspec.Struct, frozen=True, kw_only=True):
 
     def load(self, module: str) -> ModuleType:
         """Import a module that is built on the fused functions, such as a lane's program."""
-        with _noting_what_is_built(module):
+        with noting(module, _built_on_fusion):
             return importlib.import_module(module)
 
     def function(self, name: str) -> HotFunction[..., Any]:
@@ -109,7 +117,7 @@ def fuse(
     }
     register(FUSED, place(texts[FUSED]))
     for plugin in strategies:
-        with _noting_what_is_built(plugin[1].module):
+        with noting(plugin[1].module, _built_on_fusion):
             check_exports(*plugin, (STRATEGY_EXPORT,), steps, look_at=abi.__name__)
     register(DETECTORS, place(texts[DETECTORS]))
     return Fused(
@@ -143,17 +151,6 @@ def detectors_source(modules: Sequence[str]) -> str:
     key = ("strategy", "strategy", "")
     parts.append(dispatcher(STRATEGY_EXPORT, _DISPATCH_DETECT, key, range(len(modules)), brief=False))
     return "\n\n".join(parts) + "\n"
-
-
-@contextlib.contextmanager
-def _noting_what_is_built(module: str) -> Iterator[None]:
-    """Note `module` and the compiled modules that are imported with it as built on the fusion."""
-    before = set(sys.modules)
-    try:
-        yield
-    finally:
-        fresh = [name for name in set(sys.modules) - before if defines_hot(sys.modules[name])]
-        _built_on_fusion.update({module, *fresh})
 
 
 def _forget_outdated(protocols: Iterable[Plugin], strategies: Iterable[Plugin]) -> None:

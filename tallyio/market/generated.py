@@ -5,11 +5,12 @@ Layer: market.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -90,6 +91,17 @@ def forget(names: Iterable[str]) -> None:
             parent, _, last = name.rpartition(".")
             if parent in sys.modules:
                 vars(sys.modules[parent]).pop(last, None)
+
+
+@contextlib.contextmanager
+def noting(module: str, built: set[str]) -> Iterator[None]:
+    """Note in `built` `module` and the compiled modules that are imported with it."""
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        fresh = [name for name in set(sys.modules) - before if defines_hot(sys.modules[name])]
+        built.update({module, *fresh})
 
 
 def defines_hot(module: ModuleType) -> bool:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeGuard, cast
 
 import llvmlite.binding
@@ -38,6 +39,7 @@ __all__ = [
     "entry",
     "hot",
     "is_hot",
+    "own_functions",
     "signature_of",
     "warm",
     "warm_all",
@@ -159,6 +161,16 @@ def warm_all(
         warm(function)
         if progress:
             progress(done, len(todo), function.py_func.__qualname__)
+
+
+def own_functions(modules: Iterable[ModuleType]) -> list[HotFunction[..., Any]]:
+    """Return what Python calls of compiled `modules`: the public functions that they define themselves."""
+    return [
+        value
+        for module in modules
+        for name, value in vars(module).items()
+        if not name.startswith("_") and is_hot(value) and value.__module__ == module.__name__
+    ]
 
 
 def _check_parameters(function: Callable[..., Any], declared: Any) -> None:

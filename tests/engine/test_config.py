@@ -75,3 +75,15 @@ def test_a_missing_file_names_the_command_that_writes_one(tmp_path: Path) -> Non
 def test_the_shipped_template_parses() -> None:
     config = load_config(data_path("examples") / "arbitrage" / "tallyio.toml")
     assert config.chain.plugin == "evm"
+
+
+def test_a_strategy_has_limits_of_its_own_below_those_of_the_run() -> None:
+    own = GOOD.replace("[strategies.s]", "[strategies.s]\nmax_pending = 2\nmax_gas = 9_000_000\ntop_k = 3")
+    config = parse_config(own + "[strategies.t]\n", source="bot.toml", folder=Path("/somewhere"))
+    assert config.strategies[0].settings == {"top_k": 3}
+    assert config.max_pending == {"s": 2, "t": 16}
+    assert config.max_gas == {"s": 1_500_000, "t": 1_500_000}
+    # 960,000 used and refunded a fifth of the whole, with a margin of 25 percent, is the limit.
+    assert config.usable_gas == {"s": 960_000, "t": 960_000}
+    with pytest.raises(ConfigError, match=r"\[strategies.s\] max_pending must be at least 0, was -1"):
+        parse(GOOD.replace("[strategies.s]", "[strategies.s]\nmax_pending = -1"))

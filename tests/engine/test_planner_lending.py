@@ -473,3 +473,39 @@ def test_no_plugin_takes_what_the_owner_allowed() -> None:
 def test_an_allowance_that_lasts_is_refused(name: str) -> None:
     with pytest.raises(UnsafeRefused, match="would give an allowance"):
         GuardedPacker({(USD, 7)}).pack((Call(to=USD, data=selector(name) + bytes(64)),))
+
+
+def elsewhere(paid: int, got: int) -> Leg:
+    """Return a sale in another pool of the same tokens."""
+    return Leg(pool=3, token_in=1, token_out=0, amount_in=paid, amount_out=got)
+
+
+def test_liquidations_of_the_same_two_tokens_come_first_and_their_sale_is_divided() -> None:
+    """Two positions bring 5 and 3; 6 of it are sold in one pool and 2 in another."""
+    legs = (liquidation(600, 5), liquidation(400, 3, part=1), sale(6, 800), elsewhere(2, 300))
+    made = make(opportunity(*legs, loan=OWN))
+    assert demanded(made) == 1_000 + 100
+    text = made.call.data.decode("latin-1")
+    order = [text.index(each) for each in ("liquidate 0 600", "liquidate 1 400", "swap 6 ", "swap 2 ")]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize(
+    ("legs", "fault"),
+    [
+        ((liquidation(600, 5), liquidation(400, 3, part=1), sale(7, 1_100)), "amounts that do not join"),
+        ((liquidation(1_000, 5), sale(3, 600), elsewhere(3, 500)), "amounts that do not join"),
+        ((liquidation(1_000, 5), sale(3, 600), sale(2, 500)), "uses a pool twice"),
+        ((liquidation(600, 5), liquidation(400, 3), sale(8, 1_100)), "uses a pool twice, or a position"),
+        ((sale(5, 1_100), liquidation(1_000, 5)), "do not join into a cycle"),
+    ],
+)
+def test_what_does_not_add_up_to_one_sale_is_refused(legs: tuple[Leg | Liquidation, ...], fault: str) -> None:
+    with pytest.raises(UnsafeRefused, match=fault):
+        make(opportunity(*legs, loan=OWN))
+
+
+def test_several_liquidations_together_want_a_loan() -> None:
+    legs = (liquidation(600, 5), liquidation(400, 3, part=1), sale(8, 1_100))
+    with pytest.raises(UnsafeRefused, match="several liquidations together without a loan"):
+        make(opportunity(*legs), calls_back=True)

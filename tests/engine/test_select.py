@@ -113,3 +113,13 @@ def test_the_chosen_never_share_a_pool_and_everybody_else_has_a_reason(
     assert len(chosen) <= most
     assert {each.id for each in chosen} | reasons.keys() == {each.id for each in found}
     assert not {each.id for each in chosen} & reasons.keys()
+
+
+def test_a_strategy_keeps_to_its_own_limit_and_leaves_the_rest_to_others() -> None:
+    found = [opportunity(number, 9 - number, number) for number in range(4)]
+    found[3] = msgspec.structs.replace(found[3], strategy="other")
+    chosen, reasons = choose(found, busy=set(), most=3, room={"s": 1})
+    assert [each.id for each in chosen] == [0, 3]
+    assert set(reasons.values()) == {"s has as many transactions under way as its max_pending allows"}
+    chosen, _ = choose(found, busy=set(), most=3, room={"s": -1, "other": 2})
+    assert [each.id for each in chosen] == [3]

@@ -49,7 +49,11 @@ class AaveV3:
     def compiled(self) -> CompiledLending:
         """The module `hot` of this package."""
         return CompiledLending(
-            module="tallyio_protocol_aave_v3.hot", relative_slack=1e-9, unit_slack=_UNIT_SLACK
+            module="tallyio_protocol_aave_v3.hot",
+            relative_slack=1e-9,
+            unit_slack=_UNIT_SLACK,
+            # Balances are scaled by indexes, which stand still within a block whoever is liquidated.
+            is_independent=True,
         )
 
     @property

@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Gas of a plan beside its parts: the transaction's own 21,000, its calldata, the executor's checks."""
     max_pairs: int = 16
     """Most pairs of collateral and debt that are looked at for one position, the most valuable first."""
+    max_batch: int = 4
+    """Most positions that are liquidated in one transaction."""
     top_k: int = 16
     """Most opportunities reported per block."""
 
@@ -36,6 +38,7 @@ def read_settings(raw: RawSettings) -> Settings:
         ("liquidation_gas", 0),
         ("plan_gas", 0),
         ("max_pairs", 1),
+        ("max_batch", 1),
         ("top_k", 1),
     ):
         if getattr(parsed, key) < least:

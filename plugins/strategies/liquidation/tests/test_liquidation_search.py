@@ -1,85 +1,202 @@
-"""The search takes the best lawful deal of each position, and says why it takes none."""
+"""The search takes the best lawful deals, together where that pays, and says why it takes none."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from random import Random
 
 import pytest
-from tallyio_strategy_liquidation.bench_scene import UNIT, MadeUpBook, MadeUpScene, positions
+from tallyio_strategy_liquidation.bench_scene import (
+    UNIT,
+    MadeUpScene,
+    every_pair,
+    open_scene,
+    position,
+    positions,
+    token,
+)
+from tallyio_strategy_liquidation.reading import NO_LOAN, NO_PROFIT, NO_SALE
 from tallyio_strategy_liquidation.reference import best_net
-from tallyio_strategy_liquidation.strategy import NO_LOAN, NO_PROFIT, NO_SALE, Liquidations
+from tallyio_strategy_liquidation.strategy import Liquidations
 
+from tallyio.lending.abi import LAWFUL
 from tallyio.model.errors import ConfigError
-from tallyio.model.execution import Liquidation
-from tallyio.model.lending import Balance, Position, PositionKey
-from tallyio.model.units import Address
+from tallyio.model.execution import Leg, Liquidation
+from tallyio.model.lending import Position
+from tallyio.model.proposal import Proposal
 
 GAS = 480_000
+ALONE = {"top_k": 100, "max_batch": 1}
 
 
-def random_book(rng: Random) -> MadeUpBook:
+def people(rng: Random, count: int = 20) -> list[Position]:
+    """Return positions of one or two collaterals and one or two debts."""
     made = []
-    for number in range(20):
+    for number in range(count):
         amounts = [(rng.randrange(5 * UNIT), 0) for _ in range(2)] + [(0, rng.randrange(5 * UNIT))] * 2
-        balances = tuple(
-            Balance(reserve=reserve, collateral=c, debt=d) for reserve, (c, d) in enumerate(amounts) if c or d
-        )
-        made.append(Position(key=PositionKey(Address(number.to_bytes(20, "big"))), balances=balances))
-    return MadeUpBook(made, reserves=4)
+        made.append(position(number, *((reserve, *each) for reserve, each in enumerate(amounts))))
+    return made
+
+
+def parts(proposal: Proposal) -> tuple[list[Liquidation], list[list[Leg]]]:
+    """Return the liquidations of a proposal, and the paths of its sale."""
+    heads = [leg for leg in proposal.legs if isinstance(leg, Liquidation)]
+    paths: list[list[Leg]] = []
+    for leg in proposal.legs[len(heads) :]:
+        assert isinstance(leg, Leg)
+        if paths and paths[-1][-1].amount_out == leg.amount_in:
+            paths[-1].append(leg)
+        else:
+            paths.append([leg])
+    return heads, paths
+
+
+def check_exact(scene: MadeUpScene, proposal: Proposal) -> None:
+    """Ask protocol, pools and lender once more for every amount of a proposal."""
+    heads, paths = parts(proposal)
+    for head in heads:
+        where = {"collateral": head.collateral, "debt": head.debt, "time": scene.time, "number": scene.number}
+        repay = head.offer or head.amount_in
+        terms = scene.books[head.book].liquidate(head.key, **where, repay=repay)
+        assert (terms.verdict, terms.repay, terms.seize) == (LAWFUL, head.amount_in, head.amount_out)
+        assert scene.books[head.book].spec.reserves[head.debt].debt == proposal.token
+    for path in paths:
+        for leg in path:
+            assert scene.market.quote(leg.pool, leg.token_in, leg.token_out, leg.amount_in) == leg.amount_out
+    assert sum(head.amount_out for head in heads) == sum(path[0].amount_in for path in paths)
+    assert len({leg.uses for leg in proposal.legs}) == len(proposal.legs)
+    assert proposal.amount_in == sum(head.amount_in for head in heads)
+    assert proposal.amount_out == sum(path[-1].amount_out for path in paths)
+    fee = proposal.loan.fee if proposal.loan else 0
+    if proposal.loan:
+        assert proposal.loan.amount == proposal.amount_in
+        assert fee == proposal.loan.offer.fee(proposal.amount_in)
+    gain = (proposal.amount_out - proposal.amount_in - fee) * scene.native_per_unit(proposal.token)
+    assert proposal.net_wei == pytest.approx(gain - proposal.gas * scene.gas_price_wei, rel=1e-9, abs=1e3)
 
 
 @pytest.mark.parametrize("depth", [20, 100, 10_000])
 @pytest.mark.parametrize("calls_back", [False, True])
 def test_no_amount_of_any_pair_gains_more(depth: int, *, calls_back: bool) -> None:
-    rng = Random(depth)
-    book = random_book(rng)
-    scene = MadeUpScene(book, depth=depth * UNIT, calls_back=calls_back)
-    found = {}
-    for proposal in Liquidations({"top_k": 100}).search(scene).proposals:
-        first = proposal.legs[0]
-        assert isinstance(first, Liquidation)
-        found[first.key] = proposal.net_wei
-    for key in book.at_risk(0, 0):
-        tried = best_net(scene, 0, book, key, gas=GAS, steps=200)
-        if tried > 0:
-            assert found[key] >= tried - abs(tried) * 1e-4
-        else:
-            assert found.get(key, 0) >= 0
+    with open_scene([people(Random(depth))], every_pair(depth * UNIT), calls_back=calls_back) as scene:
+        found = {}
+        for proposal in Liquidations(ALONE).search(scene).proposals:
+            check_exact(scene, proposal)
+            [first], _ = parts(proposal)
+            found[first.key] = proposal.net_wei
+        for key in scene.books[0].at_risk(0, 0):
+            tried = best_net(scene, 0, scene.books[0], key, gas=GAS, steps=50)
+            if tried > 0:
+                assert found[key] >= tried - abs(tried) * 1e-4
+            else:
+                assert found.get(key, 0) >= 0
 
 
-def test_a_proposal_joins_into_a_cycle_that_ends_in_the_debts_token() -> None:
-    scene = MadeUpScene(MadeUpBook(positions(3), reserves=4), depth=1_000 * UNIT)
-    proposals = Liquidations({}).search(scene).proposals
-    assert len(proposals) == 3
-    for proposal in proposals:
-        liquidation, sale = proposal.legs
-        assert isinstance(liquidation, Liquidation)
-        assert liquidation.amount_out == sale.amount_in
-        assert (proposal.amount_in, proposal.amount_out) == (liquidation.amount_in, sale.amount_out)
-        assert proposal.token == scene.books[0].spec.reserves[liquidation.debt].debt
-        assert proposal.loan is not None
-        assert proposal.loan.amount == liquidation.amount_in
+def test_a_sale_is_divided_over_two_paths_where_that_leaves_more_after_gas() -> None:
+    big = position(1, (0, 200 * UNIT, 0), (1, 0, 200 * UNIT))
+    pools = [(0, 1, 20_000 * UNIT), (0, 1, 19_000 * UNIT)]
+    with open_scene([[big]], pools, reserves=2) as scene:
+        [proposal] = Liquidations({}).search(scene).proposals
+        check_exact(scene, proposal)
+        _, (one, other) = parts(proposal)
+        whole = scene.best_sale(token(0), token(1), one[0].amount_in + other[0].amount_in)
+        assert whole is not None
+        assert proposal.amount_out > whole.amount_out
+    with open_scene([[big]], pools, reserves=2, gas_price_wei=5 * 10**12) as scene:
+        [proposal] = Liquidations({}).search(scene).proposals
+        assert len(parts(proposal)[1]) == 1
+
+
+def small(count: int) -> list[Position]:
+    """Return positions of which half a debt of half a unit may be repaid: each brings 0.02 units."""
+    return [position(each, (1, UNIT + each, 0), (2, 0, UNIT // 2 + each)) for each in range(1, count + 1)]
+
+
+ONE_POOL = [(1, 2, 10_000 * UNIT), (0, 2, 10_000 * UNIT)]
+"""Where token 1 is sold for token 2, and what prices that."""
+
+
+def test_positions_too_small_alone_are_taken_together() -> None:
+    """Gas of one costs 0.0215 units, of three together 0.048."""
+    with open_scene([small(3)], ONE_POOL, gas_price_wei=33 * 10**9) as scene:
+        alone = Liquidations(ALONE).search(scene)
+        assert alone.proposals == ()
+        assert {refusal.reason for refusal in alone.refusals} == {NO_PROFIT}
+        together = Liquidations({}).search(scene)
+        [proposal] = together.proposals
+        assert len(parts(proposal)[0]) == 3
+        check_exact(scene, proposal)
+        assert together.refusals == ()
+
+
+def test_a_batch_gains_more_than_its_best_alone_and_keeps_to_its_limits() -> None:
+    rng = Random(3)
+    for depth, most, gas in ((50, 4, 10_000_000), (1_000, 3, 10_000_000), (1_000, 8, 1_300_000)):
+        with open_scene([people(rng), people(rng)], every_pair(depth * UNIT), max_gas=gas) as scene:
+            alone = Liquidations(ALONE).search(scene).proposals
+            nets = {leg.uses: each.net_wei for each in alone for leg in each.legs}
+            found = Liquidations({"max_batch": most, "top_k": 100}).search(scene).proposals
+            assert any(len(parts(each)[0]) > 1 for each in found)
+            for proposal in found:
+                check_exact(scene, proposal)
+                heads, _ = parts(proposal)
+                assert proposal.net_wei >= max(nets.get(head.uses, 0.0) for head in heads)
+                assert len(heads) <= most
+                assert len(heads) == 1 or (proposal.gas <= gas and proposal.loan is not None)
+            taken = [leg.uses for each in found for leg in each.legs if isinstance(leg, Liquidation)]
+            assert len(taken) == len(set(taken))
+
+
+def test_of_one_book_only_what_does_not_disturb_each_other_goes_together() -> None:
+    """The two positions below share both reserves; the same two of two books go together all the same."""
+    alike = [position(each, (1, 9 * UNIT, 0), (2, 0, 9 * UNIT)) for each in (1, 2)]
+
+    def batches(books: Sequence[Sequence[Position]], *, is_independent: bool) -> list[int]:
+        with open_scene(books, ONE_POOL, is_independent=is_independent) as scene:
+            return [len(parts(each)[0]) for each in Liquidations({}).search(scene).proposals]
+
+    assert batches([alike], is_independent=True) == [2]
+    assert batches([alike], is_independent=False) == [1, 1]
+    assert batches([alike[:1], alike[1:]], is_independent=False) == [2]
 
 
 def test_where_the_book_calls_back_nothing_is_borrowed() -> None:
-    scene = MadeUpScene(MadeUpBook(positions(1), reserves=4), depth=1_000 * UNIT, calls_back=True)
-    [proposal] = Liquidations({}).search(scene).proposals
-    assert proposal.loan is None
+    with open_scene([positions(1)], every_pair(1_000 * UNIT), calls_back=True) as scene:
+        [proposal] = Liquidations({}).search(scene).proposals
+        assert proposal.loan is None
 
 
 @pytest.mark.parametrize(
-    ("depth", "lends", "reason"), [(0, True, NO_SALE), (1_000, False, NO_LOAN), (1, True, NO_PROFIT)]
+    ("pools", "lends", "reason"),
+    [
+        ([(0, 1, 1_000 * UNIT)], False, NO_LOAN),
+        ([(0, 1, UNIT)], True, NO_PROFIT),
+        ([(0, 1, 1_000 * UNIT)], True, NO_SALE),
+    ],
 )
-def test_what_is_left_alone_has_its_reason(depth: int, *, lends: bool, reason: str) -> None:
-    held = Position(
-        key=PositionKey(Address(bytes(20))),
-        balances=(Balance(reserve=0, collateral=10**12), Balance(reserve=1, debt=10**12)),
-    )
-    scene = MadeUpScene(MadeUpBook([held], reserves=2), depth=depth * UNIT, lends=lends)
-    search = Liquidations({}).search(scene)
-    assert search.proposals == ()
-    [refusal] = search.refusals
-    assert (refusal.key, refusal.reason) == (held.key, reason)
+def test_what_is_left_alone_has_its_reason(
+    pools: list[tuple[int, int, int]], *, lends: bool, reason: str
+) -> None:
+    held = position(0, (2 if reason == NO_SALE else 0, 10**12, 0), (1, 0, 10**12))
+    with open_scene([[held]], pools, reserves=3, lends=lends) as scene:
+        search = Liquidations({}).search(scene)
+        assert search.proposals == ()
+        [refusal] = search.refusals
+        assert (refusal.key, refusal.reason) == (held.key, reason)
+
+
+def test_one_strategy_looks_at_one_scene_after_the_other() -> None:
+    strategy = Liquidations(ALONE)
+    with ExitStack() as stack:
+        scenes = [
+            stack.enter_context(open_scene([people(Random(depth))], every_pair(depth * UNIT)))
+            for depth in (50, 500)
+        ]
+        for scene in (*scenes, scenes[0]):
+            found = strategy.search(scene).proposals
+            assert found == Liquidations(ALONE).search(scene).proposals
+            assert found
 
 
 def test_a_setting_out_of_range_is_refused_by_its_name() -> None:

@@ -2,56 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
 
-from tallyio_strategy_liquidation.sizing import best_amount
+import numpy as np
+import pytest
+from tallyio_strategy_liquidation import sizing
+from tallyio_strategy_liquidation.layout import SIZING
+
+NEVER = float("-inf")
 
 
-class Gain(NamedTuple):
-    """What an amount gives."""
-
-    net_wei: float
+def tried(net_of: Callable[[int], float], most: int) -> dict[int, float]:
+    """Return the amounts that are tried, with their nets."""
+    record = np.zeros(1, SIZING)
+    address = record.ctypes.data
+    sizing.start(address, most)
+    nets: dict[int, float] = {}
+    while amount := sizing.next_amount(address):
+        nets[amount] = net_of(amount)
+        sizing.learn(address, nets[amount])
+    return nets
 
 
 def test_the_most_is_taken_where_profit_still_rises_and_only_twice_looked_at() -> None:
-    looked: list[int] = []
-
-    def evaluate(amount: int) -> Gain:
-        looked.append(amount)
-        return Gain(amount * 0.05)
-
-    best = best_amount(evaluate, 10**18)
-    assert best is not None
-    assert best.repay == 10**18
-    assert len(looked) == 2
+    nets = tried(lambda amount: amount * 0.05, 10**18)
+    assert len(nets) == 2
+    assert max(nets, key=lambda amount: nets[amount]) == 10**18
 
 
-def test_a_highest_point_within_is_found() -> None:
-    rng = Random(1)
-    for _ in range(200):
-        most, top = 10**18, rng.randrange(10**15, 10**18)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_highest_point_within_is_found(seed: int) -> None:
+    rng = Random(seed)
+    for _ in range(50):
+        top = rng.randrange(10**15, 10**18)
 
-        def evaluate(amount: int, top: int = top) -> Gain:
-            return Gain(amount / top - (amount / top) ** 2 / 2)
+        def hill(amount: int, top: int = top) -> float:
+            return amount / top - (amount / top) ** 2 / 2
 
-        best = best_amount(evaluate, most)
-        assert best is not None
-        assert best.gain.net_wei > 0.499
+        nets = tried(hill, 10**18)
+        assert max(nets.values()) > 0.499
+        assert len(nets) < 50
 
 
-def test_amounts_that_are_not_lawful_are_never_chosen() -> None:
-    def evaluate(amount: int) -> Gain | None:
-        return Gain(float(amount)) if amount == 10**6 or amount < 4 * 10**5 else None
+def test_an_unlawful_most_leads_to_smaller_amounts() -> None:
+    nets = tried(lambda amount: float(amount) if amount < 4 * 10**5 else NEVER, 10**6)
+    assert max(nets.values()) > 2.4 * 10**5
 
-    best = best_amount(evaluate, 10**6)
-    assert best is not None
-    assert best.repay == 10**6
-    assert best_amount(lambda _: None, 10**6) is None
+
+def test_where_nothing_is_lawful_the_search_ends() -> None:
+    assert set(tried(lambda _: NEVER, 10**6).values()) == {NEVER}
 
 
 def test_the_smallest_amounts_are_no_trap() -> None:
-    assert best_amount(lambda amount: Gain(-float(amount)), 1) is not None
-    best = best_amount(lambda amount: Gain(-float(amount)), 1_000)
-    assert best is not None
-    assert best.repay == 1
+    assert tried(lambda amount: -float(amount), 1) == {1: -1.0}
+    nets = tried(lambda amount: -float(amount), 1_000)
+    assert max(nets.values()) == -1.0

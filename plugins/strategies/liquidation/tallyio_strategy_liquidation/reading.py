@@ -1,0 +1,161 @@
+"""Read what the compiled search found: proposals, and refusals with their reasons."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy.typing as npt
+
+from tallyio.hooks.search import Scene
+from tallyio.lending.abi import LIQUIDATION, VERDICTS
+from tallyio.market.route_layout import MAX_HOPS, PATH
+from tallyio.model.execution import Borrowing, Leg, Liquidation
+from tallyio.model.proposal import Proposal, Refusal
+from tallyio_strategy_liquidation import layout
+from tallyio_strategy_liquidation.layout import NOBODY, OFFER
+from tallyio_strategy_liquidation.tables import AtRisk
+
+NO_SALE: Final = "no path in the market sells the collateral"
+NO_LOAN: Final = "nobody lends what has to be paid"
+NO_VALUE: Final = "what the debt's token is worth is not known"
+NO_PROFIT: Final = "it would cost more than it brings"
+
+_FAULTS: Final = dict(enumerate(VERDICTS)) | {
+    layout.DEAL: NO_PROFIT,
+    layout.NO_SALE: NO_SALE,
+    layout.NO_LOAN: NO_LOAN,
+    layout.NO_VALUE: NO_VALUE,
+    layout.NO_PROFIT: NO_PROFIT,
+}
+"""Why a position is left alone; a deal is where it gains too little."""
+
+_WIDE: Final = 32
+_SALES: Final = 2
+
+
+def _offset(record: npt.DTypeLike, field: str) -> int:
+    fields = getattr(record, "fields", None) or {}
+    return int(fields[field][1])
+
+
+_TERMS: Final = _offset(OFFER, "terms")
+_SALE: Final = _offset(OFFER, "sale")
+_PATH: Final = struct.Struct(f"<{1 + 3 * MAX_HOPS}q")
+"""Hops, pools, and the two tokens of each: the start of a PATH."""
+
+
+class Found:
+    """The decided OFFERs of one scene, and the positions that they are of."""
+
+    def __init__(self, scene: Scene, positions: Sequence[AtRisk], offers: npt.NDArray[Any]) -> None:
+        self._scene = scene
+        self._positions = positions
+        self._offers = offers
+        # One field of all records costs hardly more than that of one.
+        self._faults, self._heads, self._nets, self._collaterals, self._debts = (
+            offers[name].tolist() for name in ("fault", "head", "net", "collateral", "debt")
+        )
+
+    def proposals(self, *, least_wei: float) -> list[Proposal]:
+        """Return the transactions that gain, and at least so much after gas; best first."""
+        heads = [
+            number
+            for number, fault in enumerate(self._faults)
+            if fault == layout.DEAL and self._heads[number] == number and self._nets[number] >= least_wei
+        ]
+        found = map(self._proposal, sorted(heads, key=lambda number: -self._nets[number]))
+        return [each for each in found if each.amount_out > each.amount_in + _fee_of(each)]
+
+    def refusals(self, proposals: Sequence[Proposal]) -> Iterator[Refusal]:
+        """Yield why each position is left alone that no proposal takes."""
+        taken = {leg.uses for each in proposals for leg in each.legs}
+        for number, (book, key, _) in enumerate(self._positions):
+            if (book, key) not in taken and self._faults[number] != layout.NOTHING:
+                yield Refusal(
+                    book=book,
+                    key=key,
+                    collateral=self._collaterals[number],
+                    debt=self._debts[number],
+                    reason=_FAULTS[self._faults[number]],
+                )
+
+    def _proposal(self, number: int) -> Proposal:
+        record = _Record(self._offers[number].tobytes())
+        members = [number]
+        while (following := int(self._offers[members[-1]]["next"])) != NOBODY:
+            members.append(following)
+        sale = [leg for path in range(_SALES) for leg in record.path(path)]
+        reserve = self._scene.books[self._positions[number].book].spec.reserves[self._debts[number]]
+        if reserve.debt is None:
+            raise LookupError(f"reserve {reserve.symbol} has no debt")
+        return Proposal(
+            token=reserve.debt,
+            legs=(*map(self._liquidation, members), *sale),
+            amount_in=record.amount("paid"),
+            amount_out=record.amount("brought"),
+            gas=record.word("gas"),
+            net_wei=self._nets[number],
+            loan=self._loan(record),
+        )
+
+    def _liquidation(self, number: int) -> Liquidation:
+        record, position = _Record(self._offers[number].tobytes()), self._positions[number]
+        return Liquidation(
+            book=position.book,
+            key=position.key,
+            collateral=self._collaterals[number],
+            debt=self._debts[number],
+            amount_in=record.term("repay"),
+            amount_out=record.term("seize"),
+            offer=record.term("most") if record.word("is_most") else 0,
+        )
+
+    def _loan(self, record: _Record) -> Borrowing | None:
+        index = record.word("loan")
+        if index == NOBODY:
+            return None
+        return Borrowing(
+            offer=self._scene.loans[index], amount=record.amount("paid"), fee=record.amount("fee")
+        )
+
+
+class _Record:
+    """One OFFER, as Python reads it."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def word(self, field: str) -> int:
+        """Return an integer."""
+        return int(struct.unpack_from("<q", self._raw, _offset(OFFER, field))[0])
+
+    def amount(self, field: str) -> int:
+        """Return an amount."""
+        return self._amount(_offset(OFFER, field))
+
+    def term(self, field: str) -> int:
+        """Return an amount of the position's own terms."""
+        return self._amount(_TERMS + _offset(LIQUIDATION, field))
+
+    def path(self, number: int) -> Iterator[Leg]:
+        """Yield the legs of one path of the sale."""
+        start = _SALE + number * PATH.itemsize
+        hops, *places = _PATH.unpack_from(self._raw, start)
+        amounts = start + _offset(PATH, "amounts")
+        for k in range(hops):
+            yield Leg(
+                pool=places[k],
+                token_in=places[MAX_HOPS + k],
+                token_out=places[2 * MAX_HOPS + k],
+                amount_in=self._amount(amounts + k * _WIDE),
+                amount_out=self._amount(amounts + (k + 1) * _WIDE),
+            )
+
+    def _amount(self, start: int) -> int:
+        return int.from_bytes(self._raw[start : start + _WIDE], "little")
+
+
+def _fee_of(proposal: Proposal) -> int:
+    return proposal.loan.fee if proposal.loan else 0
