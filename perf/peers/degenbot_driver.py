@@ -1,23 +1,20 @@
 """Quotes of degenbot's Rust core on request, in a process of its own: run by `session.py`, not by hand.
 
-Runs under the interpreter of degenbot's environment, and imports nothing of ours. Every line of standard
-input is one request, a JSON list of a method's name and its arguments; every line of output is its
-answer. A method that ends in `_ns` returns the nanoseconds of one operation, over all that were prepared.
+Runs under the interpreter of degenbot's environment, and imports nothing of ours; `serving.py` says how it is
+asked.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from typing import Any
 
 from degenbot import _ffi  # type: ignore[import-not-found]  # of another environment
+from serving import serve  # type: ignore[import-not-found]  # beside this script
 
 FEE = (997, 1000)
 SYNC = "0x1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1"
 FACTORY, TOKEN0, TOKEN1 = 3, 1, 2
-PASSES = 3
 USER = {
     "id": 1,
     "address": "0x0000000000000000000000000000000000000001",
@@ -244,20 +241,5 @@ def _solved(engine: Any, paths: list[int]) -> list[list[int]]:
     return [found.get(path, []) for path in paths]
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    driver, answers = Driver(), sys.stdout
-    sys.stdout = sys.stderr  # what the library prints is no answer
-    for line in sys.stdin:
-        name, *arguments = json.loads(line)
-        method = getattr(driver, name)
-        # As on our side, the first pass only fetches what others drove out of the caches.
-        answer = (
-            min(method(*arguments) for _ in range(PASSES)) if name.endswith("_ns") else method(*arguments)
-        )
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(Driver())

@@ -57,7 +57,7 @@ def compare_in_turns(
 
     Raises: ScriptFailed: a script of either side.
     """
-    pairs = _Pairs(sides, lanes, random.Random(seed))
+    pairs = Pairs(sides, lanes, random.Random(seed))
     alone = pairs.acquaint(jobs, progress)
     first = pairs.look(jobs, FIRST_PAIRS, progress)
     suspects = {name for name, values in first.items() if abs(statistics.median(values)) > SUSPICIOUS}
@@ -73,7 +73,7 @@ def compare_in_turns(
     )
 
 
-class _Pairs:
+class Pairs:
     """Starts scripts of both sides, and knows which benchmarks both have."""
 
     def __init__(

@@ -1,8 +1,8 @@
 """What ratios came to when somebody last looked, kept per hardware profile beside the code.
 
-Layer: bench. A baseline holds ratios and what they depend on, no times: in a review it says what a change does
-to every benchmark, and why that is meant, by the line of the changelog that it names. It finds large steps
-that promises have room for; `compare` finds small ones.
+Layer: bench. A baseline holds ratios and what they depend on, no times: in a review it says what a change
+does to each benchmark, and why that is meant, by the line of the changelog that it names. It finds large
+steps that promises have room for; `compare` finds small ones.
 """
 
 from __future__ import annotations
