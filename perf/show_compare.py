@@ -2,9 +2,9 @@
 
     python perf/show_compare.py [--tries N] [--slowdown SHARE] [--only planted|same] [PLUGIN ...]
 
-Copies this checkout. Into a kernel of the copy it plants a chain of multiplications that takes the given share
-of the kernel's time, by measurement; the comparison must find it, and it alone. Then it compares the checkout
-with a faithful copy, so many times, and nothing may be called different. Exit code 1 if either fails.
+Copies this checkout, and lets a kernel of the copy do its work twice for so many inputs that it takes a given
+share longer, by measurement; the comparison must find it, and it alone. Then it compares the checkout with a
+faithful copy, so many times, and nothing may be called different. Exit code 1 if either fails.
 """
 
 from __future__ import annotations
@@ -37,15 +37,19 @@ PLUGINS: Final = ("uniswap_v2", "uniswap_v3", "curve_stable", "liquidation", "lo
 KERNEL: Final = "plugins/protocols/curve_stable/tallyio_protocol_curve_stable/hot.py"
 SLOWED: Final = "curve_stable.quote"
 _PLACE: Final = "    return solve(row, i, j, amount_in)[0]\n"
-_PLANT: Final = """    # The seed is not known to the compiler, and neither is that this never comes out.
-    if multiply_chain({steps}, i) == 1:
-        return ZERO
+_PLANT: Final = """    # Some amounts are solved twice, whatever the first answer was: work of the kernel's own kind.
+    if limb(amount_in, 0) & np.uint64({amounts} - 1) < np.uint64({twice}):
+        if solve(row, i, j, amount_in + amount_in)[0] == _NEVER:
+            return ZERO
 """
-_IMPORT: Final = "from tallyio.native.atomics import load\n"
+_IMPORT: Final = "from tallyio.native.u256 import load256, u256\n"
+_IMPORTED: Final = (
+    "from tallyio.native.u256 import const, limb, load256, u256\n\n_NEVER = const((1 << 256) - 1)\n"
+)
+_AMOUNTS: Final = 256
+"""Of so many amounts, by their last byte, a number is solved twice."""
 _TRIES: Final = 6
 _CLOSE: Final = 0.005
-_STEPS: Final = 60
-"""The first guess."""
 
 
 @contextmanager
@@ -58,13 +62,13 @@ def copied() -> Iterator[Path]:
         yield Path(folder)
 
 
-def plant(copy: Path, steps: int) -> None:
-    """Make the kernel of the copy slower by so many multiplications."""
+def plant(copy: Path, twice: int) -> None:
+    """Let the kernel of the copy do its work twice for so many of `_AMOUNTS` amounts."""
     text = (ROOT / KERNEL).read_text(encoding="utf-8")
     if text.count(_PLACE) != 1 or text.count(_IMPORT) != 1:
         raise SystemExit(f"{KERNEL} has changed: the place to plant in is not found")
-    text = text.replace(_PLACE, _PLANT.format(steps=steps) + _PLACE)
-    text = text.replace(_IMPORT, f"{_IMPORT}from tallyio.native.clock import multiply_chain\n")
+    text = text.replace(_PLACE, _PLANT.format(amounts=_AMOUNTS, twice=twice) + _PLACE)
+    text = text.replace(_IMPORT, _IMPORTED)
     (copy / KERNEL).write_text(text, encoding="utf-8")
 
 
@@ -73,13 +77,13 @@ def slow_down(copy: Path, share: float, around: Surroundings) -> float:
     jobs, _ = select(Catalog.scan().all(), [SLOWED])
     known = {0: 0.0}
     for _ in range(_TRIES):
-        steps = _guess(known, share)
-        plant(copy, steps)
-        pairs = Pairs((this_one(), other(copy)), around.lanes, random.Random(steps))
+        twice = _guess(known, share)
+        plant(copy, twice)
+        pairs = Pairs((this_one(), other(copy)), around.lanes, random.Random(twice))
         pairs.acquaint(jobs, silent)
-        known[steps] = math.exp(statistics.median(pairs.look(jobs, 3, silent)[SLOWED])) - 1
-        say(f"{steps} multiplications: {known[steps]:+.1%}")
-        if abs(known[steps] - share) <= _CLOSE:
+        known[twice] = math.exp(statistics.median(pairs.look(jobs, 5, silent)[SLOWED])) - 1
+        say(f"{twice} of {_AMOUNTS} amounts twice: {known[twice]:+.1%}")
+        if abs(known[twice] - share) <= _CLOSE:
             break
     best = min(known, key=lambda steps: abs(known[steps] - share))
     plant(copy, best)
@@ -87,11 +91,11 @@ def slow_down(copy: Path, share: float, around: Surroundings) -> float:
 
 
 def _guess(known: dict[int, float], share: float) -> int:
-    """Return what lies on the line between the nearest too few and the nearest too many steps."""
-    too_few = max(steps for steps, found in known.items() if found < share)
-    many = [steps for steps, found in known.items() if found >= share]
+    """Return what lies on the line between the nearest too few and the nearest too many amounts."""
+    too_few = max(twice for twice, found in known.items() if found < share)
+    many = [twice for twice, found in known.items() if found >= share]
     if not many:
-        return max(_STEPS, 2 * too_few)
+        return max(round(_AMOUNTS * share), round(1.5 * too_few))
     part = (share - known[too_few]) / (known[min(many)] - known[too_few])
     return max(too_few + 1, round(too_few + part * (min(many) - too_few)))
 
@@ -140,7 +144,8 @@ def line(change: Change) -> str:
     """Return a benchmark for people."""
     chance = "first look" if change.chance is None else f"chance {change.chance:.2g}"
     pairs = f"{change.processes[0]:>3} pairs"
-    return f"{change.name:<32} {change.factor or 0:.3f}x {pairs}, {chance}: {change.outcome}"
+    span = f"({change.low or 0:.3f} to {change.high or 0:.3f})"
+    return f"{change.name:<32} {change.factor or 0:.3f}x {span} {pairs}, {chance}: {change.outcome}"
 
 
 def silent(*_: object) -> None:

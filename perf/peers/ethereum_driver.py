@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from serving import serve  # type: ignore[import-not-found]  # beside this script
+from serving import serve  # beside this script
 
 SIGNATURES = 50
 CODED = 500

@@ -38,8 +38,8 @@ _LIMIT_S: Final = 1.5
 FIRST_PAIRS: Final = 3
 SUSPICIOUS: Final = math.log(1.02)
 """A first look above this is followed by a second; a change of 5 % or more does not get past it."""
-SPARE_PAIRS: Final = 3
-"""More than a decision needs if all agree."""
+SPARE_PAIRS: Final = 7
+"""More than a decision needs if all agree: one pair may be wildly wrong."""
 _PADDING: Final = 4_096
 
 Observed = dict[str, list[float]]

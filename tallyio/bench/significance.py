@@ -16,9 +16,10 @@ def signed_rank_p(differences: Sequence[float], margin: float) -> float:
 
     Wilcoxon's test, one-sided and exact. Zeros, and ranks of equal size, count against the claim.
     """
-    shifted = sorted((value - margin for value in differences), key=lambda value: (abs(value), value > 0))
-    # In a tie the positive ones come last in this order, so for the claim's sake they get the low ranks.
-    total = sum(_low_rank(shifted, place) for place, value in enumerate(shifted) if value > 0)
+    shifted = [value - margin for value in differences]
+    # Among values of one size the positive ones come first, so that they get the low ranks.
+    ordered = sorted(shifted, key=lambda value: (abs(value), value <= 0))
+    total = sum(rank for rank, value in enumerate(ordered, 1) if value > 0)
     ways = _rank_sums(len(shifted))
     return sum(ways[total:]) / (1 << len(shifted))
 
@@ -42,12 +43,6 @@ def holm(chances: Mapping[str, float]) -> dict[str, float]:
         highest = max(highest, min(1.0, chance * (len(ordered) - place)))
         corrected[name] = highest
     return corrected
-
-
-def _low_rank(ordered: Sequence[float], place: int) -> int:
-    """Return the lowest rank of all values that are as large as the one at `place`."""
-    size = abs(ordered[place])
-    return next(rank for rank, value in enumerate(ordered, 1) if abs(value) == size)
 
 
 @cache
