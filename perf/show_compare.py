@@ -37,15 +37,16 @@ PLUGINS: Final = ("uniswap_v2", "uniswap_v3", "curve_stable", "liquidation", "lo
 KERNEL: Final = "plugins/protocols/curve_stable/tallyio_protocol_curve_stable/hot.py"
 SLOWED: Final = "curve_stable.quote"
 _PLACE: Final = "    return solve(row, i, j, amount_in)[0]\n"
-_PLANT: Final = """    # Some amounts are solved twice, whatever the first answer was: work of the kernel's own kind.
+_PLANT: Final = """    # Some amounts are solved twice: work of the kernel's own kind, whatever the machine is like.
     if limb(amount_in, 0) & np.uint64({amounts} - 1) < np.uint64({twice}):
         if solve(row, i, j, amount_in + amount_in)[0] == _NEVER:
             return ZERO
 """
 _IMPORT: Final = "from tallyio.native.u256 import load256, u256\n"
-_IMPORTED: Final = (
-    "from tallyio.native.u256 import const, limb, load256, u256\n\n_NEVER = const((1 << 256) - 1)\n"
-)
+_IMPORTED: Final = """from tallyio.native.u256 import const, limb, load256, u256
+
+_NEVER = const((1 << 256) - 1)
+"""
 _AMOUNTS: Final = 256
 """Of so many amounts, by their last byte, a number is solved twice."""
 _TRIES: Final = 6

@@ -81,7 +81,12 @@ def _on_the_evm(chain: RevmChain, calls: list[Call]) -> Timer:
 
 async def _first_pair(chain: RevmChain) -> tuple[PoolSpec, bytes]:
     name, venue = next(iter(chain.world.v2.items()))
-    settings = {"name": name, "factory": checksum(venue.factory)}
+    settings = {
+        "name": name,
+        "factory": checksum(venue.factory),
+        "fee_numerator": 997,
+        "fee_denominator": 1000,
+    }
     adapter = UniswapV2({"venues": [settings]})
     pool, *_ = await adapter.discover(chain, block=chain.latest)
     [raw] = await adapter.load(chain, [pool], block=chain.latest)

@@ -33,6 +33,8 @@ class Peer:
     """The script in this folder that speaks for it."""
     answers: str
     """A statement that works where it is installed."""
+    beside: tuple[str, ...] = ()
+    """What its users install to make it faster."""
     python: str = ""
     """The version that it needs; empty: the one that runs this."""
     why: str = ""
@@ -41,7 +43,8 @@ class Peer:
     @property
     def name(self) -> str:
         """The requirement for people."""
-        return self.requirement.replace("==", " ")
+        helped = f" with {' and '.join(self.beside)}" if self.beside else ""
+        return self.requirement.replace("==", " ") + helped
 
 
 DEGENBOT: Final = Peer(
@@ -52,7 +55,10 @@ DEGENBOT: Final = Peer(
     why="its import fails on 3.12.1",
 )
 ETH_ACCOUNT: Final = Peer(
-    requirement="eth-account==0.14.0", driver="ethereum_driver.py", answers="import eth_account"
+    requirement="eth-account==0.14.0",
+    driver="ethereum_driver.py",
+    answers="import coincurve, eth_account",
+    beside=("coincurve",),  # without it, a signature takes a hundred times as long, in plain Python
 )
 ETH_ABI: Final = Peer(requirement="eth-abi==6.0.0", driver="ethereum_driver.py", answers="import eth_abi")
 WEB3: Final = Peer(requirement="web3==8.0.0", driver="ethereum_driver.py", answers="import web3")
@@ -160,7 +166,7 @@ def _install(peer: Peer, environment: Path) -> str:
     environment.parent.mkdir(parents=True, exist_ok=True)
     python = environment / "bin" / "python"
     make: list[str | Path] = [interpreter, "-m", "venv", environment]
-    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", peer.requirement]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", peer.requirement, *peer.beside]
     for command in (make, pip):
         try:
             ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_INSTALL_S)

@@ -4,8 +4,8 @@
 
 Each peer is installed into an environment of its own in the cache folder; both sides' answers are compared
 before anything is timed. Every round runs every side of every row once. Shown are the fastest rounds, and
-the middle of the rounds' own ratios. `--write` puts the table between its markers in README.md. A peer that
-cannot be had keeps its row and says why.
+the middle of the rounds' own ratios. `--write` keeps the figures in `measured.json` and puts the table
+between its markers in README.md. A peer that cannot be had keeps its row and says why.
 """
 
 from __future__ import annotations
@@ -18,13 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from perf.bench_market import Result, declared, measure, prepare
 from perf.market.row import Row
+from perf.peers.lines import Line, Measured, keep, markdown
 from perf.peers.session import DEGENBOT, Peers
-from tallyio.bench.records import Surroundings
-from tallyio.bench.show import seconds_text
 from tallyio.bench.surroundings import look_around, with_core_to_core
 
 README: Final = Path(__file__).resolve().parents[2] / "README.md"
@@ -54,20 +51,6 @@ NAMES: Final = {"degenbot": DEGENBOT.name, "quoter": "QuoterV2 on pyrevm"}
 """Peers whose rows call them by a short name."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the table: one operation beside one peer."""
-
-    work: str
-    peer: str
-    ours_ns: float
-    peer_ns: float | None = None
-    times: float | None = None
-    """How many times as fast ours is, the middle of the rounds."""
-    low: float | None = None
-    high: float | None = None
-    absent: str = ""
-
-
 def lines(results: list[Result]) -> Iterator[Line]:
     """Yield a line for each peer of each result, there or absent."""
     for result in results:
@@ -87,22 +70,6 @@ def lines(results: list[Result]) -> Iterator[Line]:
             yield Line(work=work, peer=NAMES.get(name, name), ours_ns=min(ours.ns), absent=why)
 
 
-def markdown(found: list[Line], around: Surroundings, day: dt.date) -> str:
-    """Return the table, and below it where it was measured."""
-    rows = ["| work | TallyIO | beside | which took | times as fast |", "| --- | --- | --- | --- | --- |"]
-    rows += [_row(line) for line in found]
-    cores = around.core_to_core
-    pus = len({pu for lane in around.lanes.values() for pu in lane})
-    where = f"{around.model or 'this machine'}, {pus} PUs, {around.python}"
-    where += f", core to core {cores.median_ns:.0f} ns" if cores else ""
-    note = (
-        f"Measured on {day:%Y-%m-%d} by `make peers`: {where}; a virtual machine shared with others."
-        " Times are those of the fastest round; the last column is the middle of the rounds' ratios, and the"
-        " range of nine of ten."
-    )
-    return "\n".join([*rows, "", note])
-
-
 def write(text: str, page: Path = README) -> None:
     """Put the table between its markers. Raises: SystemExit: the page has none."""
     old = page.read_text(encoding="utf-8")
@@ -117,18 +84,6 @@ def chosen(only: list[str]) -> list[Row]:
     return [rows[name] for name in WORK if name in rows]
 
 
-def _row(line: Line) -> str:
-    ours = seconds_text(line.ours_ns * 1e-9)
-    if line.peer_ns is None or line.times is None or line.low is None or line.high is None:
-        return f"| {line.work} | {ours} | {line.peer} | | not measured: {line.absent} |"
-    times = f"{_digits(line.times)} ({_digits(line.low)} to {_digits(line.high)})"
-    return f"| {line.work} | {ours} | {line.peer} | {seconds_text(line.peer_ns * 1e-9)} | {times} |"
-
-
-def _digits(value: float) -> str:
-    return f"{value:,.0f}" if value >= 20 else f"{value:.2g}"  # noqa: PLR2004 - digits enough
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -140,10 +95,20 @@ def main() -> None:
     asked = parser.parse_args()
     around = with_core_to_core(look_around())
     with Peers() as peers:
-        found = list(lines(measure(prepare(chosen(asked.only), peers), asked.rounds)))
-    text = markdown(found, around, dt.datetime.now(tz=dt.UTC).date())
+        found = tuple(lines(measure(prepare(chosen(asked.only), peers), asked.rounds)))
+    measured = Measured(
+        day=dt.datetime.now(tz=dt.UTC).date(),
+        model=around.model,
+        pus=len({pu for pus in around.lanes.values() for pu in pus}),
+        python=around.python,
+        core_to_core_ns=around.core_to_core.median_ns if around.core_to_core else None,
+        rounds=asked.rounds,
+        lines=found,
+    )
+    text = markdown(measured)
     print(text)
     if asked.write:
+        keep(measured)
         write(text)
         print(f"wrote {README.name}", file=sys.stderr)
 
