@@ -31,13 +31,13 @@ from tallyio.bench.surroundings import look_around
 from tallyio.hooks.catalog import Catalog
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PLUGINS: Final = ("uniswap_v2", "uniswap_v3", "curve_stable", "liquidation", "local_key")
+PLUGINS: Final = ("curve_stable", "uniswap_v2", "liquidation", "local_key")
 """Compared where no others are named: short kernels, long ones, Python, another library."""
 
 KERNEL: Final = "plugins/protocols/curve_stable/tallyio_protocol_curve_stable/hot.py"
 SLOWED: Final = "curve_stable.quote"
 _PLACE: Final = "    return solve(row, i, j, amount_in)[0]\n"
-_PLANT: Final = """    # Some amounts are solved twice: work of the kernel's own kind, whatever the machine is like.
+_PLANT: Final = """    # Some amounts are solved twice: work of the kernel's own kind.
     if limb(amount_in, 0) & np.uint64({amounts} - 1) < np.uint64({twice}):
         if solve(row, i, j, amount_in + amount_in)[0] == _NEVER:
             return ZERO
@@ -50,7 +50,7 @@ _NEVER = const((1 << 256) - 1)
 _AMOUNTS: Final = 256
 """Of so many amounts, by their last byte, a number is solved twice."""
 _TRIES: Final = 6
-_CLOSE: Final = 0.005
+_CLOSE: Final = 0.01
 
 
 @contextmanager

@@ -31,8 +31,8 @@ from tallyio.native.jit import warm_all
 CAPACITY: Final = 1_024
 BATCH: Final = 256
 OFTEN: Final = 20
-ROUND_TRIPS: Final = 300
-MESSAGES: Final = 20_000
+ROUND_TRIPS: Final = 100
+MESSAGES: Final = 5_000
 LAMPORT: Final = "Lamport ring in C++ -O3"
 DISRUPTOR: Final = "LMAX Disruptor"
 SIMPLE_QUEUE: Final = "queue.SimpleQueue"
@@ -134,7 +134,7 @@ def _bench() -> Bench | None:
     return Bench(
         pus=pus,
         messages=MESSAGES,
-        wake_ups=100,
+        wake_ups=60,
         gap_ns=300_000,
         library=None if LamportLibrary.absent() else LamportLibrary(),
         disruptor=disruptor,

@@ -26,7 +26,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     ours_ns: float
     peer_ns: float | None = None
     times: float | None = None
-    """How many times as fast ours is, the middle of the rounds."""
+    """How many times as fast ours is, by the fastest round of each."""
     low: float | None = None
     high: float | None = None
     absent: str = ""
@@ -64,8 +64,8 @@ def markdown(measured: Measured) -> str:
         where += f", core to core {measured.core_to_core_ns:.0f} ns"
     note = (
         f"Measured on {measured.day:%Y-%m-%d} by `make peers`: {where}.\n"
-        "Times are those of the fastest round; the last column is the middle of the rounds' own ratios, and the"
-        " range of nine of ten."
+        "Times are those of the fastest round. In brackets, the range of nine of ten rounds' own ratios:"
+        " it is wide where others used the machine meanwhile."
     )
     rows = [heads, "| --- | --- | --- | --- | --- |", *map(_row, measured.lines)]
     return "\n".join([*rows, "", note])

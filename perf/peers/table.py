@@ -3,9 +3,9 @@
     python perf/peers/table.py [--rounds N] [--only NAME ...] [--write]
 
 Each peer is installed into an environment of its own in the cache folder; both sides' answers are compared
-before anything is timed. Every round runs every side of every row once. Shown are the fastest rounds, and
-the middle of the rounds' own ratios. `--write` keeps the figures in `measured.json` and puts the table
-between its markers in README.md. A peer that cannot be had keeps its row and says why.
+before anything is timed. Every round runs every side of every row once. Shown are the fastest rounds, and in
+brackets the range of the rounds' own ratios. `--write` keeps the figures in `measured.json` and puts the
+table between its markers in README.md. A peer that cannot be had keeps its row and says why.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def lines(results: list[Result]) -> Iterator[Line]:
                 peer=NAMES.get(name, name),
                 ours_ns=min(ours.ns),
                 peer_ns=min(result.series[name].ns),
-                times=1 / ratio.median,
+                times=min(result.series[name].ns) / min(ours.ns),
                 low=1 / ratio.high,
                 high=1 / ratio.low,
             )
