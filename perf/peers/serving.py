@@ -2,8 +2,8 @@
 
 Every line of input is one request, a JSON list of a method's name and its arguments; every line of output
 is its answer. A method that ends in `_ns` returns the nanoseconds of one operation, over all that were
-prepared: of the processor's time, so that a peer is not charged for what else runs on a busy machine, or, where it waits
-for another process, the median by the clock.
+prepared: of the processor's time, so that a peer is not charged for what else runs on a busy machine, or,
+where it waits for another process, the median by the clock.
 """
 
 from __future__ import annotations
