@@ -1,7 +1,7 @@
 # Every target sets up what it needs; nothing is installed outside this folder.
 #   make demo ARGS="--blocks 60 --seed 7 --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format docs wheels lock clean
+.PHONY: help setup demo test bench peers lint format docs wheels lock clean
 SHELL := /bin/bash
 
 UV := .tool/bin/uv
@@ -38,6 +38,9 @@ test: $(READY)  ## Run the tests, two files at a time. ARGS go to pytest.
 
 bench: $(READY)  ## Run the benchmarks. ARGS go to perf/run.py.
 	@$(RUN)python perf/run.py $(ARGS)
+
+peers: $(READY)  ## Measure what others use beside ours, as the README shows it. ARGS="--write" puts it there.
+	@$(RUN)python perf/peers/table.py $(ARGS)
 
 lint: $(READY)  ## Check style and types.
 	@$(RUN)ruff format --check . && $(RUN)ruff check . && $(RUN)mypy

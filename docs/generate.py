@@ -203,14 +203,20 @@ def plugins() -> str:
     return _table(("kind", "name", "state", "what it is"), rows)
 
 
+def peers() -> str:
+    """Return the table of peers as `make peers ARGS=--write` measured it last."""
+    lines = importlib.import_module("perf.peers.lines")
+    return str(lines.markdown(lines.read()))
+
+
 def promises() -> str:
     """Return the benchmark contracts of all plugins as a table."""
     rows = [
-        (f"`{bench['name']}`", f"`{bench['reference']}`", f"{bench['max_ratio']:g}")
+        (f"`{bench['name']}`", f"`{bench['reference']}`", f"{bench['max_ratio']:g}", bench.get("lane", "hot"))
         for each in _contracts()
         for bench in each["bench"]
     ]
-    return _table(("benchmark", "reference in the same run", "time ratio at most"), rows)
+    return _table(("benchmark", "reference in the same run", "time ratio at most", "lane"), rows)
 
 
 def presets(path: str) -> str:
@@ -312,6 +318,7 @@ PARTS: Final[dict[str, Callable[..., str]]] = {
         interfaces,
         members,
         module,
+        peers,
         plugins,
         presets,
         profiles,

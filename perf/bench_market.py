@@ -20,10 +20,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from perf.instructions import counter, instructions_each
 from perf.market.row import ROWS, Case, Row
 from perf.peers.session import Peers
 from tallyio.bench.calibrate import chain_timer
+from tallyio.bench.instructions import counter, instructions_each
 from tallyio.bench.records import Figure, Goal, Spread
 from tallyio.bench.rounds import Series, Timer, measure_in_turns
 

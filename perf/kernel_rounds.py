@@ -272,7 +272,8 @@ def _push_pop_ns(bench: Bench) -> float:
         )
 
 
-async def _wake_ups(bench: Bench, wait: SpinBudget) -> float:
+async def wake_ups_us(bench: Bench, wait: SpinBudget) -> float:
+    """Return the median of the microseconds from a lane's push to the Trio task that waits for it."""
     state, late = Region(64), list[int]()
     state.view("i8", 2)[:] = (bench.gap_ns / cycles_to_ns(1), bench.wake_ups)
     context = LaneContext(LatencyRing(2), LatencyRing(CAPACITY), state=state.address, keeps=state)
@@ -283,7 +284,8 @@ async def _wake_ups(bench: Bench, wait: SpinBudget) -> float:
     return cycles_to_ns(statistics.median(late[10:])) / 1_000
 
 
-async def _from_thread(bench: Bench) -> float:
+async def from_thread_us(bench: Bench) -> float:
+    """Return the same where a Python thread tells Trio by `trio.from_thread.run_sync`."""
     late: list[int] = []
 
     def tell(start: int) -> None:
@@ -305,13 +307,13 @@ async def _from_thread(bench: Bench) -> float:
 def lane_to_trio_parked(bench: Bench) -> Pair:
     """Microseconds from a lane's push to the Trio task, parked, beside trio.from_thread.run_sync."""
     pin_current_thread(frozenset({bench.pus[0]}))
-    return trio.run(_wake_ups, bench, PARK), trio.run(_from_thread, bench)
+    return trio.run(wake_ups_us, bench, PARK), trio.run(from_thread_us, bench)
 
 
 def lane_to_trio_polled(bench: Bench) -> Pair:
     """Microseconds from a lane's push to the Trio task that looks at every step, beside a bare step."""
     pin_current_thread(frozenset({bench.pus[0]}))
-    return trio.run(_wake_ups, bench, POLL), trio.run(_bare_step_us)
+    return trio.run(wake_ups_us, bench, POLL), trio.run(_bare_step_us)
 
 
 async def _bare_step_us() -> float:

@@ -1,10 +1,13 @@
 """Measure: every script of this folder and every plugin's contract, in one table.
 
-    python perf/run.py [NAME ...] [--rigorous] [--list]
+    python perf/run.py [NAME ...] [--quick | --rigorous] [--list] [--baseline] [--keep-baseline WORDS]
 
 A name is a script here (`startup` for bench_startup.py), a plugin, or one of its benchmarks; none
 means everything. Results are also written to perf/results/<name>.json, with the machine they
 were measured on. Exit code 1 if a promise is not kept.
+
+`--baseline` shows the plugins' ratios beside those that perf/baselines keeps for this profile, and
+`--keep-baseline` keeps them; its words are of the changelog's line that says why.
 """
 
 from __future__ import annotations
@@ -20,13 +23,13 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
+from tallyio.bench.baseline import baseline_of, differences, drifts, read_baseline, write_baseline
 from tallyio.bench.judge import refused
-from tallyio.bench.records import Figure, Job, Surroundings, Verdict
-from tallyio.bench.run import Progress, run_jobs
-from tallyio.bench.script import EFFORTS
+from tallyio.bench.records import BenchReport, Figure, Job, Surroundings, Verdict
+from tallyio.bench.run import QUICK, Progress, by_effort, run_jobs
 from tallyio.bench.select import group, known_names, select
-from tallyio.bench.show import misses, show_progress, table_of
-from tallyio.bench.surroundings import look_around
+from tallyio.bench.show import about, misses, show_progress, table_of, table_of_drifts
+from tallyio.bench.surroundings import look_around, with_core_to_core
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.contract import Bench
 from tallyio.hooks.settings import unknown_name
@@ -34,6 +37,7 @@ from tallyio.model.errors import TallyError
 
 HERE: Final = Path(__file__).resolve().parent
 RESULTS: Final = HERE / "results"
+BASELINES: Final = HERE / "baselines"
 WIDTH: Final = 120
 """Columns of the table where no terminal says how many."""
 
@@ -44,6 +48,9 @@ PROMISES: Final = {
     )
 }
 """Scripts here that are pyperf programs, and what the core promises with them."""
+
+CORE: Final = "perf "
+"""What the subjects of the core's own promises start with."""
 
 FIGURES: Final = ("demo", "kernel", "lending", "market")
 """Scripts here that print a JSON list of figures with --json; all others print text."""
@@ -85,7 +92,7 @@ def plan(names: Sequence[str]) -> tuple[list[str], list[Job], list[Verdict]]:
     ours = [name for name in here if not names or name in names]
     others = [name for name in names if name not in here]
     jobs, faults = select(installed, others) if others or not names else ([], [])
-    core = [job for name in ours for job in group(f"perf {name}", HERE, PROMISES.get(name, ()))]
+    core = [job for name in ours for job in group(f"{CORE}{name}", HERE, PROMISES.get(name, ()))]
     return [name for name in ours if name not in PROMISES], [*core, *jobs], [refused(each) for each in faults]
 
 
@@ -120,17 +127,32 @@ def save(found: Found, around: Surroundings, effort: str) -> None:
             (RESULTS / f"{name}.json").write_bytes(text + b"\n")
 
 
-def measure(names: Sequence[str], effort: str) -> int:
-    """Measure what `names` choose, print it, write it; return the exit code. Raises: TallyError."""
+def measure(names: Sequence[str], effort: str) -> tuple[Found, BenchReport]:
+    """Measure what `names` choose, print it, write it; return it all, and the plugins' part of it.
+
+    Raises: TallyError.
+    """
     plain, jobs, faults = plan(names)
-    around = look_around()
+    around = with_core_to_core(look_around())
     found = Found(verdicts=faults)
     with show_progress(Console(stderr=True)) as progress:
-        found.verdicts += run_jobs(jobs, EFFORTS[effort], pus=around.pus, progress=progress)
+        found.verdicts += run_jobs(jobs, by_effort(effort), lanes=around.lanes, progress=progress)
         run_scripts(plain, found, progress)
     save(found, around, effort)
     show(found, around)
-    return 0 if found.all_kept else 1
+    plugins = tuple(each for each in found.verdicts if not each.subject.startswith(CORE))
+    return found, BenchReport(effort=effort, surroundings=around, promises=plugins)
+
+
+def beside_baseline(report: BenchReport) -> bool:
+    """Print the plugins' ratios beside those kept; tell whether none is larger without an excuse."""
+    kept = read_baseline(BASELINES, report.surroundings.profile)
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    found, excuses = drifts(report, kept), list(differences(report, kept))
+    out.print(table_of_drifts(found))
+    for excuse in excuses:
+        out.print(excuse, markup=False)
+    return bool(excuses) or all(each.state != "slower" for each in found)
 
 
 def show(found: Found, around: Surroundings) -> None:
@@ -142,9 +164,8 @@ def show(found: Found, around: Surroundings) -> None:
     out.print(table_of(found.verdicts, figures))
     for missed in misses(figures):
         out.print(f"missed: {missed}", markup=False)
-    out.print(
-        f"{around.model or 'this machine'}, topology {around.topology_hash}, {around.note}", markup=False
-    )
+    for line in about(around):
+        out.print(line, markup=False)
     for fault in found.failed:
         out.print(f"failed: {fault}", style="red", markup=False)
 
@@ -155,7 +176,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--rigorous", action="store_true", help="ten times as long, and surer")
+    effort = parser.add_mutually_exclusive_group()
+    effort.add_argument("--quick", dest="effort", action="store_const", const=QUICK, help="some seconds each")
+    effort.add_argument("--rigorous", dest="effort", action="store_const", const="rigorous", help="surer")
+    parser.add_argument("--baseline", action="store_true", help="show the ratios beside those kept")
+    parser.add_argument("--keep-baseline", metavar="WORDS", help="keep them; words of the changelog's line")
     parser.add_argument("--list", action="store_true", help="say what there is, measure nothing")
     asked = parser.parse_args()
     try:
@@ -164,7 +189,11 @@ def main() -> None:
             promised = dict.fromkeys(each.name for job in jobs for each in job.promises)
             print("\n".join([*plain, *promised]))
             sys.exit(0)
-        sys.exit(measure(asked.names, "rigorous" if asked.rigorous else "fast"))
+        found, report = measure(asked.names, asked.effort or "fast")
+        holds = not asked.baseline or beside_baseline(report)
+        if asked.keep_baseline:
+            print("wrote", write_baseline(BASELINES, baseline_of(report, asked.keep_baseline)).name)
+        sys.exit(0 if found.all_kept and holds else 1)
     except TallyError as error:
         print(f"perf: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

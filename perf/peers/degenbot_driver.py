@@ -1,23 +1,20 @@
 """Quotes of degenbot's Rust core on request, in a process of its own: run by `session.py`, not by hand.
 
-Runs under the interpreter of degenbot's environment, and imports nothing of ours. Every line of standard
-input is one request, a JSON list of a method's name and its arguments; every line of output is its
-answer. A method that ends in `_ns` returns the nanoseconds of one operation, over all that were prepared.
+Runs under the interpreter of degenbot's environment, and imports nothing of ours; `serving.py` says how it is
+asked.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from typing import Any
 
 from degenbot import _ffi  # type: ignore[import-not-found]  # of another environment
+from serving import serve  # type: ignore[import-not-found]  # beside this script
 
 FEE = (997, 1000)
 SYNC = "0x1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1"
 FACTORY, TOKEN0, TOKEN1 = 3, 1, 2
-PASSES = 3
 USER = {
     "id": 1,
     "address": "0x0000000000000000000000000000000000000001",
@@ -76,10 +73,10 @@ class Driver:
     def quotes_ns(self, name: str) -> float:
         """Make every quote under this name once."""
         quotes, quote = self.quotes[name], self.bot.calculate_tokens_out
-        start = time.perf_counter_ns()
+        start = time.process_time_ns()
         for pool, zero_for_one, amount in quotes:
             quote(pool, zero_for_one, amount)
-        return (time.perf_counter_ns() - start) / len(quotes)
+        return (time.process_time_ns() - start) / len(quotes)
 
     def optimum(self, reserves: list[list[list[int]]]) -> list[list[int]]:
         """Prepare two-pool paths that start with token 0; return input and profit of each, or nothing."""
@@ -95,9 +92,9 @@ class Driver:
         self.block += 1
         for _, place, (reserve0, reserve1) in self.pairs:
             self.bot.update_v2_pool(place, reserve0 + self.block, reserve1, self.block)
-        start = time.perf_counter_ns()
+        start = time.process_time_ns()
         self.engine.solve_all_paths(self.block)
-        return (time.perf_counter_ns() - start) / len(self.pairs)
+        return (time.process_time_ns() - start) / len(self.pairs)
 
     def optimum_v3(
         self,
@@ -133,11 +130,11 @@ class Driver:
         turn = self.turns.pop(0)
         self.turns.append(turn)
         self.block += 1
-        dispatch, start = self.mixed.dispatch_log, time.perf_counter_ns()
+        dispatch, start = self.mixed.dispatch_log, time.process_time_ns()
         for place, topics, data in turn:
             dispatch(place, topics, data, self.block)
         self.mixed_engine.solve_all_paths(self.block)
-        return (time.perf_counter_ns() - start) / len(self.mixed_paths)
+        return (time.process_time_ns() - start) / len(self.mixed_paths)
 
     def paths(self, pools: list[list[int]], base: int, max_legs: int) -> list[list[int]]:
         """Prepare a search for cycles of pairs from one token on; return the pools of each, sorted."""
@@ -148,10 +145,10 @@ class Driver:
 
     def paths_ns(self) -> float:
         """Search and take every path."""
-        count, start = 0, time.perf_counter_ns()
+        count, start = 0, time.process_time_ns()
         for _ in _ffi.find_paths_rust(*self.search):
             count += 1
-        return (time.perf_counter_ns() - start) / count
+        return (time.process_time_ns() - start) / count
 
     def syncs(self, reserves: list[list[int]]) -> list[list[int]]:
         """Prepare a pair and a Sync for each of these, and apply them; return the reserves after that."""
@@ -167,10 +164,10 @@ class Driver:
     def syncs_ns(self) -> float:
         """Dispatch every prepared log once."""
         self.block += 1
-        dispatch, topics, start = self.bot.dispatch_log, [SYNC], time.perf_counter_ns()
+        dispatch, topics, start = self.bot.dispatch_log, [SYNC], time.process_time_ns()
         for place, data in self.logs:
             dispatch(place, topics, data, self.block)
-        return (time.perf_counter_ns() - start) / len(self.logs)
+        return (time.process_time_ns() - start) / len(self.logs)
 
     def aave(self, reserves: list[list[int]], positions: list[list[list[int]]]) -> list[float]:
         """Prepare positions of (reserve, collateral, debt), scaled; return their health.
@@ -244,20 +241,5 @@ def _solved(engine: Any, paths: list[int]) -> list[list[int]]:
     return [found.get(path, []) for path in paths]
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    driver, answers = Driver(), sys.stdout
-    sys.stdout = sys.stderr  # what the library prints is no answer
-    for line in sys.stdin:
-        name, *arguments = json.loads(line)
-        method = getattr(driver, name)
-        # As on our side, the first pass only fetches what others drove out of the caches.
-        answer = (
-            min(method(*arguments) for _ in range(PASSES)) if name.endswith("_ns") else method(*arguments)
-        )
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(Driver())

@@ -6,14 +6,12 @@ Layer: bench.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from tallyio.bench.records import Job, Refused, Spread, Verdict
+from tallyio.bench.records import Job, Refused, Run, Spread, Verdict
+from tallyio.bench.script import Measured
 from tallyio.hooks.contract import Bench
-
-Timings = Mapping[str, Sequence[float]]
-"""Seconds per operation, every value that was measured, by the benchmark's name."""
 
 _LOW: Final = 0.05
 _HIGH: Final = 0.95
@@ -40,9 +38,9 @@ def ratio_of(times: Sequence[float], reference: Sequence[float]) -> Spread:
     )
 
 
-def judge(job: Job, timings: Timings) -> list[Verdict]:
+def judge(job: Job, measured: Measured) -> list[Verdict]:
     """Return the verdict on each promise of `job`: kept while the ratio is at most `max_ratio`."""
-    return [_judge(job, promise, timings) for promise in job.promises]
+    return [_judge(job, promise, measured) for promise in job.promises]
 
 
 def failed(job: Job, fault: str) -> list[Verdict]:
@@ -55,7 +53,8 @@ def refused(each: Refused) -> Verdict:
     return Verdict(subject=each.subject, name="", state="failed", fault=each.fault)
 
 
-def _judge(job: Job, promise: Bench, timings: Timings) -> Verdict:
+def _judge(job: Job, promise: Bench, measured: Measured) -> Verdict:
+    timings = measured.timings
     missing = [name for name in (promise.name, promise.reference) if not timings.get(name)]
     if missing:
         return _failed(job, promise, f"{promise.script} measures no {' and no '.join(missing)}")
@@ -71,7 +70,17 @@ def _judge(job: Job, promise: Bench, timings: Timings) -> Verdict:
         seconds=spread(times),
         reference_seconds=spread(reference),
         samples=len(times),
+        lane=job.lane,
+        calls=measured.calls.get(promise.name),
+        instructions=measured.instructions.get(promise.name),
+        runs=_runs(measured, promise),
     )
+
+
+def _runs(measured: Measured, promise: Bench) -> tuple[Run, ...]:
+    """Pair processes in order: pyperf measures a benchmark and its reference in processes of their own."""
+    both = zip(measured.runs[promise.name], measured.runs[promise.reference], strict=False)
+    return tuple(Run(seconds=seconds, reference_seconds=reference) for seconds, reference in both)
 
 
 def _failed(job: Job, promise: Bench, fault: str) -> Verdict:

@@ -23,6 +23,30 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Who promises: "protocol NAME" for a plugin."""
     script: Path
     promises: tuple[Bench, ...]
+    lane: str = "hot"
+    """The role of the lane in whose place it is measured."""
+
+
+class Calls(msgspec.Struct, frozen=True, kw_only=True):
+    """Single calls timed one by one, in ns of a whole call, from a histogram with an error below 1/64.
+
+    A call is what the script hands to pyperf; it does `operations` of what the benchmark is about. Some
+    0.1 us of each are the clock's own.
+    """
+
+    count: int
+    p50_ns: int
+    p99_ns: int
+    p999_ns: int
+    max_ns: int
+    operations: int = 1
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process measured of a benchmark, and one of its reference: seconds per operation."""
+
+    seconds: tuple[float, ...]
+    reference_seconds: tuple[float, ...]
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +80,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reference_seconds: Spread | None = None
     samples: int = 0
     """Values measured of `name`; each is a mean over many loops."""
+    lane: str = "hot"
+    calls: Calls | None = None
+    instructions: float | None = None
+    """Of one operation; None where the machine does not lend its counter out, or nobody asked."""
+    runs: tuple[Run, ...] = ()
+    """The values that all of this comes from, process by process."""
     fault: str | None = None
 
 
@@ -110,6 +140,15 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         return "kept" if self.value <= self.budget else "broken"
 
 
+class CoreToCore(msgspec.Struct, frozen=True, kw_only=True):
+    """One way of one cache line between two cores, in ns, over all pairs of cores: the machine's weather."""
+
+    pairs: int
+    median_ns: float
+    low_ns: float
+    high_ns: float
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Where a result was measured: without this, figures of two machines cannot be told apart."""
 
@@ -124,6 +163,13 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     placement: dict[str, object] | None
     """As `tallyio topology --json` prints it."""
     note: str
+    lanes: dict[str, tuple[int, ...]] = {}
+    """The PUs of each role's first lane; a benchmark is bound to those of its own."""
+    profile: str = ""
+    core_to_core: CoreToCore | None = None
+    """Measured right before; None where there is one core, or nobody asked."""
+    versions: dict[str, str] = {}
+    """Of TallyIO and of what its speed comes from."""
 
 
 class BenchReport(msgspec.Struct, frozen=True, kw_only=True):

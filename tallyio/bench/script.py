@@ -11,18 +11,51 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from tallyio.bench.judge import Timings
+import msgspec
+
+from tallyio.bench.records import Calls
 from tallyio.model.errors import EnvironmentFault, MissingExtraError
 
 EFFORTS: Final = {"fast": ("--fast",), "rigorous": ("--rigorous",)}
 """pyperf's options by how sure the answer has to be; each script takes about a minute, or ten."""
 
+WORKER: Final = Path(__file__).with_name("worker.py")
+
 TIMEOUT_S: Final = 1_800.0
+_OWN: Final = "tallyio_"
+"""What `worker` adds to pyperf's metadata starts with this."""
+
+
+Timings = Mapping[str, Sequence[float]]
+"""Seconds per operation, every value that was measured, by the benchmark's name."""
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What a script measured, by the benchmark's name."""
+
+    runs: dict[str, tuple[tuple[float, ...], ...]]
+    """Seconds per operation, process by process."""
+    calls: dict[str, Calls] = {}
+    instructions: dict[str, float] = {}
+
+    @property
+    def timings(self) -> Timings:
+        """Every value, whichever process measured it."""
+        return {name: tuple(value for run in runs for value in run) for name, runs in self.runs.items()}
+
+    def __add__(self, other: Measured) -> Measured:
+        """Return the processes of both; single calls are those of `other`."""
+        names = {**self.runs, **other.runs}
+        return Measured(
+            runs={name: self.runs.get(name, ()) + other.runs.get(name, ()) for name in names},
+            calls=self.calls | other.calls,
+            instructions=self.instructions | other.instructions,
+        )
 
 
 class ScriptFailed(EnvironmentFault):
@@ -45,8 +78,8 @@ def run_script(
     *,
     pus: Iterable[int] = (),
     timeout_s: float = TIMEOUT_S,
-) -> Timings:
-    """Return every value that `script` measures, in seconds per operation, by benchmark.
+) -> Measured:
+    """Return what `script` measures, with a histogram of single calls from the last of its processes.
 
     Args:
         script: A pyperf program; it runs under this interpreter and with this environment.
@@ -63,12 +96,36 @@ def run_script(
         affinity = ",".join(map(str, sorted(pus)))
         # -P keeps the script's folder off sys.path, where its modules would hide the standard
         # library's; pyperf's own processes learn the same from the environment.
-        command = [sys.executable, "-P", str(script), "--quiet", "--copy-env", "-o", str(output), *options]
+        command = [
+            sys.executable,
+            "-P",
+            str(WORKER),
+            "calls",
+            str(script),
+            "--quiet",
+            "--copy-env",
+            "-o",
+            str(output),
+            *options,
+        ]
         _run([*command, "--affinity", affinity] if affinity else command, script, timeout_s)
         if not output.is_file():
-            raise _failed(script, "it wrote no result")
+            raise failed_script(script, "it wrote no result")
         suite = pyperf.BenchmarkSuite.load(str(output))
-    return {bench.get_name(): bench.get_values() for bench in suite.get_benchmarks()}
+    benchmarks = {bench.get_name(): bench.get_runs() for bench in suite.get_benchmarks()}
+    return Measured(
+        runs={
+            name: tuple(tuple(run.values) for run in runs if run.values) for name, runs in benchmarks.items()
+        },
+        calls={
+            name: calls for name, runs in benchmarks.items() if (calls := _calls(runs[-1].get_metadata()))
+        },
+    )
+
+
+def _calls(metadata: Mapping[str, object]) -> Calls | None:
+    own = {name.removeprefix(_OWN): value for name, value in metadata.items() if name.startswith(_OWN)}
+    return msgspec.convert(own, Calls) if {"count", "operations"} <= own.keys() else None
 
 
 def _run(command: Sequence[str], script: Path, timeout_s: float) -> None:
@@ -86,19 +143,21 @@ def _run(command: Sequence[str], script: Path, timeout_s: float) -> None:
         try:
             said, _ = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            raise _failed(script, f"it was not done after {timeout_s:g} s") from None
+            raise failed_script(script, f"it was not done after {timeout_s:g} s") from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
-        raise _failed(script, _last_line(said) or f"exit code {process.returncode}")
+        raise failed_script(script, last_line(said) or f"exit code {process.returncode}")
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """Return the last line that says something, or an empty string."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
 
-def _failed(script: Path, fault: str) -> ScriptFailed:
+def failed_script(script: Path, fault: str) -> ScriptFailed:
+    """Return the error that says what became of `script`."""
     return ScriptFailed(
         f"benchmark {script.name} failed: {fault}", way_out=f"run it by hand: python {script}"
     )

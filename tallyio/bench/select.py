@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from tallyio.bench.records import Job, Refused
 from tallyio.hooks.catalog import Installed
 from tallyio.hooks.contract import Bench
 from tallyio.hooks.settings import unknown_name
+
+EVERYTHING: Final = "all"
 
 
 def select(installed: Iterable[Installed], names: Sequence[str] = ()) -> tuple[list[Job], list[Refused]]:
@@ -20,11 +23,13 @@ def select(installed: Iterable[Installed], names: Sequence[str] = ()) -> tuple[l
 
     Args:
         installed: As `Catalog.all` returns them.
-        names: Plugins or single benchmarks; none means everything.
+        names: Plugins or single benchmarks; none means everything, and so does "all".
 
     Raises: ConfigError: a name that is neither, with "did you mean".
     """
     plugins = list(installed)
+    if EVERYTHING in names:
+        names = ()
     _check_names(plugins, names)
     jobs: list[Job] = []
     faults: list[Refused] = []
@@ -41,13 +46,13 @@ def select(installed: Iterable[Installed], names: Sequence[str] = ()) -> tuple[l
 
 
 def group(subject: str, folder: Path, promises: Iterable[Bench]) -> list[Job]:
-    """Return one job per script in `folder`, so that promises on the same script share its run."""
-    by_script = defaultdict[str, list[Bench]](list)
+    """Return one job per script in `folder` and lane, so that promises on the same script share its run."""
+    by_script = defaultdict[tuple[str, str], list[Bench]](list)
     for promise in promises:
-        by_script[promise.script].append(promise)
+        by_script[promise.script, promise.lane].append(promise)
     return [
-        Job(subject=subject, script=folder / script, promises=tuple(each))
-        for script, each in by_script.items()
+        Job(subject=subject, script=folder / script, promises=tuple(each), lane=lane)
+        for (script, lane), each in by_script.items()
     ]
 
 

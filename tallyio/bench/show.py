@@ -15,7 +15,9 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from tallyio.bench.records import Figure, Goal, Spread, Verdict
+from tallyio.bench.baseline import Drift
+from tallyio.bench.compare import Change, Comparison
+from tallyio.bench.records import Calls, Figure, Goal, Spread, Surroundings, Verdict
 from tallyio.bench.run import Progress
 
 _STYLES: Final = {
@@ -26,6 +28,11 @@ _STYLES: Final = {
     "failed": "red",
     "shown": "dim",
     "absent": "dim",
+    "slower": "bold red",
+    "faster": "green",
+    "same": "dim",
+    "undecided": "yellow",
+    "alone": "yellow",
 }
 _WHOLE: Final = 1_000
 """From here on, a figure is shown without decimals."""
@@ -51,13 +58,46 @@ def show_progress(console: Console) -> Iterator[Progress]:
 def table_of(verdicts: Iterable[Verdict], figures: Iterable[Figure] = ()) -> Table:
     """Return the results as a table, one row per promise and per figure."""
     # Folded, because a name that is cut short cannot be asked for again.
-    heads = ("benchmark", "measured", "beside", "ratio", "promised", "")
+    heads = ("benchmark", "measured", "p99", "beside", "ratio", "promised", "")
     table = Table(*(Column(head, overflow="fold") for head in heads), box=None, pad_edge=False)
     for verdict in verdicts:
         table.add_row(*_cells(verdict))
     for figure in figures:
         table.add_row(*_figure_cells(figure) if figure.goal is None else _goal_cells(figure, figure.goal))
     return table
+
+
+def table_of_changes(comparison: Comparison) -> Table:
+    """Return a comparison as a table, what changed first."""
+    heads = ("benchmark", "B over A", "nine of ten processes", "chance", "processes", "")
+    table = Table(*(Column(head, overflow="fold") for head in heads), box=None, pad_edge=False)
+    for change in sorted(comparison.changes, key=lambda each: each.outcome in {"same", "alone"}):
+        table.add_row(*_change_cells(change))
+    return table
+
+
+def table_of_drifts(found: Iterable[Drift]) -> Table:
+    """Return ratios beside those that were kept, as a table."""
+    heads = ("benchmark", "ratio", "kept", "now over kept", "")
+    table = Table(*(Column(head, overflow="fold") for head in heads), box=None, pad_edge=False)
+    for each in found:
+        state = Text(each.state, style=_STYLES[each.state])
+        table.add_row(
+            each.name, _spread_text(each.now), _spread_text(each.kept), f"{each.factor:.2f}x", state
+        )
+    return table
+
+
+def about(around: Surroundings) -> Iterator[str]:
+    """Yield where a result was measured, in lines."""
+    versions = ", ".join(f"{name} {version}" for name, version in around.versions.items())
+    yield f"{around.model or 'this machine'}; {around.note}"
+    if (cores := around.core_to_core) is not None:
+        yield (
+            f"core to core {cores.median_ns:.0f} ns ({cores.low_ns:.0f} to {cores.high_ns:.0f},"
+            f" {cores.pairs} pairs)"
+        )
+    yield f"{around.python}, {versions}"
 
 
 def misses(figures: Iterable[Figure]) -> Iterator[str]:
@@ -83,13 +123,42 @@ def _lines(console: Console) -> Progress:
 def _cells(verdict: Verdict) -> tuple[str | Text, ...]:
     state = Text(verdict.state, style=_STYLES[verdict.state])
     if verdict.seconds is None or verdict.reference_seconds is None or verdict.ratio is None:
-        return (verdict.name or verdict.subject, "", "", "", "", state.append(f": {verdict.fault}"))
+        return (verdict.name or verdict.subject, "", "", "", "", "", state.append(f": {verdict.fault}"))
     return (
         verdict.name,
-        seconds_text(verdict.seconds.median),
+        f"{seconds_text(verdict.seconds.median)}{_around(verdict.seconds)}",
+        _p99(verdict.calls),
         f"{verdict.reference} {seconds_text(verdict.reference_seconds.median)}",
         _spread_text(verdict.ratio),
         f"<= {verdict.max_ratio:g}",
+        state,
+    )
+
+
+def _around(seconds: Spread) -> str:
+    """Return how far nine of ten values lie from the middle, at most."""
+    far = max(seconds.high / seconds.median, seconds.median / seconds.low) - 1
+    return f" ±{far:.0%}"
+
+
+def _p99(calls: Calls | None) -> str:
+    return "" if calls is None else seconds_text(calls.p99_ns * 1e-9 / calls.operations)
+
+
+def _change_cells(change: Change) -> tuple[str | Text, ...]:
+    state = Text(change.outcome, style=_STYLES[change.outcome])
+    if change.why:
+        state.append(f": {change.why}", style="dim")
+    if change.factor is None or change.low is None or change.high is None:
+        return (change.name, "", "", "", "", state)
+    chance = "first look" if change.chance is None else f"{change.chance:.2g}"
+    processes = " + ".join(map(str, change.processes))
+    return (
+        change.name,
+        f"{change.factor:.3f}x",
+        f"{change.low:.3f} to {change.high:.3f}",
+        chance,
+        processes,
         state,
     )
 
@@ -99,6 +168,7 @@ def _figure_cells(figure: Figure) -> tuple[str | Text, ...]:
     return (
         figure.name,
         f"{_digits(figure.value)} {figure.unit}",
+        "",
         f"{figure.reference} {_digits(figure.reference_value)} {figure.unit}"
         if figure.reference_value
         else "",
@@ -113,6 +183,7 @@ def _goal_cells(figure: Figure, goal: Goal) -> tuple[str | Text, ...]:
     return (
         figure.name,
         f"{_spread_text(goal.values)} {figure.unit}",
+        "",
         beside,
         _spread_text(goal.ratios) if goal.ratios else "",
         goal.aim,

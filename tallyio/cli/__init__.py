@@ -27,12 +27,12 @@ COMMANDS: Final = {
     "c2c": "Measure the latency between every two cores, and keep it for placement.",
     "doctor": "Grade the settings of this machine that cost speed.",
     "warm": "Compile what a configuration needs, before its first start.",
-    "bench": "Measure what the installed plugins promise.",
 }
 GROUPS: Final = {
     "config": "Explain and check a configuration.",
     "keys": "Make the key of a configuration's signer.",
     "plugins": "List and check installed plugins.",
+    "bench": "Measure what the installed plugins promise.",
 }
 PURPOSE: Final = "TallyIO: on-chain opportunities, exact to the wei, on a machine that it knows."
 QUESTIONS: Final = frozenset({"--help", "-h", "--version"})

@@ -40,6 +40,10 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Name of the benchmark in the same script that it is compared with."""
     max_ratio: float
     """The promise holds while time / time of the reference is at most this."""
+    lane: Literal["hot", "control", "feeds", "risk", "network", "simulation", "analytics", "background"] = (
+        "hot"
+    )
+    """The role of the lane that does this in a run: it is measured on the PUs that the placement gives it."""
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,8 +10,8 @@ from typing import Never
 
 import pytest
 
-from perf import instructions
-from perf.instructions import FEW, count_steps, counter, instructions_each, open_counter
+from tallyio.bench import instructions
+from tallyio.bench.instructions import FEW, count_steps, counter, instructions_each, open_counter
 from tallyio.native.clock import multiply_chain
 from tallyio.native.jit import entry
 

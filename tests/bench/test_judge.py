@@ -9,12 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallyio.bench.judge import failed, judge, ratio_of, refused, spread
-from tallyio.bench.records import Job, Refused
+from tallyio.bench.records import Job, Refused, Run
+from tallyio.bench.script import Measured
 from tallyio.hooks.contract import Bench
 
 TIMES = st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=30)
 PROMISE = Bench(name="fast", script="bench.py", reference="slow", max_ratio=0.5)
 JOB = Job(subject="protocol toy", script=Path("bench.py"), promises=(PROMISE,))
+
+
+def once(**timings: list[float]) -> Measured:
+    """What one process of each measured."""
+    return Measured(runs={name: (tuple(values),) if values else () for name, values in timings.items()})
 
 
 def test_the_ratio_is_that_of_the_medians() -> None:
@@ -44,7 +50,7 @@ def test_a_ratio_does_not_depend_on_the_machines_speed(
 
 @pytest.mark.parametrize(("seconds", "state"), [(0.5, "kept"), (0.501, "broken")])
 def test_a_promise_is_kept_up_to_its_ratio_and_broken_above(seconds: float, state: str) -> None:
-    (verdict,) = judge(JOB, {"fast": [seconds], "slow": [1.0]})
+    (verdict,) = judge(JOB, once(fast=[seconds], slow=[1.0]))
     assert verdict.state == state
     assert verdict.ratio is not None
     assert verdict.ratio.median == seconds
@@ -55,7 +61,7 @@ def test_a_promise_is_kept_up_to_its_ratio_and_broken_above(seconds: float, stat
     [({"slow": [1.0]}, "fast"), ({"fast": [1.0]}, "slow"), ({"fast": [1.0], "slow": []}, "slow")],
 )
 def test_a_promise_without_its_measurements_has_failed(timings: dict[str, list[float]], missing: str) -> None:
-    (verdict,) = judge(JOB, timings)
+    (verdict,) = judge(JOB, once(**timings))
     assert verdict.state == "failed"
     assert verdict.fault == f"bench.py measures no {missing}"
 
@@ -68,3 +74,13 @@ def test_a_script_that_failed_fails_each_of_its_promises() -> None:
 def test_a_plugin_that_cannot_be_read_has_failed() -> None:
     verdict = refused(Refused(subject="protocol toy", fault="has no contract"))
     assert (verdict.state, verdict.fault) == ("failed", "has no contract")
+
+
+def test_the_values_of_each_process_are_kept_beside_those_of_its_reference() -> None:
+    two = once(fast=[0.4, 0.5], slow=[1.0]) + once(fast=[0.3], slow=[1.1])
+    (verdict,) = judge(JOB, two)
+    assert verdict.samples == 3
+    assert verdict.runs == (
+        Run(seconds=(0.4, 0.5), reference_seconds=(1.0,)),
+        Run(seconds=(0.3,), reference_seconds=(1.1,)),
+    )

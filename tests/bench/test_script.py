@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tallyio.bench.records import Job
-from tallyio.bench.run import run_jobs
+from tallyio.bench.run import by_pyperf, run_jobs
 from tallyio.bench.script import ScriptFailed, run_script
 from tallyio.hooks.contract import Bench
 from tallyio.model.errors import MissingExtraError
@@ -23,7 +23,7 @@ def write(folder: Path, code: str, name: str = "bench.py") -> Path:
 
 
 def test_every_value_of_a_script_is_read_back(tmp_path: Path) -> None:
-    timings = run_script(write(tmp_path, SCRIPT.format(name="toy")), GLANCE)
+    timings = run_script(write(tmp_path, SCRIPT.format(name="toy")), GLANCE).timings
     assert timings == {"toy.twice": (0.002,) * 3, "toy.once": (0.001,) * 3}
 
 
@@ -34,14 +34,14 @@ import os
 import pyperf
 pyperf.Runner().bench_time_func("pus", lambda loops: 1.0 + sum(os.sched_getaffinity(0)))
 """
-    timings = run_script(write(tmp_path, code), (*GLANCE[:3], "--loops=1"), pus=(pu,))
+    timings = run_script(write(tmp_path, code), (*GLANCE[:3], "--loops=1"), pus=(pu,)).timings
     assert set(timings["pus"]) == {1.0 + pu}
 
 
 def test_a_module_beside_the_script_does_not_hide_the_standard_librarys(tmp_path: Path) -> None:
     write(tmp_path, "raise SystemExit('the wrong random')", "random.py")
     code = "import random\n" + SCRIPT.format(name="toy")
-    assert set(run_script(write(tmp_path, code), GLANCE)) == {"toy.twice", "toy.once"}
+    assert set(run_script(write(tmp_path, code), GLANCE).runs) == {"toy.twice", "toy.once"}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_script_that_fails_leaves_the_others_their_verdicts(tmp_path: Path) ->
     good = write(tmp_path, SCRIPT.format(name="toy"))
     jobs = [Job(subject=path.stem, script=path, promises=(promise,)) for path in (bad, good)]
     heard: list[tuple[str, int, int]] = []
-    verdicts = run_jobs(jobs, GLANCE, progress=lambda *facts: heard.append(facts))
+    verdicts = run_jobs(jobs, by_pyperf(GLANCE), progress=lambda *facts: heard.append(facts))
     assert [(verdict.subject, verdict.state) for verdict in verdicts] == [
         ("bad", "failed"),
         ("bench", "kept"),

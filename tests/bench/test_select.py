@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
 from tallyio.bench.select import group, select
 from tallyio.hooks.catalog import Installed
 from tallyio.hooks.contract import Bench, Contract
+from tallyio.kernel.profile import LANES
 from tallyio.model.errors import ConfigError
 
 
@@ -43,7 +46,7 @@ def chosen(*names: str) -> list[list[str]]:
 
 
 def test_without_names_everything_is_measured() -> None:
-    assert chosen() == [["good.a", "good.b"], ["good.c"], ["other.a"]]
+    assert chosen() == chosen("all") == [["good.a", "good.b"], ["good.c"], ["other.a"]]
 
 
 def test_promises_on_one_script_share_its_run() -> None:
@@ -52,6 +55,17 @@ def test_promises_on_one_script_share_its_run() -> None:
         ("bench.py", ["x", "y"]),
         ("z.py", ["z"]),
     ]
+
+
+def test_promises_of_two_lanes_are_measured_apart() -> None:
+    feeds = msgspec.structs.replace(promise("y"), lane="feeds")
+    jobs = group("chain toy", Path("/toys/toy"), [promise("x"), feeds])
+    assert [(job.lane, job.promises[0].name) for job in jobs] == [("hot", "x"), ("feeds", "y")]
+
+
+def test_a_contract_may_name_every_role_of_lanes() -> None:
+    field = next(each for each in msgspec.structs.fields(Bench) if each.name == "lane")
+    assert get_args(field.type) == LANES
 
 
 def test_a_plugin_and_a_single_benchmark_can_be_named_together() -> None:

@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from tallyio.bench.records import Figure, Goal, Spread, Verdict
-from tallyio.bench.show import misses, seconds_text, show_progress, table_of
+from tallyio.bench.compare import Change, Comparison
+from tallyio.bench.records import Calls, CoreToCore, Figure, Goal, Spread, Surroundings, Verdict
+from tallyio.bench.show import about, misses, seconds_text, show_progress, table_of, table_of_changes
 
 
 def test_without_a_terminal_progress_is_one_line_a_script() -> None:
@@ -48,12 +49,13 @@ def test_a_row_shows_time_reference_ratio_promise_and_verdict() -> None:
         ratio=flat(0.25),
         seconds=flat(1e-6),
         reference_seconds=flat(4e-6),
+        calls=Calls(count=9, p50_ns=1_000, p99_ns=2_000, p999_ns=2_000, max_ns=2_000, operations=1_000),
     )
     failed = Verdict(subject="protocol other", name="", state="failed", fault="has no contract.toml")
     text = io.StringIO()
     Console(file=text, width=200).print(table_of([kept, failed]))
     _, first, second = (" ".join(line.split()) for line in text.getvalue().splitlines())
-    assert first == "toy.quote 1 us toy.plain 4 us 0.25 (0.25 to 0.25) <= 0.5 kept"
+    assert first == "toy.quote 1 us ±0% 2 ns toy.plain 4 us 0.25 (0.25 to 0.25) <= 0.5 kept"
     assert second == "protocol other failed: has no contract.toml"
 
 
@@ -90,3 +92,40 @@ def test_a_goal_is_shown_with_its_spread_and_a_miss_says_why() -> None:
         "a.goal 90 (80 to 95) ns peer 100 0.9 (0.8 to 1) <= 0.8x missed; core to core 30 ns; 6 of 7 calm"
     )
     assert list(misses([figure])) == ["a.goal: half of it is a call"]
+
+
+def test_a_comparison_shows_what_changed_first() -> None:
+    same = Change(name="a", outcome="same", factor=1.0, low=0.99, high=1.01, processes=(3, 3))
+    slower = Change(
+        name="b", outcome="slower", factor=1.1, low=1.08, high=1.12, chance=0.002, processes=(9, 9)
+    )
+    alone = Change(name="c", outcome="alone", why="only in B")
+    text = io.StringIO()
+    Console(file=text, width=200).print(
+        table_of_changes(Comparison(way="in turns", changes=(same, slower, alone)))
+    )
+    rows = [" ".join(line.split()) for line in text.getvalue().splitlines()[1:]]
+    assert rows == [
+        "b 1.100x 1.080 to 1.120 0.002 9 + 9 slower",
+        "a 1.000x 0.990 to 1.010 first look 3 + 3 same",
+        "c alone: only in B",
+    ]
+
+
+def test_a_result_says_where_it_was_measured() -> None:
+    around = Surroundings(
+        python="CPython 3.12.1",
+        pyperf="2",
+        model="a chip",
+        topology_hash="x",
+        pus=(1,),
+        placement=None,
+        note="each in the place of its lane",
+        core_to_core=CoreToCore(pairs=3, median_ns=40.4, low_ns=30, high_ns=90),
+        versions={"numba": "1"},
+    )
+    assert list(about(around)) == [
+        "a chip; each in the place of its lane",
+        "core to core 40 ns (30 to 90, 3 pairs)",
+        "CPython 3.12.1, numba 1",
+    ]
