@@ -186,7 +186,7 @@ def _sums(
     return collateral, debt, weighted, is_known and beyond == u64(0)
 
 
-@hot("Tuple(u128, u128, u128, boolean)(int64, int64, int64)")
+@hot("Tuple(u128, u128, u128, boolean)(int64, int64, int64)", inline=True)
 def sums(book: int, position: int, time: int) -> tuple[int, int, int, bool]:
     """Return values of collateral and debt, the sum of value times threshold, and whether all is certain.
 
