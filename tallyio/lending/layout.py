@@ -49,4 +49,4 @@ WEIGHT: Final = np.dtype(
         ("values", "i8"),  # how many bytes into the values of sides those of its reserve are
     ]
 )
-"""What a balance weighs: in front of the POSITION, the first balance next to it, and so on downwards."""
+"""What a balance weighs: in front of the POSITION, the first balance's next to it, and so on downwards."""

@@ -23,6 +23,7 @@ from typing import Final
 from tallyio.lending.abi import (
     COLLATERAL,
     DEBT,
+    MEMO_BYTES,
     balance_at,
     balance_flags,
     count_of,
@@ -34,7 +35,7 @@ from tallyio.lending.abi import (
 )
 from tallyio.native.atomics import load, store
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, divmod256, load128, store128, u128, u256
+from tallyio.native.u256 import const, divmod256, load128, store128, u64, u128, u256
 from tallyio_protocol_aave_v3.hot_category import BITMAPS, SKIPS_ZERO, rules_of, threshold_of
 from tallyio_protocol_aave_v3.hot_math import DIRECTED, RAY, ZERO, debt_index_at, income_at
 from tallyio_protocol_aave_v3.layout import (
@@ -48,9 +49,11 @@ from tallyio_protocol_aave_v3.layout import (
 POINT: Final = 108
 """Bits after the point: factors below 2**20 fit, so a unit may be worth 1e6, the most that `values` takes."""
 
-READY: Final = 1
-_BEYOND: Final = 2
-_THRESHOLD_BITS: Final = 16
+_LIMB: Final = 64
+# Bits of an upper limb below those bounds, and of a threshold.
+_HIGH_POINT: Final = const(POINT - 64, 64)
+_HIGH_VALUE: Final = const(96 - 64, 64)
+_THRESHOLD_BITS: Final = const(16, 64)
 _FACTOR_LIMIT: Final = const(1 << 128)
 _NONE: Final = const(0, 128)
 _ONE: Final = const(1, 128)
@@ -60,62 +63,70 @@ _NOTHING: Final = const(0)
 _VALUE_BITS: Final = 96
 
 # A memo: words of 8 bytes, and numbers of 16.
-_TIME: Final = 0
-_STATE: Final = 1
+_STAMP: Final = 0  # the time it is for, plus 1; 0: none
+_KEPT_THRESHOLD: Final = 1
 _INCOME: Final = 16
 _INDEX: Final = 32
 _WORTH: Final = 48
-_INCOME_WIDTH: Final = 64
-_INDEX_WIDTH: Final = 80
-_WORTH_WIDTH: Final = 96
+_INDEX_WIDTH: Final = 64
+_WORTH_WIDTH: Final = 80
 
 
-@hot("boolean(int64, int64, u256, u256)")
-def _keep(factor_at: int, width_at: int, n: int, d: int) -> bool:
-    """Keep n / d as a factor; n < 2**120 and d > 0. Return whether it fits."""
+@hot("Tuple(u128, u128, boolean)(u256, u256)")
+def _factor(n: int, d: int) -> tuple[int, int, bool]:
+    """Return n / d as a factor, its width, and whether it fits; n < 2**120 and d > 0.
+
+    The width is a mask, of which an amount is cut: all ones where something was cut off.
+    """
     quotient, rest = divmod256(n << POINT, d)  # below 2**228
-    store128(factor_at, u128(quotient))
-    # The width as a mask, all ones for 1: what an amount is cut to.
-    store128(width_at, _NONE if rest == ZERO else _NONE - _ONE)
-    return quotient < _FACTOR_LIMIT
+    return u128(quotient), _NONE if rest == ZERO else _NONE - _ONE, quotient < _FACTOR_LIMIT
 
 
-@hot("int64(int64, int64, int64)")
-def project(book: int, reserve: int, time: int) -> int:
-    """Fill the memo of a reserve for `time`; return its state."""
+@hot("boolean(int64, int64, int64)")
+def _project(book: int, reserve: int, time: int) -> bool:
+    """Fill the memo of a reserve for `time`; return whether its numbers are within the bounds."""
     memo, row = memo_at(book, reserve), reserve_at(book, reserve)
     income, index = income_at(row, time), debt_index_at(row, time, rules_of(book))
     price, unit = u256(load128(row + PRICE)), u256(load128(row + UNIT))
-    state = _BEYOND
     # Indexes are below 2**120.
-    if min(income, index) != ZERO and min(price, unit) != ZERO and price >> _VALUE_BITS == ZERO:
-        fits = _keep(memo + _INCOME, memo + _INCOME_WIDTH, income, RAY)
-        fits &= _keep(memo + _INDEX, memo + _INDEX_WIDTH, index, RAY)
-        fits &= _keep(memo + _WORTH, memo + _WORTH_WIDTH, price, unit)
-        state = READY if fits else _BEYOND
-    store(memo, _TIME, time)
-    store(memo, _STATE, state)
-    return state
+    if min(income, index) == ZERO or min(price, unit) == ZERO or price >> _VALUE_BITS != ZERO:
+        return False
+    by_income, _, fits_income = _factor(income, RAY)
+    by_index, index_width, fits_index = _factor(index, RAY)
+    by_price, price_width, fits_price = _factor(price, unit)
+    if not (fits_income and fits_index and fits_price):
+        return False
+    store128(memo + _INCOME, by_income)
+    store128(memo + _INDEX, by_index)
+    store128(memo + _INDEX_WIDTH, index_width)
+    store128(memo + _WORTH, by_price)
+    store128(memo + _WORTH_WIDTH, price_width)
+    store(memo, _KEPT_THRESHOLD, load(row + THRESHOLD, 0))
+    store(memo, _STAMP, time + 1)
+    return True
 
 
-@hot("UniTuple(u128, 2)(u128, int64, int64, u256)", inline=True)
-def _times(amount: int, factor_at: int, width_at: int, more: int) -> tuple[int, int]:
-    """Return the floor of amount times factor, plus `more` after the point, and r + w as above."""
+@hot("UniTuple(u128, 2)(u128, int64, u256)", inline=True)
+def _down(amount: int, factor_at: int, more: int) -> tuple[int, int]:
+    """Return the floor of amount times factor, plus `more` after the point, and r + w.
+
+    The width is taken to be 1: it does not matter here whether the product is an integer.
+    """
     product = u256(amount) * u256(load128(factor_at)) + more
-    return u128(product >> POINT), (u128(product) & _FRACTION) + (amount & load128(width_at))
+    return u128(product >> POINT), (u128(product) & _FRACTION) + amount
 
 
-@hot("u128(u128)", inline=True)
-def _up(rest: int) -> int:
-    """Return 1 where rounding up adds it."""
-    return _ONE if rest != _NONE else _NONE
+@hot("UniTuple(u128, 2)(u128, int64, int64)", inline=True)
+def _up(amount: int, factor_at: int, width_at: int) -> tuple[int, int]:
+    """Return amount times factor rounded up, and r + w."""
+    product = u256(amount) * u256(load128(factor_at))
+    rest = (u128(product) & _FRACTION) + (amount & load128(width_at))
+    return u128(product >> POINT) + (_ONE if rest != _NONE else _NONE), rest
 
 
-@hot("int64(int64, int64, int64)", inline=True)
-def _state_at(book: int, reserve: int, time: int) -> int:
-    memo = memo_at(book, reserve)
-    state = load(memo, _STATE)
-    return state if state != 0 and load(memo, _TIME) == time else project(book, reserve, time)
+@hot("uint64(u128)", inline=True)
+def _high(n: int) -> int:
+    return u64(n >> _LIMB)
 
 
 @hot("boolean(int64, int64)", inline=True)
@@ -124,47 +135,66 @@ def _has_factors(book: int, position: int) -> bool:
     return has_memos(book) and (flags_of(position) == 0 or rules_of(book) & BITMAPS != 0)
 
 
-@hot("u128(int64, int64, int64)", inline=True)
-def _threshold(book: int, position: int, reserve: int) -> int:
-    if flags_of(position) == 0:
-        return u128(load(reserve_at(book, reserve) + THRESHOLD, 0))
-    return u128(threshold_of(book, position, reserve))
+@hot("Tuple(u128, u128, u128, boolean)(int64, int64, int64, boolean)", inline=True)
+def _sums(
+    book: int,
+    position: int,
+    time: int,
+    directed: bool,  # noqa: FBT001 - compiled calls have no keywords
+) -> tuple[int, int, int, bool]:
+    nearest = _NOTHING if directed else _HALF
+    memos, category, stamp = memo_at(book, 0), flags_of(position), time + 1
+    collateral, debt, weighted = _NONE, _NONE, _NONE
+    # The high bits of all amounts and of every r + w, and of all values; all bits of thresholds and flags.
+    bits, values, thresholds, seen = u64(0), u64(0), u64(0), 0
+    is_known, has_none = True, False
+    for k in range(count_of(position)):
+        balance = balance_at(position, k)
+        flags, owed, reserve = balance_flags(balance), load128(balance + DEBT), reserve_of(balance)
+        if flags == 0 and owed == _NONE:
+            continue
+        memo = memos + reserve * MEMO_BYTES
+        if load(memo, _STAMP) != stamp:
+            is_known &= _project(book, reserve, time)
+        seen |= flags
+        if flags & AS_COLLATERAL:
+            held, threshold = load128(balance + COLLATERAL), u64(load(memo, _KEPT_THRESHOLD))
+            if category != 0:
+                threshold = u64(threshold_of(book, position, reserve))
+            amount, left = _down(held, memo + _INCOME, nearest)
+            worth, over = _down(amount, memo + _WORTH, _NOTHING)
+            bits |= _high(held) | _high(amount) | _high(left) | _high(over)
+            values, thresholds, has_none = (
+                values | _high(worth),
+                thresholds | threshold,
+                has_none | (threshold == u64(0)),
+            )
+            weighted, collateral = weighted + worth * u128(threshold), collateral + worth
+        if owed != _NONE:
+            if directed:
+                amount, left = _up(owed, memo + _INDEX, memo + _INDEX_WIDTH)
+                worth, over = _up(amount, memo + _WORTH, memo + _WORTH_WIDTH)
+            else:
+                amount, left = _down(owed, memo + _INDEX, nearest)
+                worth, over = _down(amount, memo + _WORTH, _NOTHING)
+            bits |= _high(owed) | _high(amount) | _high(left) | _high(over)
+            values |= _high(worth)
+            debt = debt + worth
+    beyond = (bits >> _HIGH_POINT) | (values >> _HIGH_VALUE) | (thresholds >> _THRESHOLD_BITS)
+    # Before 3.6 collateral without a threshold is left out.
+    is_known &= seen & STABLE_DEBT == 0 and not (has_none and rules_of(book) & SKIPS_ZERO != 0)
+    return collateral, debt, weighted, is_known and beyond == u64(0)
 
 
-@hot("Tuple(u128, u128, u128, boolean)(int64, int64, int64)")
+@hot("Tuple(u128, u128, u128, boolean)(int64, int64, int64)", inline=True)
 def sums(book: int, position: int, time: int) -> tuple[int, int, int, bool]:
     """Return values of collateral and debt, the sum of value times threshold, and whether all is certain.
 
     It is not where an amount lies too near an integer, or anything is beyond the bounds or not known.
     """
-    rules, is_known = rules_of(book), _has_factors(book, position)
-    directed, skips = rules & DIRECTED != 0, rules & SKIPS_ZERO != 0
-    nearest = _NOTHING if directed else _HALF
-    collateral, debt, weighted = _NONE, _NONE, _NONE
-    # All bits of amounts and of every r + w; of values; and of thresholds.
-    bits, values, thresholds = _NONE, _NONE, _NONE
-    for k in range(count_of(position) if is_known else 0):
-        balance = balance_at(position, k)
-        flags, owed, reserve = balance_flags(balance), load128(balance + DEBT), reserve_of(balance)
-        if flags == 0 and owed == _NONE:
-            continue
-        memo = memo_at(book, reserve)
-        is_known &= _state_at(book, reserve, time) == READY and flags & STABLE_DEBT == 0
-        if flags & AS_COLLATERAL:
-            held, threshold = load128(balance + COLLATERAL), _threshold(book, position, reserve)
-            amount, left = _times(held, memo + _INCOME, memo + _INCOME_WIDTH, nearest)
-            worth, over = _times(amount, memo + _WORTH, memo + _WORTH_WIDTH, _NOTHING)
-            bits |= held | amount | left | over
-            values, thresholds = values | worth, thresholds | threshold
-            weighted = weighted + worth * threshold
-            collateral = collateral + (_NONE if skips and threshold == _NONE else worth)
-        if owed != _NONE:
-            amount, left = _times(owed, memo + _INDEX, memo + _INDEX_WIDTH, nearest)
-            amount = amount + _up(left) if directed else amount
-            worth, over = _times(amount, memo + _WORTH, memo + _WORTH_WIDTH, _NOTHING)
-            worth = worth + _up(over) if directed else worth
-            bits |= owed | amount | left | over
-            values |= worth
-            debt = debt + worth
-    is_certain = (bits >> POINT) | (values >> _VALUE_BITS) | (thresholds >> _THRESHOLD_BITS) == _NONE
-    return collateral, debt, weighted, is_known and is_certain
+    if not _has_factors(book, position):
+        return _NONE, _NONE, _NONE, False
+    # Twice the same code, in each of which rounding is known.
+    if rules_of(book) & DIRECTED:
+        return _sums(book, position, time, True)
+    return _sums(book, position, time, False)
