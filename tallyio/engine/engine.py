@@ -152,8 +152,9 @@ class Engine:
             proposals = (*seen.proposals, *proposals)
             detected_ns = perf_counter_ns()
         parts.report.block(block.head, found=len(proposals), detect_ns=result.detect_ns)
+        books = parts.slow.books if parts.slow else None
         found = [
-            ground(each.opportunity(number, block.head), parts.pools, parts.slow)
+            ground(each.opportunity(number, block.head), parts.pools, books)
             for number, each in enumerate(proposals, self._next_id)
         ]
         self._next_id += len(found)

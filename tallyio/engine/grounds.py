@@ -11,34 +11,34 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tallyio.engine.slow_lane import SlowLane
+from tallyio.engine.books import Books
 from tallyio.model.execution import Borrowing, Ground, Liquidation, Opportunity
 from tallyio.model.market import PoolSpec
 
 
-def ground(opportunity: Opportunity, pools: Sequence[PoolSpec], slow: SlowLane | None) -> Opportunity:
+def ground(opportunity: Opportunity, pools: Sequence[PoolSpec], books: Books | None) -> Opportunity:
     """Return `opportunity` with its grounds; one that neither borrows nor liquidates is returned as it is."""
     legs = [leg for leg in opportunity.legs if isinstance(leg, Liquidation)]
     loan = opportunity.loan
-    disturbs = _disturbed(loan, pools, slow) if loan and loan.fee and loan.offer.disturbs else None
-    if slow is None or (not legs and disturbs is None):
+    disturbs = _disturbed(loan, pools, books) if loan and loan.fee and loan.offer.disturbs else None
+    if books is None or (not legs and disturbs is None):
         return opportunity
-    deposits = frozenset(each for leg in legs for each in _deposits(slow, leg))
+    deposits = frozenset(each for leg in legs for each in _deposits(books, leg))
     return msgspec.structs.replace(opportunity, deposits=deposits, disturbs=disturbs)
 
 
-def _deposits(slow: SlowLane, leg: Liquidation) -> list[Ground]:
-    position = slow.books.held[leg.book].book.position(leg.key)
+def _deposits(books: Books, leg: Liquidation) -> list[Ground]:
+    position = books.held[leg.book].book.position(leg.key)
     balances = position.balances if position else ()
     return [(leg.book, balance.reserve) for balance in balances if balance.collateral]
 
 
-def _disturbed(loan: Borrowing, pools: Sequence[PoolSpec], slow: SlowLane | None) -> Ground | None:
+def _disturbed(loan: Borrowing, pools: Sequence[PoolSpec], books: Books | None) -> Ground | None:
     offer = loan.offer
     for number, pool in enumerate(pools):
         if pool.address == offer.lender:
             return number
-    for number, held in enumerate(slow.books if slow else ()):
+    for number, held in enumerate(books or ()):
         if held.book.spec.address == offer.lender:
             reserves = held.book.spec.reserves
             return next(((number, k) for k, each in enumerate(reserves) if each.debt == offer.token), None)

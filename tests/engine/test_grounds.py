@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from tallyio_protocol_aave_v3.adapter import AaveV3
 
+from tallyio.engine.grounds import ground
 from tallyio.hooks.lending import FlashLender
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
@@ -14,10 +16,15 @@ from tallyio.lab.lending.aave import AaveVersion, Listing, deploy_aave
 from tallyio.lab.steps import Reverted
 from tallyio.lab.world import OPERATOR
 from tallyio.model.erc20 import approve
+from tallyio.model.execution import Borrowing, Liquidation
 from tallyio.model.lending import LoanOffer
 from tallyio.model.units import Address, checksum
 from tallyio.testing import RevmChain
+from tests.engine import bank
 from tests.engine.practice import CYCLES, Cycle, Practice
+from tests.engine.test_books import BOOK, Lender, load, opened
+from tests.engine.test_select import opportunity
+from tests.lending.toys import key
 from tests.loan_checks import Borrower
 
 USDC = 10**6
@@ -97,6 +104,23 @@ async def test_the_fee_of_aave_lets_the_deposits_of_what_was_lent_grow() -> None
     grown = [_deposit(chain, each) for each in held]
     assert grown[0] > deposits[0]
     assert grown[1] == deposits[1]
+
+
+async def test_an_opportunity_knows_what_it_stands_on_and_what_its_loan_changes() -> None:
+    token = Address(bytes(20))
+    books = await load(Lender())
+    with opened(books):
+        first = Liquidation(book=0, key=key(1), collateral=0, debt=1, amount_in=70, amount_out=80)
+        plain = opportunity(1, 9, 3)
+        found = msgspec.structs.replace(plain, legs=(first, *plain.legs))
+        assert ground(plain, [], books) is plain
+        assert ground(found, [], books).deposits == {(0, 0)}
+        for lender, disturbs, grounds in ((BOOK, True, (0, 0)), (BOOK, False, None), (token, True, None)):
+            offer = msgspec.structs.replace(bank.offer(lender, token, 10**6, like="aave"), disturbs=disturbs)
+            loan = Borrowing(offer=offer, amount=10**5, fee=offer.fee(10**5))
+            assert ground(msgspec.structs.replace(found, loan=loan), [], books).disturbs == grounds
+            free = msgspec.structs.replace(loan, fee=0)
+            assert ground(msgspec.structs.replace(found, loan=free), [], books).disturbs is None
 
 
 def _deposit(chain: RevmChain, a_token: str) -> int:
