@@ -48,7 +48,7 @@ _PLUGINS: Final = "docs/reference/plugins"
 def toctree(caption: str, pages: list[str]) -> str:
     """Return a table of contents that only the side bar shows."""
     listed = "\n".join(pages)
-    return f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{listed}\n```\n"
+    return f"\n```{{toctree}}\n:hidden:\n:glob:\n:titlesonly:\n:caption: {caption}\n\n{listed}\n```\n"
 
 
 def contents(index: str) -> str:
