@@ -27,7 +27,7 @@ include_patterns = [
     "docs/**.md",
     "plugins/*/*/README.md",
     "perf/README.md",
-    "examples/README.md",
+    "examples/**README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
 ]
@@ -42,13 +42,14 @@ html_theme_options: dict[str, list[str]] = {"top_of_page_buttons": []}
 
 _SECTION: Final = re.compile(r"^## (?P<name>.*)\n(?P<text>(?:(?!## ).*\n?)*)", re.MULTILINE)
 _LINK: Final = re.compile(r"\]\((?P<page>[^)#:]+)\.md\)")
-_PLUGINS: Final = "docs/reference/plugins"
+_INSIDE: Final = {"docs/reference/plugins": "/plugins/*/*/README", "examples/README": "*/README"}
+"""Pages that lead to many others."""
 
 
 def toctree(caption: str, pages: list[str]) -> str:
     """Return a table of contents that only the side bar shows."""
     listed = "\n".join(pages)
-    return f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{listed}\n```\n"
+    return f"\n```{{toctree}}\n:hidden:\n:glob:\n:titlesonly:\n:caption: {caption}\n\n{listed}\n```\n"
 
 
 def contents(index: str) -> str:
@@ -58,11 +59,11 @@ def contents(index: str) -> str:
 
 
 def add_contents(_: Sphinx, page: str, source: list[str]) -> None:
-    """Give the index and the page of plugins what they lead to."""
+    """Give a page that leads to others its table of contents."""
     if page == root_doc:
         source[0] += contents(source[0])
-    elif page == _PLUGINS:
-        source[0] += toctree("Plugins", ["/plugins/*/*/README"])
+    elif page in _INSIDE:
+        source[0] += toctree("Inside", [_INSIDE[page]])
 
 
 def setup(app: Sphinx) -> None:

@@ -34,6 +34,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One promise of speed: a ratio to a reference measured in the same run."""
 
     name: str
+    """Stable, for results are compared by it: the plugin's name, a dot, and what is measured."""
     script: str
     """A pyperf script, relative to the package folder."""
     reference: str
@@ -50,15 +51,23 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The content of `contract.toml`."""
 
     kind: Kind
+    """The kind of the entry point's group."""
     name: str
+    """The name of the entry point, as configurations write it."""
     hook_api: int
+    """The number of the interface that it was written for."""
     state: Literal["stable", "beta", "experimental", "suspended"]
+    """How far it is; a suspended plugin is refused."""
     owners: tuple[str, ...]
+    """Who answers for it."""
     summary: str
+    """One sentence, which `tallyio plugins list` shows."""
     capabilities: tuple[str, ...] = ()
+    """Words for people and tests; a few say which hook it defines."""
     settings: str = ""
     """The `msgspec.Struct` that the plugin reads its table as, `package.module:Name`: for editors."""
     bench: tuple[Bench, ...] = ()
+    """The `[[bench]]` tables, at least one."""
 
     @property
     def hook(self) -> str:

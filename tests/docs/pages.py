@@ -24,6 +24,7 @@ PAGES: Final = (
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(ROOT / name for name in ("examples/README.md", "perf/README.md")),
     *sorted(ROOT.glob("plugins/*/*/README.md")),
+    *sorted(ROOT.glob("examples/*/README.md")),
     *sorted(DOCS.rglob("*.md")),
 )
 
