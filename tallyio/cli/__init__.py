@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "bench": "Measure what the installed plugins promise.",
 }
 GROUPS: Final = {
+    "new": "Begin a plugin of your own.",
     "keys": "Make the key of a configuration's signer.",
     "plugins": "List and check installed plugins.",
 }

@@ -1,0 +1,1 @@
+"""Pools that trade two tokens one for one, less a fee."""
