@@ -1,0 +1,1 @@
+"""Notices as lines of JSON in a file."""

@@ -1,0 +1,1 @@
+"""A key for development, derived from a phrase and held in memory."""

@@ -1,0 +1,1 @@
+"""Price gaps between two pools of the same two tokens."""
