@@ -1,0 +1,1 @@
+"""An EVM chain whose tip follows its base fee."""

@@ -1,0 +1,1 @@
+"""Round trips between two tokens, searched in plain Python."""
