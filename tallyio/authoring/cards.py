@@ -5,6 +5,7 @@ Layer: authoring.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,18 +23,24 @@ from tallyio.model.errors import MissingExtraError, PluginError
 
 FOLDER: Final = "tests"
 TIMEOUT_S: Final = 900.0
-_CARDS: Final = "Conformance"
-"""In the name of the class that takes the cards, as the template has it."""
+_CARD: Final = re.compile(r"test_[a-z]\d\d_")
+"""How the test of a card is named; see `tallyio.testing.cards`."""
+_SAID: Final = re.compile(r"(?P<what>.*)\. Fix: (?P<fix>.*)", re.DOTALL)
+"""What a card says when it fails."""
 _MOST_SAID: Final = 400
 
 
 class Case(msgspec.Struct, frozen=True):
     """One test, as JUnit's XML tells it."""
 
-    place: str
     name: str
     fault: str | None
     skipped: bool
+
+    @property
+    def is_card(self) -> bool:
+        """Whether it is a conformance card."""
+        return _CARD.match(self.name) is not None
 
 
 def run_cards(kind: Kind, name: str, folder: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
@@ -52,11 +59,11 @@ def run_cards(kind: Kind, name: str, folder: Path, *, timeout_s: float = TIMEOUT
         if not file.is_file():
             raise PluginError(name, f"has tests that do not run: {_last_line(said)}", way_out=_by_hand(folder))
         cases = list(read_cases(file))
-    if not any(_CARDS in case.place for case in cases if not case.fault) and not any(c.fault for c in cases):
-        raise _without_cards(kind, name)
     faults = tuple(_fault(name, case, folder) for case in cases if case.fault)
-    cards = sum(_CARDS in case.place for case in cases)
+    cards = sum(case.is_card for case in cases)
     skipped = sum(case.skipped for case in cases)
+    if not cards and not faults:
+        raise _without_cards(kind, name)
     facts = f"{cards} cards and {len(cases) - cards} other tests, {len(faults)} failed, {skipped} skipped"
     return Outcome(step="cards", facts=facts, faults=faults)
 
@@ -67,7 +74,6 @@ def read_cases(file: Path) -> Iterator[Case]:
     for case in ET.parse(file).getroot().iter("testcase"):  # noqa: S314 - see above
         wrong = next((each for each in case if each.tag in {"failure", "error"}), None)
         yield Case(
-            place=case.get("classname", ""),
             name=case.get("name", ""),
             fault=None if wrong is None else _told(wrong),
             skipped=any(each.tag == "skipped" for each in case),
@@ -108,8 +114,10 @@ def _told(wrong: ET.Element) -> str:
 
 
 def _fault(name: str, case: Case, folder: Path) -> Fault:
-    error = PluginError(name, f"fails {case.name}: {case.fault}", way_out=_by_hand(folder, case.name))
-    return Fault.of(error)
+    card = _SAID.fullmatch(case.fault or "")
+    if card is not None:
+        return Fault.of(PluginError(name, f"fails card {card['what']}", way_out=card["fix"]))
+    return Fault.of(PluginError(name, f"fails {case.name}: {case.fault}", way_out=_by_hand(folder, case.name)))
 
 
 def _by_hand(folder: Path, test: str = "") -> str:
