@@ -31,10 +31,19 @@ from tallyio.lab.steps import (
 )
 from tallyio.lab.traders import Swap
 from tallyio.lab.trading import choose, transactions
-from tallyio.lab.world import ACCOUNTS, CHAIN_ID, DEPLOYER, OPERATOR, RICH_WEI, World
+from tallyio.lab.world import (
+    ACCOUNTS,
+    CHAIN_ID,
+    DEPLOYER,
+    OPERATOR,
+    RICH_WEI,
+    TRADER_ACCOUNTS,
+    V3Venue,
+    World,
+)
 from tallyio.model.errors import MissingExtraError
 from tallyio.model.execution import Call
-from tallyio.model.units import Address, hex_text
+from tallyio.model.units import ZERO_ADDRESS, Address, hex_text
 
 
 class RevmBackend:
@@ -206,6 +215,31 @@ class RevmWorld:
         swaps = self.backend.run(choose(self.world, seed=seed, number=number))
         self.backend.block(transactions(self.world, swaps))
         return swaps
+
+
+class BareWorld(RevmWorld):
+    """An EVM with rich accounts and nothing deployed, for contracts of one's own: nothing is fetched."""
+
+    def __init__(self, *, largest_code: int | None = None) -> None:
+        """Start an empty chain; `largest_code` as for `RevmBackend`."""
+        self.backend = RevmBackend(largest_code=largest_code)
+        nowhere = V3Venue(
+            factory=ZERO_ADDRESS,
+            router=ZERO_ADDRESS,
+            quoter=ZERO_ADDRESS,
+            positions=ZERO_ADDRESS,
+            tick_lens=ZERO_ADDRESS,
+        )
+        self.world = World(
+            chain_id=CHAIN_ID,
+            weth=ZERO_ADDRESS,
+            tokens={},
+            v2={},
+            v3=nowhere,
+            pools=(),
+            traders=TRADER_ACCOUNTS,
+            gas_burner=ZERO_ADDRESS,
+        )
 
 
 def build_revm_world() -> RevmWorld:

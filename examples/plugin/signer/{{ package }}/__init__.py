@@ -1,1 +1,1 @@
-"""A key for development, derived from a phrase and held in memory."""
+"""A key for development, in a file in the clear."""
