@@ -20,8 +20,8 @@ from tallyio.hooks.contract import KINDS, Kind, read_contract
 from tallyio.kernel.resources import data_path
 from tests.policy.modules import ROOT
 
-EVERY = [*(Answers(kind=kind, name="first_steps") for kind in KINDS)]
-EVERY.append(Answers(kind="strategy", name="first_steps", slow=True))
+EVERY = [*(Answers(kind=kind, name="sample") for kind in KINDS)]
+EVERY.append(Answers(kind="strategy", name="sample", slow=True))
 NOTIFIER = Answers(kind="notifier", name="toy")
 
 
@@ -48,30 +48,36 @@ def test_every_kind_gets_a_sound_contract_and_everything_a_distribution_needs(
     packages: list[tuple[Answers, Path]],
 ) -> None:
     for answers, folder in packages:
-        package = f"tallyio_{answers.kind}_first_steps"
+        package = f"tallyio_{answers.kind}_sample"
         contract = read_contract(folder / package, kind=answers.kind, name=answers.name)
         assert contract.owners == ("you",)
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
         assert project["name"] == package.replace("_", "-")
-        assert project["entry-points"] == {f"tallyio.{answers.kind}": {"first_steps": f"{package}.plugin"}}
+        assert project["entry-points"] == {f"tallyio.{answers.kind}": {"sample": f"{package}.plugin"}}
         for file in (
             "README.md",
             ".gitignore",
             ".github/workflows/check.yml",
             f"{package}/py.typed",
             "tests/test_conformance.py",
-            "tests/test_first_steps.py",
+            "tests/test_sample.py",
         ):
             assert (folder / file).is_file(), f"{answers.kind} lacks {file}"
 
 
 def test_what_is_written_is_in_our_own_style(packages: list[tuple[Answers, Path]]) -> None:
-    ruff, config = Path(sys.executable).with_name("ruff"), ROOT / "pyproject.toml"
-    for_tests = tomllib.loads(config.read_text())["tool"]["ruff"]["lint"]["per-file-ignores"]["tests/**"]
-    lenient = [f"--extend-per-file-ignores=**/tests/**:{rule}" for rule in for_tests]
-    for words in (["check", *lenient], ["format", "--check", "--diff"]):
-        folders = map(str, (folder for _, folder in packages))
-        command = [str(ruff), *words, "--quiet", "--no-cache", "--config", str(config), *folders]
+    """As projects of their own: there, TallyIO is one library among others."""
+    ruff, config = str(Path(sys.executable).with_name("ruff")), ROOT / "pyproject.toml"
+    lenient = tomllib.loads(config.read_text())["tool"]["ruff"]["lint"]["per-file-ignores"]["tests/**"]
+    for _, folder in packages:
+        (folder / "ruff.toml").write_text(
+            f'extend = "{config}"\n'
+            f'[lint.extend-per-file-ignores]\n"tests/**" = {json.dumps(lenient)}\n'
+            '[lint.isort]\nknown-first-party = ["sample_world"]\n'
+        )
+    folders = [str(folder) for _, folder in packages]
+    for words in (["check"], ["format", "--check", "--diff"]):
+        command = [ruff, *words, "--quiet", "--no-cache", *folders]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
