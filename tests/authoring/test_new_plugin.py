@@ -73,7 +73,7 @@ def test_what_is_written_is_in_our_own_style(packages: list[tuple[Answers, Path]
         (folder / "ruff.toml").write_text(
             f'extend = "{config}"\n'
             f'[lint.extend-per-file-ignores]\n"tests/**" = {json.dumps(lenient)}\n'
-            '[lint.isort]\nknown-first-party = ["sample_world"]\n'
+            '[lint.isort]\nknown-first-party = ["pool_world"]\n'
         )
     folders = [str(folder) for _, folder in packages]
     for words in (["check"], ["format", "--check", "--diff"]):
