@@ -102,15 +102,12 @@ def _pytest(name: str, folder: Path, file: Path, timeout_s: float) -> str:
 
 
 def _told(wrong: ET.Element) -> str:
-    """Return the message of a failure: what the assertion or the error says, without the traceback."""
-    message = wrong.get("message") or ""
-    if wrong.tag == "error" and wrong.text:
-        # A file that cannot be collected: the message only says so, the last line says why.
-        message = f"{message}: {_last_line(wrong.text).removeprefix('E').strip()}"
+    """Return what a failure says, without its traceback."""
+    marked = [line[1:].strip() for line in (wrong.text or "").splitlines() if line.startswith("E ")]
+    said = " ".join(filter(None, marked)) or wrong.get("message") or "nothing was said"
     for prefix in ("AssertionError: ", "Failed: "):
-        message = message.removeprefix(prefix)
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return " ".join(line for line in lines if not line.startswith(("assert ", "+ ")))[:_MOST_SAID] or lines[0]
+        said = said.removeprefix(prefix)
+    return said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]} ..."
 
 
 def _fault(name: str, case: Case, folder: Path) -> Fault:

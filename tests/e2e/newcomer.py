@@ -26,7 +26,7 @@ _OURS: Final = ("tallyio", "_tallyio", "_editable_impl_tallyio", "__editable__")
 _DRIVER: Final = '''
 import json, os, sys, traceback
 from pathlib import Path
-import rich.console, tallyio.cli.plugins, tallyio.cli.new, tallyio.authoring.check, tallyio.hooks.host
+import copier, rich.console, tallyio.cli.plugins, tallyio.cli.new, tallyio.authoring.check, tallyio.hooks.host
 from tallyio.cli import main
 
 for number, (folder, words) in enumerate(json.load(sys.stdin)):
@@ -46,6 +46,16 @@ for number, (folder, words) in enumerate(json.load(sys.stdin)):
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 '''
 """Runs command lines, each in a process of its own; forked, so that libraries are imported once."""
+
+_BUILD: Final = """
+import os, sys
+from hatchling.build import build_wheel
+
+for source in sys.argv[2:]:
+    os.chdir(source)
+    print(build_wheel(sys.argv[1]))
+"""
+"""What `build` and `pip` call, once they have made an environment for it (PEP 517)."""
 
 
 class Said(NamedTuple):
@@ -118,20 +128,18 @@ class Newcomer(msgspec.Struct, frozen=True):
     def install(self, wheels: Iterable[Path]) -> None:
         """Install wheels, with whatever they depend on present already."""
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", self.python]
-        command = [*pip, "install", "--quiet", "--no-index", *map(str, wheels)]
+        command = [*pip, "install", "--quiet", "--no-compile", "--no-index", *map(str, wheels)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         assert done.returncode == 0, done.stderr
 
 
-def build_wheel(source: Path, target: Path) -> Path:
-    """Build the wheel of `source`, without network; return its path."""
+def build_wheels(sources: Iterable[Path], target: Path) -> list[Path]:
+    """Build the wheel of each source, without network; return their paths."""
     target.mkdir(parents=True, exist_ok=True)
-    before = set(target.glob("*.whl"))
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target)]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    command = [sys.executable, "-c", _BUILD, str(target), *map(str, sources)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr
-    (made,) = set(target.glob("*.whl")) - before
-    return made
+    return [target / name for name in done.stdout.split()]
 
 
 def arrive(folder: Path, *sources: Path) -> Newcomer:
@@ -142,7 +150,7 @@ def arrive(folder: Path, *sources: Path) -> Newcomer:
     newcomer = Newcomer(folder)
     (site,) = (folder / "env" / "lib").glob("python*/site-packages")
     (site / "others.pth").write_text(f"{others}\n")
-    newcomer.install(build_wheel(source, folder / "wheels") for source in (ROOT, *sources))
+    newcomer.install(build_wheels((ROOT, *sources), folder / "wheels"))
     return newcomer
 
 
