@@ -54,7 +54,10 @@ FLOORS: Final = {
         *("hooks", "kernel", "model", "native"),
         reason="it measures contracts on a known machine, and the machine by compiled code",
     ),
-    "testing": uses("hooks", "lab", "model", reason="a test's world is for tests: nothing else imports it"),
+    "testing": uses(
+        *("engine", "hooks", "lab", "market", "model", "native"),
+        reason="a test's world is for tests: nothing else imports it",
+    ),
     "cli": uses(
         *("bench", "engine", "hooks", "kernel", "lab", "ledger", "model", "native"),
         reason="commands join everything, and nothing imports a command",
