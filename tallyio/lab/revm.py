@@ -130,6 +130,10 @@ class RevmBackend:
         self._next_block()
         return self._commit(sender, call)
 
+    def append(self, call: Call, *, sender: Address = OPERATOR) -> bytes:
+        """Run `call` as one more transaction of the head; return what it returns. Raises: Reverted."""
+        return self._commit(sender, call)
+
     def deploy(self, init_code: bytes) -> Address:
         """Create a contract from `init_code` in a new block."""
         self._next_block()

@@ -12,7 +12,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Final, NoReturn
+from typing import ClassVar, Final, NoReturn, cast
 
 import msgspec
 
@@ -80,6 +80,23 @@ class Cards:
     """The kind of plugin; the class of cards says it."""
 
     _card: Card = Card("", "")
+    _shared: ClassVar[dict[str, object]]
+
+    @classmethod
+    def setup_class(cls) -> None:
+        """Forget what another class made."""
+        cls._shared = {}
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """Let go of what the cards shared."""
+        cls._shared = {}
+
+    def once[T](self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` made the first time that a card of this class asked for `name`."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        return cast("T", self._shared[name])
 
     def setup_method(self, method: Callable[..., None]) -> None:
         """Skip the card that is about to run if the contract does not declare its capability."""
@@ -104,7 +121,7 @@ class Cards:
     def installed(self) -> Installed:
         """What the catalog says of the plugin. A broken contract fails the card."""
         try:
-            return Catalog.scan().sound(self.kind, self.plugin)
+            return self.once("catalog", Catalog.scan).sound(self.kind, self.plugin)
         except PluginError as error:
             self.fail(f"plugin {self.plugin!r} {error.fault}", fix=error.way_out)
 
@@ -124,7 +141,7 @@ class Cards:
     @property
     def host(self) -> PluginHost:
         """A fresh host, which builds the plugin."""
-        return PluginHost(Catalog.scan())
+        return PluginHost(self.once("catalog", Catalog.scan))
 
     @card()
     def test_c01_the_contract_is_readable(self) -> None:

@@ -58,7 +58,10 @@ FLOORS: Final = {
         *("bench", "hooks", "kernel", "model"),
         reason="it writes and checks plugins by their contracts; what runs them stays below",
     ),
-    "testing": uses("hooks", "lab", "model", reason="a test's world is for tests: nothing else imports it"),
+    "testing": uses(
+        *("engine", "hooks", "lab", "market", "model", "native"),
+        reason="a test's world is for tests: nothing else imports it",
+    ),
     "cli": uses(
         *("authoring", "bench", "engine", "hooks", "kernel", "lab", "ledger", "model", "native"),
         reason="commands join everything, and nothing imports a command",
