@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from tallyio.lab.artifact import Contract
-from tallyio.lab.fetch import ensure_fetched
+from tallyio.lab.fetch import artifact, ensure_fetched
 from tallyio.lab.recipe import build_world
 from tallyio.lab.steps import (
     BLOCK_GAS_LIMIT,
@@ -27,6 +27,7 @@ from tallyio.lab.steps import (
     Step,
     T,
     Transaction,
+    deploy,
     read,
 )
 from tallyio.lab.traders import Swap
@@ -43,6 +44,7 @@ from tallyio.lab.world import (
 )
 from tallyio.model.errors import MissingExtraError
 from tallyio.model.execution import Call
+from tallyio.model.market import Token
 from tallyio.model.units import ZERO_ADDRESS, Address, hex_text
 
 
@@ -222,10 +224,13 @@ class RevmWorld:
 
 
 class BareWorld(RevmWorld):
-    """An EVM with rich accounts and nothing deployed, for contracts of one's own: nothing is fetched."""
+    """An EVM with rich accounts and a few of the lab's tokens, for contracts of one's own: nothing is fetched."""
+
+    TOKENS: ClassVar[Mapping[str, int]] = {"ONE": 18, "TWO": 18, "SIX": 6}
+    """Decimals by symbol; `mint(address,uint256)` gives to anybody."""
 
     def __init__(self, *, largest_code: int | None = None) -> None:
-        """Start an empty chain; `largest_code` as for `RevmBackend`."""
+        """Build it; `largest_code` as for `RevmBackend`."""
         self.backend = RevmBackend(largest_code=largest_code)
         nowhere = V3Venue(
             factory=ZERO_ADDRESS,
@@ -237,13 +242,17 @@ class BareWorld(RevmWorld):
         self.world = World(
             chain_id=CHAIN_ID,
             weth=ZERO_ADDRESS,
-            tokens={},
+            tokens={symbol: self._token(symbol, decimals) for symbol, decimals in self.TOKENS.items()},
             v2={},
             v3=nowhere,
             pools=(),
             traders=TRADER_ACCOUNTS,
             gas_burner=ZERO_ADDRESS,
         )
+
+    def _token(self, symbol: str, decimals: int) -> Token:
+        made = self.backend.run(deploy(artifact("Token"), symbol, symbol, decimals))
+        return Token(address=made.address, symbol=symbol, decimals=decimals)
 
 
 def build_revm_world() -> RevmWorld:
