@@ -57,7 +57,9 @@ def run_cards(kind: Kind, name: str, folder: Path, *, timeout_s: float = TIMEOUT
         file = Path(made) / "cards.xml"
         said = _pytest(name, folder, file, timeout_s)
         if not file.is_file():
-            raise PluginError(name, f"has tests that do not run: {_last_line(said)}", way_out=_by_hand(folder))
+            raise PluginError(
+                name, f"has tests that do not run: {_last_line(said)}", way_out=_by_hand(folder)
+            )
         cases = list(read_cases(file))
     faults = tuple(_fault(name, case, folder) for case in cases if case.fault)
     cards = sum(case.is_card for case in cases)
@@ -114,7 +116,9 @@ def _fault(name: str, case: Case, folder: Path) -> Fault:
     card = _SAID.fullmatch(case.fault or "")
     if card is not None:
         return Fault.of(PluginError(name, f"fails card {card['what']}", way_out=card["fix"]))
-    return Fault.of(PluginError(name, f"fails {case.name}: {case.fault}", way_out=_by_hand(folder, case.name)))
+    return Fault.of(
+        PluginError(name, f"fails {case.name}: {case.fault}", way_out=_by_hand(folder, case.name))
+    )
 
 
 def _by_hand(folder: Path, test: str = "") -> str:

@@ -53,9 +53,7 @@ def check_project(folder: Path, *, quick: bool = False, tell: Tell = lambda _: N
     project = read_project(folder)
     with as_installed(project):
         checked = tuple(_check(project, *each, quick=quick, tell=tell) for each in _entries(project))
-    return Report(
-        folder=str(project.folder), sound=all(each.passed for each in checked), plugins=checked
-    )
+    return Report(folder=str(project.folder), sound=all(each.passed for each in checked), plugins=checked)
 
 
 def _entries(project: Project) -> Iterator[tuple[Kind, str, str]]:

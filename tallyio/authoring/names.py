@@ -24,7 +24,8 @@ def check_kind(kind: str) -> Kind:
     """Return `kind` if there is such a kind of plugin. Raises: ConfigError: there is none."""
     if kind not in KINDS:
         raise ConfigError(
-            f"{kind!r} is no kind of plugin{did_you_mean(kind, KINDS)}", way_out=f"name one of: {', '.join(KINDS)}"
+            f"{kind!r} is no kind of plugin{did_you_mean(kind, KINDS)}",
+            way_out=f"name one of: {', '.join(KINDS)}",
         )
     return cast("Kind", kind)
 

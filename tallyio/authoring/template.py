@@ -109,7 +109,9 @@ def read_state(folder: Path) -> State:
             way_out="name the folder of a package that was, and keep that file in it",
         ) from None
     except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", way_out="restore it from version control") from None
+        raise ConfigError(
+            f"{path} cannot be read: {error}", way_out="restore it from version control"
+        ) from None
 
 
 def _copier() -> ModuleType:

@@ -69,7 +69,10 @@ def update(folder: Path) -> Update:
     before = {path: _read(folder / path) for path in {*state.files, *new}}
     texts = {path: Texts(state.files.get(path), before[path], new.get(path)) for path in sorted(before)}
     decided = {path: decide(each, _merge_with_git) for path, each in texts.items()}
-    write(folder, {path: text for path, (text, _) in decided.items() if text not in {None, before[path]} and text})
+    write(
+        folder,
+        {path: text for path, (text, _) in decided.items() if text not in {None, before[path]} and text},
+    )
     for path, (_, change) in decided.items():
         if change == "removed":
             (folder / path).unlink()

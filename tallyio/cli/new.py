@@ -64,7 +64,9 @@ def plugin(  # noqa: PLR0913 - what may be said of a new package, each once
     target = folder or Path(template.distribution_of(answers))
     files = template.write_new(answers, target)
     if json:
-        print_json({"folder": str(target), "kind": kind, "name": name, "files": [str(file) for file in files]})
+        print_json(
+            {"folder": str(target), "kind": kind, "name": name, "files": [str(file) for file in files]}
+        )
         return 0
     out = console()
     for file in files:

@@ -98,7 +98,9 @@ def _check_source(folder: Path, *, quick: bool, json: bool) -> int:
     from tallyio.authoring.check import check_project  # noqa: PLC0415 - help needs none of it
 
     progress = console(stderr=True)
-    report = check_project(folder, quick=quick, tell=lambda what: progress.print(what, style="dim", markup=False))
+    report = check_project(
+        folder, quick=quick, tell=lambda what: progress.print(what, style="dim", markup=False)
+    )
     if json:
         print_json(report)
         return report.exit_code
@@ -106,7 +108,10 @@ def _check_source(folder: Path, *, quick: bool, json: bool) -> int:
     for plugin in report.plugins:
         for outcome in plugin.outcomes:
             word = "passed" if outcome.passed else "failed"
-            out.print(f"{plugin.kind} {plugin.name}: {outcome.step} {word}: {outcome.facts}".rstrip(": "), markup=False)
+            out.print(
+                f"{plugin.kind} {plugin.name}: {outcome.step} {word}: {outcome.facts}".rstrip(": "),
+                markup=False,
+            )
             for fault in outcome.faults:
                 out.print(f"  {fault.message}\n  way out: {fault.way_out}", style="red", markup=False)
         out.print(f"{plugin.name}: {'sound' if plugin.passed else 'broken'}", markup=False)

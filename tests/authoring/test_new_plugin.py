@@ -97,7 +97,12 @@ def test_every_file_of_the_template_is_used(packages: list[tuple[Answers, Path]]
 
 @pytest.mark.parametrize(
     ("name", "way_out"),
-    [("ConstantSum", "constant_sum"), ("constant-sum", "constant_sum"), ("2pools", "pools"), ("class", "another")],
+    [
+        ("ConstantSum", "constant_sum"),
+        ("constant-sum", "constant_sum"),
+        ("2pools", "pools"),
+        ("class", "another"),
+    ],
 )
 def test_a_name_that_no_package_may_have_is_refused(
     name: str, way_out: str, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -23,7 +23,7 @@ TIMEOUT_S: Final = 600
 _OURS: Final = ("tallyio", "_tallyio", "_editable_impl_tallyio", "__editable__")
 """How what the checkout put into this environment begins."""
 
-_DRIVER: Final = '''
+_DRIVER: Final = """
 import json, os, sys, traceback
 from pathlib import Path
 import copier, rich.console, tallyio.cli.plugins, tallyio.cli.new, tallyio.authoring.check, tallyio.hooks.host
@@ -44,7 +44,7 @@ for number, (folder, words) in enumerate(json.load(sys.stdin)):
         sys.stderr.flush()
         os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-'''
+"""
 """Runs command lines, each in a process of its own; forked, so that libraries are imported once."""
 
 _BUILD: Final = """

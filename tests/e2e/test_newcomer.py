@@ -40,7 +40,12 @@ class Start(NamedTuple):
 
 
 STARTS: Final = (
-    Start("chain", "tipping", ("chain.py", "base_fee_wei=base_fee_wei,", "base_fee_wei=Wei(base_fee_wei + 1),"), "fees"),
+    Start(
+        "chain",
+        "tipping",
+        ("chain.py", "base_fee_wei=base_fee_wei,", "base_fee_wei=Wei(base_fee_wei + 1),"),
+        "fees",
+    ),
     Start(
         "protocol",
         "constant_sum",
@@ -239,7 +244,9 @@ def test_what_is_checked_takes_every_step_and_a_broken_promise_is_told_with_its_
 ) -> None:
     start = next(each for each in STARTS if each.name == "json_lines")
     contract = f"{start.package}/contract.toml"
-    broken = copy_with(newcomer, start, Breach("promise", contract, "max_ratio = 5.0", "max_ratio = 0.01", "", ""))
+    broken = copy_with(
+        newcomer, start, Breach("promise", contract, "max_ratio = 5.0", "max_ratio = 0.01", "", "")
+    )
     check = ["plugins", "check", ".", "--quick", "--json"]
     sound, said = newcomer.tallyio([(start.folder(newcomer), check), (broken, check)])
     assert sound.code == 0, sound
