@@ -48,7 +48,7 @@ def check_project(folder: Path, *, quick: bool = False, tell: Tell = lambda _: N
         quick: Measure each promise for seconds, not for a minute.
         tell: Told before each step.
 
-    Raises: PluginError: the folder is no plugin's source. MissingExtraError: pytest or pyperf is not installed.
+    Raises: PluginError: the folder is no plugin's source. MissingExtraError: pytest or pyperf is missing.
     """
     project = read_project(folder)
     with as_installed(project):
@@ -109,7 +109,7 @@ def _hooks(project: Project, kind: Kind, name: str, module: str) -> Outcome:
         raise PluginError(
             name,
             f"cannot be imported: {type(error).__name__}: {error} ({_where(error, project)})",
-            way_out=f"mend that line, or add what it needs to dependencies in {project.folder / 'pyproject.toml'}",
+            way_out="mend that line, or add what it needs to dependencies in pyproject.toml",
         ) from error
     return Outcome(step="hooks", facts=PluginHost(Catalog.scan()).load(kind, name))
 

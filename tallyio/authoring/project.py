@@ -42,6 +42,12 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         return [group for group in self.entry_points if group.startswith(GROUP_PREFIX)]
 
     @property
+    def packages(self) -> set[str]:
+        """The names of the packages that its plugins are in."""
+        modules = (module for group in self.groups for module in self.entry_points[group].values())
+        return {module.partition(".")[0] for module in modules}
+
+    @property
     def roots(self) -> list[Path]:
         """The folders that the packages lie in."""
         return [root for root in (self.folder / "src", self.folder) if root.is_dir()]
@@ -62,7 +68,7 @@ class _File(msgspec.Struct, frozen=True):
 def read_project(folder: Path) -> Project:
     """Return the project in `folder`.
 
-    Raises: PluginError: there is no readable `pyproject.toml`, it announces no plugin, or one of no known kind.
+    Raises: PluginError: there is no readable `pyproject.toml`, or it announces no plugin of a known kind.
     """
     path = folder / PYPROJECT
     try:
@@ -116,6 +122,8 @@ def as_installed(project: Project) -> Iterator[None]:
             yield
         finally:
             sys.path[:] = path
+            for name in [name for name in sys.modules if name.partition(".")[0] in project.packages]:
+                del sys.modules[name]
             os.environ.pop(_PATHS)
             if before is not None:
                 os.environ[_PATHS] = before

@@ -1,7 +1,7 @@
 """Bring a package that the template wrote up to the template of this TallyIO, and keep what its author did.
 
-Layer: authoring. Three texts of each file are known: what the template wrote last time (`STATE_FILE`), what is
-there now, and what the template writes today. Where only one side changed, that side counts; where both
+Layer: authoring. Three texts of each file are known: what the template wrote last time (`STATE_FILE`), what
+is there now, and what the template writes today. Where only one side changed, that side counts; where both
 did, `git merge-file` merges them line by line, and marks what contradicts. copier's own update wants the
 template's history in a git repository; a template that travels in a wheel has none, and needs none.
 """
@@ -88,7 +88,7 @@ def update(folder: Path) -> Update:
 def decide(texts: Texts, merge: Merge) -> tuple[str | None, Change | None]:
     """Return what a file becomes, and what to call that; None: nothing changes."""
     was, here, new = texts
-    if here == new or was == new:
+    if new in (here, was):
         return here, None
     if here is None:
         return (new, "added") if was is None else (None, "left")

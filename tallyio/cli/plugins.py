@@ -13,6 +13,7 @@ from cyclopts import App
 from tallyio.cli.output import console, print_json
 
 if TYPE_CHECKING:
+    from tallyio.authoring.report import Checked
     from tallyio.hooks.catalog import Catalog, Installed
 
 app = App(name="plugins", help="List and check installed plugins.", help_format="plaintext")
@@ -104,18 +105,20 @@ def _check_source(folder: Path, *, quick: bool, json: bool) -> int:
     if json:
         print_json(report)
         return report.exit_code
-    out = console()
     for plugin in report.plugins:
-        for outcome in plugin.outcomes:
-            word = "passed" if outcome.passed else "failed"
-            out.print(
-                f"{plugin.kind} {plugin.name}: {outcome.step} {word}: {outcome.facts}".rstrip(": "),
-                markup=False,
-            )
-            for fault in outcome.faults:
-                out.print(f"  {fault.message}\n  way out: {fault.way_out}", style="red", markup=False)
-        out.print(f"{plugin.name}: {'sound' if plugin.passed else 'broken'}", markup=False)
+        _tell(plugin)
     return report.exit_code
+
+
+def _tell(plugin: Checked) -> None:
+    out, who = console(), f"{plugin.kind} {plugin.name}"
+    for outcome in plugin.outcomes:
+        said = "passed" if outcome.passed else "failed"
+        facts = f": {outcome.facts}" if outcome.facts else ""
+        out.print(f"{who}: {outcome.step} {said}{facts}", markup=False)
+        for fault in outcome.faults:
+            out.print(f"  {fault.message}\n  way out: {fault.way_out}", style="red", markup=False)
+    out.print(f"{plugin.name}: {'sound' if plugin.passed else 'broken'}", markup=False)
 
 
 def _facts(plugin: Installed) -> dict[str, object]:

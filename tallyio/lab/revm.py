@@ -224,7 +224,7 @@ class RevmWorld:
 
 
 class BareWorld(RevmWorld):
-    """An EVM with rich accounts and a few of the lab's tokens, for contracts of one's own: nothing is fetched."""
+    """An EVM with rich accounts and a few tokens, for contracts of one's own: nothing is fetched."""
 
     TOKENS: ClassVar[Mapping[str, int]] = {"ONE": 18, "TWO": 18, "SIX": 6}
     """Decimals by symbol; `mint(address,uint256)` gives to anybody."""

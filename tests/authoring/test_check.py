@@ -91,8 +91,7 @@ def last_fault(answer: dict[str, Any]) -> tuple[str, str, str]:
         ("[project]\nname = 'x'", "announces no plugin: pyproject.toml has no entry point of TallyIO's"),
         (
             PYPROJECT.replace("tallyio.notifier", "tallyio.notifer"),
-            "announces a plugin of an unknown kind, [project.entry-points.'tallyio.notifer'] "
-            '(did you mean "tallyio.notifier"?)',
+            "an unknown kind, [project.entry-points.'tallyio.notifer'] (did you mean \"tallyio.notifier\"?)",
         ),
     ],
 )

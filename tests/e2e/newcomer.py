@@ -1,4 +1,4 @@
-"""What a newcomer has: an environment of his own with TallyIO installed from its wheel, and nothing of the checkout.
+"""What a newcomer has: an environment of his own with TallyIO as a wheel, and nothing of the checkout.
 
 Third-party packages come from the environment that runs the tests, link by link, without what is ours.
 """
