@@ -152,7 +152,11 @@ class ChainCards(Cards):
         async def play(node: FakeNode, client: ChainClient) -> None:
             feed = client.blocks()
             await self._expect(feed, [node.chain.tip])
-            for said in ('{"jsonrpc": "2.0", "method": "eth_subscr', "[" * 100_000, '{"id": 12345, "result": 1}'):
+            for said in (
+                '{"jsonrpc": "2.0", "method": "eth_subscr',
+                "[" * 100_000,
+                '{"id": 12345, "result": 1}',
+            ):
                 await node.say(said)
                 await self._expect(feed, [await self._mined(node)])
             node.script("eth_getLogs", text('{"jsonrpc": "2.0", "id": ID, "result": [{"address": 5}]}'))

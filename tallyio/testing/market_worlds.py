@@ -91,7 +91,7 @@ class MarketWorld:
             protocol=protocol.name,
             compiled=protocol.compiled,
             topics=(protocol.topic,),
-            pools=tuple(_pool(number, pair) for number, pair in enumerate(PAIRS)),
+            pools=tuple(pool_of_pair(number) for number in range(len(PAIRS))),
             rows=tuple(protocol.pack_row(*reserves) for reserves in agreeing(random.Random(0))),
         )
         self.market = Market(self.fused, [holding], _START, native=TOKENS[0])
@@ -136,7 +136,6 @@ UNTOUCHED: Final = bytes([_UNTOUCHED]) * FOUND.itemsize
 def records(raw: bytes) -> Iterator[Found]:
     """Yield the records in bytes."""
 
-
     for record in np.frombuffer(raw, FOUND):
         yield _found(record)
 
@@ -149,10 +148,11 @@ def _found(record: Any) -> Found:
     return Found(*fields, tuple(legs), tuple(amounts))
 
 
-def _pool(number: int, pair: tuple[int, int]) -> PoolSpec:
+def pool_of_pair(number: int) -> PoolSpec:
+    """Return pool `number` of `PAIRS`."""
     return PoolSpec(
         address=Address((1_000 + number).to_bytes(20)),
-        tokens=(TOKENS[pair[0]], TOKENS[pair[1]]),
+        tokens=(TOKENS[PAIRS[number][0]], TOKENS[PAIRS[number][1]]),
         venue="cards",
         fee_pips=_FEE_PIPS,
         can_flash=True,

@@ -139,7 +139,9 @@ class StrategyCards(Cards):
         """Proposals are in the order of their net profit, best first."""
         for seed in range(self.worlds):
             nets = [each.net for each in self._find(self.planted(random.Random(seed)))]
-            self.require(nets == sorted(nets, reverse=True), f"the nets are {nets}", fix="sort what is written")
+            self.require(
+                nets == sorted(nets, reverse=True), f"the nets are {nets}", fix="sort what is written"
+            )
 
     @card()
     def test_s07_no_more_is_written_than_there_is_room(self) -> None:
@@ -172,7 +174,9 @@ class StrategyCards(Cards):
         self.world.set(reserves)
         self.world.detect(index.address, _CAPACITY)
         left = self._records(self.world.detect(index.address, _CAPACITY))
-        self.require(not left, f"nothing changed, and it found {left}", fix="walk the dirty pools of `market`")
+        self.require(
+            not left, f"nothing changed, and it found {left}", fix="walk the dirty pools of `market`"
+        )
         for pool, each in enumerate(reserves):
             self.world.touch(pool, each)
             found = self._records(self.world.detect(index.address, _CAPACITY))
