@@ -19,20 +19,35 @@ from typing import Any, Final
 import pytest
 
 _CARD: Final = "__tallyio_card__"
-_KEY: Final = pytest.StashKey["Report"]()
+_OPTION: Final = "--tallyio-cards-json"
 
 type Entry = dict[str, Any]
 
 
 class Report:
-    """What the cards of this run said."""
+    """What the cards of this run said, wherever they ran."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: str | None) -> None:
+        self._target = target
         self._plugins: dict[tuple[str, str], dict[str, Entry]] = {}
 
-    def add(self, plugin: str, kind: str, entry: Entry) -> None:
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note what a card said; what a later phase of it says replaces that."""
-        self._plugins.setdefault((kind, plugin), {})[entry["number"]] = entry
+        for name, said in report.user_properties:
+            if name == _CARD:
+                entry: Entry = dict(said)  # type: ignore[call-overload]  # pytest knows it as an object
+                key = entry.pop("kind"), entry.pop("plugin")
+                self._plugins.setdefault(key, {})[entry["number"]] = entry
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Show a line per plugin, and write the file."""
+        entries = self.entries()
+        if self._target is not None:
+            Path(self._target).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+        if entries:
+            terminalreporter.section("conformance cards of TallyIO")
+        for entry in entries:
+            terminalreporter.write_line(_line(entry))
 
     def entries(self) -> list[Entry]:
         """Return everything, by plugin, cards by number."""
@@ -51,13 +66,13 @@ def _said(report: pytest.TestReport) -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     parser.getgroup("tallyio").addoption(
-        "--tallyio-cards-json", metavar="FILE", help="write what the conformance cards said to FILE"
+        _OPTION, metavar="FILE", help="write what the conformance cards said to FILE"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin a report."""
-    config.stash[_KEY] = Report()
+    config.pluginmanager.register(Report(config.getoption(_OPTION)), "tallyio-cards-report")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -66,31 +81,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     cards, made = getattr(item, "cls", None), getattr(getattr(item, "obj", None), _CARD, None)
     if cards is not None and made is not None and (report.when == "call" or not report.passed):
-        entry = {"number": made.number, "rule": made.rule, "needs": made.needs}
-        outcome = {"outcome": report.outcome, "said": "" if report.passed else _said(report)}
-        report.user_properties.append((_CARD, (cards.plugin, cards.kind, entry | outcome)))
+        entry = {
+            "plugin": cards.plugin,
+            "kind": cards.kind,
+            "number": made.number,
+            "rule": made.rule,
+            "needs": made.needs,
+            "outcome": report.outcome,
+            "said": "" if report.passed else _said(report),
+        }
+        report.user_properties.append((_CARD, entry))
     return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> Generator[None]:
-    """Collect what cards said, wherever they ran."""
-    yield
-    for name, said in report.user_properties:
-        if name == _CARD and _REPORTS:
-            _REPORTS[-1].add(*cast("tuple[str, str, Entry]", said))
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show a line per plugin, and write the file."""
-    entries = config.stash[_KEY].entries()
-    if target := config.getoption("--tallyio-cards-json"):
-        Path(target).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-    if not entries:
-        return
-    terminalreporter.section("conformance cards of TallyIO")
-    for entry in entries:
-        terminalreporter.write_line(_line(entry))
 
 
 def _line(entry: Entry) -> str:
