@@ -15,7 +15,8 @@ import trio
 from tallyio.engine.allowances import GuardedPacker
 from tallyio.engine.executor import deployment, encode_run
 from tallyio.hooks.interfaces import ExchangeProtocol
-from tallyio.lab.steps import Reverted
+from tallyio.lab.fetch import artifact
+from tallyio.lab.steps import Reverted, deploy
 from tallyio.lab.world import OPERATOR
 from tallyio.market.abi import LOG_IGNORED, LOG_RELOAD
 from tallyio.market.batch import TOPIC_BYTES, TOPIC_SLOTS
@@ -86,6 +87,8 @@ class PoolDesk:
         self.adapter = adapter
         self.hot: Any = import_module(adapter.compiled.module)
         self.executor = chain.backend.deploy(deployment(OPERATOR))
+        # `run` counts its gain in one token: here in one that no pool has.
+        self._idle = chain.backend.run(deploy(artifact("Token"), "idle", "IDLE", 18)).address
         self.pools = self.discover()
         for token in sorted({token for pool in self.pools for token in pool.tokens}):
             fund(chain, token, self.executor, RICH)
@@ -209,12 +212,15 @@ class PoolDesk:
 
         The adapter's calls may name the output: then no more than that comes, but more would be refused.
         """
+        wanted = (quoted, quoted + 1) if quoted else (1,)
+        done = [self._attempt(way, amount, output) for output in wanted]
+        return max((each.got for each in done if each and each.spent == amount), default=0)
+
+    def _attempt(self, way: Direction, amount_in: int, amount_out: int) -> Traded | None:
         try:
-            done = self.try_trade(way, amount, max(quoted, 1))
-            more = self.try_trade(way, amount, quoted + 1) if quoted else None
+            return self.try_trade(way, amount_in, amount_out)
         except (TallyError, ValueError):  # the adapter's own refusal
-            return 0
-        return max((each.got for each in (done, more) if each and each.spent == amount), default=0)
+            return None
 
     def holds(self, way: Direction) -> int:
         """Return how much the executor has to sell."""
@@ -239,7 +245,7 @@ class PoolDesk:
             inner=inner,
             encode=packer.pack,
         )
-        return self._run(packer.pack_all(calls), self._bystander(way))
+        return self._run(packer.pack_all(calls), self._idle)
 
     def _run(self, calls: bytes, token: Address) -> Call:
         terms = {"min_profit": 0, "tip_wei": _NO_TIP, "deadline_block": _FOREVER, "sweep": ()}
@@ -248,11 +254,6 @@ class PoolDesk:
     def _held(self, token: Address) -> int:
         # Of the native currency `run` sends to the owner what is left.
         return held(self.chain, token, self.executor) + held(self.chain, token, OPERATOR)
-
-    def _bystander(self, way: Direction) -> Address:
-        """Return a token that the swap does not touch: `run` counts its gain in one, here nothing."""
-        others = (token.address for token in self.chain.world.tokens.values())
-        return next(token for token in others if token not in self.pools[way.pool].tokens)
 
 
 def _comes_from(log: Log, address: Address, topic1: bytes) -> bool:

@@ -14,9 +14,9 @@ from tallyio.lab.world import OPERATOR, account
 from tallyio.market import abi
 from tallyio.market.exports import Steps, check_exports
 from tallyio.market.fusion import PROTOCOL_EXPORTS
+from tallyio.model.chain import Block
 from tallyio.model.erc20 import transfer
 from tallyio.model.errors import PluginError, TallyError
-from tallyio.model.chain import Block
 from tallyio.model.execution import Call
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address
@@ -219,7 +219,9 @@ class ProtocolCards(Cards):
                     f"for {desk.named(way)}, amount {amount}, the contract pays {said}, the plugin says {quoted}",
                     fix="compute as the contract does, with its rounding; 0 where it would revert",
                 )
-        self.require(paid > self.quotes // 4, f"only {paid} amounts were quoted", fix="deploy pools that trade")
+        self.require(
+            paid > self.quotes // 4, f"only {paid} amounts were quoted", fix="deploy pools that trade"
+        )
 
     @card()
     def test_p07_what_is_too_large_is_refused(self) -> None:
@@ -248,7 +250,9 @@ class ProtocolCards(Cards):
                 wanted = desk.quote(rows[way.pool], way, amount)
                 if wanted and not self.known_exception(desk.pools[way.pool], way.i, way.j, amount):
                     bought += self._check_exact_out(way, rows[way.pool], amount, wanted)
-        self.require(bought > self.quotes // 8, f"only {bought} outputs were quoted", fix="deploy pools that trade")
+        self.require(
+            bought > self.quotes // 8, f"only {bought} outputs were quoted", fix="deploy pools that trade"
+        )
 
     @card()
     def test_p09_curves_follow_the_quotes(self) -> None:
@@ -329,7 +333,10 @@ class ProtocolCards(Cards):
                 try:
                     traded = desk.try_trade(way, amount, quoted)
                 except (TallyError, ValueError) as error:
-                    self.fail(f"for {desk.named(way)}, `swap` is refused: {error}", fix="see `swap` of the interface")
+                    self.fail(
+                        f"for {desk.named(way)}, `swap` is refused: {error}",
+                        fix="see `swap` of the interface",
+                    )
                 self.require(
                     traded == Traded(amount, quoted),
                     f"for {desk.named(way)}, {amount} for {quoted}, really moved are {traded}",
@@ -344,7 +351,11 @@ class ProtocolCards(Cards):
             for way, amount in self._tradeable(rows):
                 if not desk.pools[way.pool].can_flash:
                     continue
-                quoted, bought, tried = desk.quote(rows[way.pool], way, amount), desk.tokens(way)[1], tried + 1
+                quoted, bought, tried = (
+                    desk.quote(rows[way.pool], way, amount),
+                    desk.tokens(way)[1],
+                    tried + 1,
+                )
                 with desk.chain.backend.undone():
                     desk.empty(bought)
                     done = desk.trade(way, amount, quoted, inner=(transfer(bought, _FRIEND, quoted),))
@@ -364,7 +375,9 @@ class ProtocolCards(Cards):
             for way, amount in self._tradeable(rows):
                 gas = desk.hot.gas(rows[way.pool].address, way.i, way.j, amount)
                 self.require(
-                    0 < gas < _MOST_GAS, f"for {desk.named(way)} it is {gas}", fix="return what a swap usually takes"
+                    0 < gas < _MOST_GAS,
+                    f"for {desk.named(way)} it is {gas}",
+                    fix="return what a swap usually takes",
                 )
 
     # --- amounts, trades, blocks ---------------------------------------------------------------
@@ -404,9 +417,7 @@ class ProtocolCards(Cards):
                 taken == said, f"{where}, the contract takes {said}, the plugin says {taken}", fix=fix
             )
             return taken > 0
-        self.require(
-            0 < taken <= enough, f"{where}, {enough} buys it, the plugin says {taken}", fix=fix
-        )
+        self.require(0 < taken <= enough, f"{where}, {enough} buys it, the plugin says {taken}", fix=fix)
         traded = desk.try_trade(way, taken, wanted)
         self.require(
             traded is not None and traded.spent == taken and traded.got >= wanted,
