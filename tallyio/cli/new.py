@@ -31,7 +31,7 @@ def plugin(  # noqa: PLR0913 - what may be said of a new package, each once
     update: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Write a package for a new plugin: contract, hook, working example, tests, benchmark. Needs tallyio[new].
+    """Write a package for a new plugin: contract, hook, example, tests, benchmark. Needs tallyio[new].
 
     Its tests pass as it is written; `tallyio plugins check FOLDER` says when it no longer keeps its contract.
 

@@ -144,7 +144,7 @@ class SignerCards(Cards):
             fix="keep what each nonce was signed for on disk, synced before the signature leaves",
         )
 
-    @card(needs=IMPORT)
+    @card(needs=PROCESS)
     def test_k07_the_engine_never_holds_the_key(self) -> None:
         """No copy of the key is in the memory of the process that asks for signatures."""
         with self._folder() as folder, mmap.mmap(-1, mmap.PAGESIZE) as place:
