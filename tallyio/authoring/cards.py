@@ -109,16 +109,19 @@ def _told(wrong: ET.Element) -> str:
     said = " ".join(filter(None, marked)) or wrong.get("message") or "nothing was said"
     for prefix in ("AssertionError: ", "Failed: "):
         said = said.removeprefix(prefix)
-    return said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]} ..."
+    return said
 
 
 def _fault(name: str, case: Case, folder: Path) -> Fault:
     card = _SAID.fullmatch(case.fault or "")
     if card is not None:
-        return Fault.of(PluginError(name, f"fails card {card['what']}", way_out=card["fix"]))
-    return Fault.of(
-        PluginError(name, f"fails {case.name}: {case.fault}", way_out=_by_hand(folder, case.name))
-    )
+        return Fault.of(PluginError(name, f"fails card {_short(card['what'])}", way_out=card["fix"]))
+    way_out = _by_hand(folder, case.name)
+    return Fault.of(PluginError(name, f"fails {case.name}: {_short(case.fault or '')}", way_out=way_out))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]} ..."
 
 
 def _by_hand(folder: Path, test: str = "") -> str:
