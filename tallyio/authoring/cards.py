@@ -106,7 +106,7 @@ def _pytest(name: str, folder: Path, file: Path, timeout_s: float) -> str:
 def _told(wrong: ET.Element) -> str:
     """Return what a failure says, without its traceback."""
     marked = [line[1:].strip() for line in (wrong.text or "").splitlines() if line.startswith("E ")]
-    said = " ".join(filter(None, marked)) or wrong.get("message") or "nothing was said"
+    said = " ".join(filter(None, marked)) or (wrong.text or "").strip() or wrong.get("message", "")
     for prefix in ("AssertionError: ", "Failed: "):
         said = said.removeprefix(prefix)
     return said
