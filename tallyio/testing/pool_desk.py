@@ -140,6 +140,11 @@ class PoolDesk:
         taken: int = self.hot.quote_exact_out(row.address, way.i, way.j, amount)
         return taken
 
+    def curve(self, row: Row, way: Direction, amount: int) -> tuple[float, float]:
+        """Return the compiled curve and its slope."""
+        out: tuple[float, float] = self.hot.curve(row.address, way.i, way.j, float(amount))
+        return out
+
     def most(self, row: Row, way: Direction) -> int:
         """Return the largest power of two that is quoted, or 0: nothing is."""
         sizes = (1 << bits for bits in reversed(range(_LARGEST_BITS)))
