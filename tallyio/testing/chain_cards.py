@@ -229,7 +229,7 @@ class ChainCards(Cards):
                     await play(node)
 
         try:
-            trio.run(run)
+            self.run(run)
         except* trio.TooSlowError:
             self.fail(f"nothing happened for {_MOST_S:.0f} s", fix="give each wait a deadline of its own")
 

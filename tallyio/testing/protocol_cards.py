@@ -31,6 +31,8 @@ FLASH: Final = "flash"
 REFERENCE: Final = "reference"
 _ROW_UNIT: Final = 64
 _CURVE_ERROR: Final = 1e-9
+NO_CURVE: Final = (0.0, 0.0)
+"""What `curve` says where it sees nothing."""
 _MOST_GAS: Final = 30_000_000
 _FRIEND: Final = account("whom a card pays")
 _TRADES: Final = 12
@@ -115,6 +117,13 @@ class ProtocolCards(Cards):
     def meaning(self, row: bytes) -> object:
         """Return what of a row must be equal after logs and after a fresh load; by default every byte."""
         return row
+
+    def curve_slack(self, chain: RevmChain, pool: PoolSpec, j: int) -> float:
+        """Return by how many smallest units of token `j` the curve may be off besides `curve_units`.
+
+        For contracts whose own arithmetic is off by a part of the reserve. By default none.
+        """
+        return 0.0
 
     def known_exception(self, pool: PoolSpec, i: int, j: int, amount: int) -> str:
         """Return the name of the documented exception because of which this quote may differ; "": none."""
@@ -231,17 +240,18 @@ class ProtocolCards(Cards):
 
     @card()
     def test_p07_what_is_too_large_is_refused(self) -> None:
-        """A quote never decreases with the amount but to 0: beyond its domain it refuses, and never wraps."""
-        desk = self.desk
+        """As the amount grows a quote never falls but to 0: beyond its domain it refuses, and never wraps."""
+        desk, rows = self.desk, [Row(raw) for raw in self.desk.load()]
         for way in desk.directions():
-            row, last = Row(desk.load()[way.pool]), (0, 0)
+            row, last = rows[way.pool], (0, 0)
             self.require(
                 desk.quote(row, way, 0) == 0, f"for {desk.named(way)}, 0 is quoted", fix="quote 0 for 0"
             )
             for amount in [*(1 << bits for bits in range(256)), (1 << 256) - 1]:
                 quoted = desk.quote(row, way, amount)
+                # A contract's own rounding, or a fee that grows, may take a little back; a wrap takes most.
                 self.require(
-                    quoted == 0 or quoted >= last[1],
+                    quoted == 0 or 100 * quoted >= 99 * last[1],
                     f"for {desk.named(way)}, {amount} brings {quoted}, but {last[0]} brings {last[1]}",
                     fix="return 0 before an intermediate result can pass its width",
                 )
@@ -263,20 +273,27 @@ class ProtocolCards(Cards):
     @card()
     def test_p09_curves_follow_the_quotes(self) -> None:
         """`curve` is `quote` in floats: at most 1e-9 of the output and two smallest units off, and it rises."""
-        desk = self.desk
+        desk, seen = self.desk, 0
         with desk.next_block() as rows:
             for way, amount in self._amounts(rows):
-                quoted = desk.quote(rows[way.pool], way, amount)
-                if not quoted:
+                row, quoted = rows[way.pool], desk.quote(rows[way.pool], way, amount)
+                out, slope = desk.curve(row, way, amount)
+                if not quoted or (out, slope) == NO_CURVE:
                     continue
-                out, slope = desk.curve(rows[way.pool], way, amount)
                 # One unit of the input is worth at most what the very first one is.
-                units = self.curve_units * (1 + desk.curve(rows[way.pool], way, 0)[1])
+                units = self.curve_units * (1 + desk.curve(row, way, 0)[1])
+                slack = units + self.curve_slack(desk.chain, desk.pools[way.pool], way.j)
+                seen += 1
                 self.require(
-                    abs(out - quoted) <= _CURVE_ERROR * quoted + units and slope >= 0.0,
+                    abs(out - quoted) <= _CURVE_ERROR * quoted + slack and slope >= 0.0,
                     f"for {desk.named(way)}, amount {amount}, it says {out} with slope {slope}, the quote is {quoted}",
                     fix="compute the curve from the same state, in an order that does not cancel",
                 )
+        self.require(
+            seen > self.quotes // 4,
+            f"only {seen} amounts have a curve",
+            fix="give `curve` the domain of `quote`",
+        )
 
     @card(needs=REFERENCE)
     def test_p10_the_reference_equals_the_compiled_quote(self) -> None:

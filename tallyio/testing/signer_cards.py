@@ -207,7 +207,7 @@ class SignerCards(Cards):
                 async with signer.open(LIMITS) as client:
                     return await use(client)
 
-        return trio.run(run)
+        return self.run(run)
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:

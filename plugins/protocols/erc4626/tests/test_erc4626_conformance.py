@@ -33,7 +33,7 @@ class TestConformance(ProtocolCards):
             give(chain, chain.usdc, OPERATOR, SHARES)
             chain.block_of(chain.vault.call("deposit", SHARES, account))
         else:
-            give(chain, token, account, amount)
+            give(chain, token, account, 1_000 * SHARES)
 
     def meaning(self, row: bytes) -> object:
         """Leave out when it was read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tallyio.model.units import Address
 from tallyio.testing import ProtocolCards, RevmChain
 from tallyio.testing.funds import held
-from tests.solidly_world import coin_at, make_town
+from tests.solidly_world import Town, coin_at, make_town
 
 
 class TestConformance(ProtocolCards):
@@ -13,9 +13,13 @@ class TestConformance(ProtocolCards):
 
     plugin = "solidly"
 
+    @property
+    def town(self) -> Town:
+        """The factories and their pools."""
+        return self.once("town", make_town)
+
     def chain(self) -> RevmChain:
-        """Deploy the factories and pools."""
-        self.town = make_town()
+        """Stand where they are."""
         return self.town.chain
 
     def settings(self, chain: RevmChain) -> dict[str, object]:
