@@ -30,6 +30,8 @@ EXACT_OUT: Final = "exact_out"
 FLASH: Final = "flash"
 REFERENCE: Final = "reference"
 _ROW_UNIT: Final = 64
+_GROWING: Final = (*(max(1, (4 << bits) // 3) for bits in range(255)), (1 << 256) - 1)
+"""Every other bit set, so that an amount which is cut to any width is still one."""
 _CURVE_ERROR: Final = 1e-9
 NO_CURVE: Final = (0.0, 0.0)
 """What `curve` says where it sees nothing."""
@@ -247,7 +249,7 @@ class ProtocolCards(Cards):
             self.require(
                 desk.quote(row, way, 0) == 0, f"for {desk.named(way)}, 0 is quoted", fix="quote 0 for 0"
             )
-            for amount in [*(1 << bits for bits in range(256)), (1 << 256) - 1]:
+            for amount in _GROWING:
                 quoted = desk.quote(row, way, amount)
                 # A contract's own rounding, or a fee that grows, may take a little back; a wrap takes most.
                 self.require(
