@@ -29,7 +29,7 @@ from tallyio.native.memory import Region
 from tallyio.testing.funds import held
 from tallyio.testing.revm_chain import RevmChain
 
-RICH: Final = 1 << 112
+RICH: Final = 1 << 140
 """What the executor holds of every token at first."""
 _FOREVER: Final = 1 << 64
 _LARGEST_BITS: Final = 160

@@ -38,6 +38,10 @@ NO_CURVE: Final = (0.0, 0.0)
 _MOST_GAS: Final = 30_000_000
 _FRIEND: Final = account("whom a card pays")
 _TRADES: Final = 12
+_LARGEST: Final = 4
+"""How many of the largest amounts that are quoted are compared with the contract, a direction."""
+_COMPUTE: Final = "compute as the contract does, with its rounding; 0 where it would revert"
+_REFUSE: Final = "return 0 before an intermediate result can pass its width"
 
 
 class ProtocolCards(Cards):
@@ -227,15 +231,8 @@ class ProtocolCards(Cards):
         with desk.next_block() as rows:
             for way, amount in self._amounts(rows):
                 quoted = desk.quote(rows[way.pool], way, amount)
-                if self.known_exception(desk.pools[way.pool], way.i, way.j, amount):
-                    continue
-                said = self._paid(way, amount, quoted)
                 paid += quoted > 0
-                self.require(
-                    quoted == said,
-                    f"for {desk.named(way)}, amount {amount}, the contract pays {said}, the plugin says {quoted}",
-                    fix="compute as the contract does, with its rounding; 0 where it would revert",
-                )
+                self._check_paid(way, amount, quoted, fix=_COMPUTE)
         self.require(
             paid > self.quotes // 4, f"only {paid} amounts were quoted", fix="deploy pools that trade"
         )
@@ -243,21 +240,26 @@ class ProtocolCards(Cards):
     @card()
     def test_p07_what_is_too_large_is_refused(self) -> None:
         """As the amount grows a quote never falls but to 0: beyond its domain it refuses, and never wraps."""
-        desk, rows = self.desk, [Row(raw) for raw in self.desk.load()]
-        for way in desk.directions():
-            row, last = rows[way.pool], (0, 0)
-            self.require(
-                desk.quote(row, way, 0) == 0, f"for {desk.named(way)}, 0 is quoted", fix="quote 0 for 0"
-            )
-            for amount in _GROWING:
-                quoted = desk.quote(row, way, amount)
-                # A contract's own rounding, or a fee that grows, may take a little back; a wrap takes most.
+        desk = self.desk
+        with desk.next_block() as rows:
+            for way in desk.directions():
+                last = (0, desk.quote(rows[way.pool], way, 0))
                 self.require(
-                    quoted == 0 or 100 * quoted >= 99 * last[1],
-                    f"for {desk.named(way)}, {amount} brings {quoted}, but {last[0]} brings {last[1]}",
-                    fix="return 0 before an intermediate result can pass its width",
+                    last == (0, 0), f"for {desk.named(way)}, 0 brings {last[1]}", fix="quote 0 for 0"
                 )
-                last = (amount, quoted) if quoted else last
+                paid = []
+                for amount in _GROWING:
+                    quoted = desk.quote(rows[way.pool], way, amount)
+                    # A contract's own rounding, or a fee that grows, may take a little back; a wrap takes most.
+                    self.require(
+                        quoted == 0 or 100 * quoted >= 99 * last[1],
+                        f"for {desk.named(way)}, {amount} brings {quoted}, but {last[0]} brings {last[1]}",
+                        fix=_REFUSE,
+                    )
+                    last = (amount, quoted) if quoted else last
+                    paid += [(amount, quoted)] if quoted and amount <= desk.holds(way) else []
+                for amount, quoted in paid[-_LARGEST:]:
+                    self._check_paid(way, amount, quoted, fix=_REFUSE)
 
     @card(needs=EXACT_OUT)
     def test_p08_exact_out_quotes_equal_the_contract(self) -> None:
@@ -426,10 +428,18 @@ class ProtocolCards(Cards):
             if desk.quote(rows[way.pool], way, amount):
                 yield way, amount
 
-    def _paid(self, way: Direction, amount: int, quoted: int) -> int:
-        desk = self.desk
-        said = self.pays(desk.chain, desk.pools[way.pool], way.i, way.j, amount)
-        return desk.paid(way, amount, quoted) if said is None else said
+    def _check_paid(self, way: Direction, amount: int, quoted: int, *, fix: str) -> None:
+        """Compare a quote with the contract, unless a documented exception covers it."""
+        desk, pool = self.desk, self.desk.pools[way.pool]
+        if self.known_exception(pool, way.i, way.j, amount):
+            return
+        said = self.pays(desk.chain, pool, way.i, way.j, amount)
+        said = desk.paid(way, amount, quoted) if said is None else said
+        self.require(
+            quoted == said,
+            f"for {desk.named(way)}, amount {amount}, the contract pays {said}, the plugin says {quoted}",
+            fix=fix,
+        )
 
     def _check_exact_out(self, way: Direction, row: Row, enough: int, wanted: int) -> bool:
         """Check what `wanted` costs, which `enough` would buy; return whether it can be had."""

@@ -35,7 +35,12 @@ class Pairs(ProtocolCards):
     def settings(self, chain: RevmChain) -> Mapping[str, object]:
         """Name one venue of the lab."""
         name, venue = next(iter(chain.world.v2.items()))
-        table = {"name": name, "factory": checksum(venue.factory), "fee_numerator": 997, "fee_denominator": 1000}
+        table = {
+            "name": name,
+            "factory": checksum(venue.factory),
+            "fee_numerator": 997,
+            "fee_denominator": 1000,
+        }
         return {"venues": [table]}
 
     def reference(self, row: bytes, i: int, j: int, amount_in: int) -> int:
@@ -156,7 +161,10 @@ FAULTS = {
         compiled_fault(quote=one_more),
         r"amount \d+, the contract pays \d+, the plugin says \d+",
     ),
-    "p07_what_is_too_large_is_refused": (compiled_fault(quote=wrapped), r"\d+ brings \d+, but \d+ brings \d+"),
+    "p07_what_is_too_large_is_refused": (
+        compiled_fault(quote=wrapped),
+        r"\d+ brings \d+, but \d+ brings \d+",
+    ),
     "p08_exact_out_quotes_equal_the_contract": (
         compiled_fault(quote_exact_out=one_less),
         r"out, \d+ in, really moved are None|buys it, the plugin says 0",
@@ -198,5 +206,3 @@ def test_what_is_not_there_is_told_by_name() -> None:
     assert said.startswith("C01")
     assert "uniswap_v9" in said
     assert "did you mean" in said
-
-

@@ -55,9 +55,7 @@ class Careless:
         made = self._key.sign_recoverable(signing_hash(changed), hasher=None)
         r, s = int.from_bytes(made[:32]), int.from_bytes(made[32:64])
         raw = encode_signed(changed, made[64], r, s)
-        return SignedTransaction(
-            unsigned=changed, sender=self.account, raw=raw, hash=transaction_hash(raw)
-        )
+        return SignedTransaction(unsigned=changed, sender=self.account, raw=raw, hash=transaction_hash(raw))
 
 
 class CarelessCards(SignerCards):
@@ -85,7 +83,10 @@ class CarelessCards(SignerCards):
     [
         ("test_k01_a_key_is_made_once", "K01 .* a second `create` made"),
         ("test_k05_what_the_policy_forbids_is_refused", "K05 .*another chain .* was signed"),
-        ("test_k06_a_nonce_is_for_one_transaction", "K06 .*in the next run another transaction of nonce 0 was"),
+        (
+            "test_k06_a_nonce_is_for_one_transaction",
+            "K06 .*in the next run another transaction of nonce 0 was",
+        ),
         ("test_k07_the_engine_never_holds_the_key", r"K07 .*: \d+ copies of the key are in this process"),
         ("test_k08_the_process_ends_with_its_block", "K08 .*no process was started"),
         ("test_k09_a_killed_signer_is_told", "K09 .*`sign` ended with signed"),
