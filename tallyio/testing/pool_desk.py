@@ -150,6 +150,13 @@ class PoolDesk:
         sizes = (1 << bits for bits in reversed(range(_LARGEST_BITS)))
         return next((size for size in sizes if self.quote(row, way, size)), 0)
 
+    def middling(self, row: Row, way: Direction) -> int:
+        """Return a power of two that buys a sixty-fourth of what can be bought, or a little more; or 0."""
+        most = self.most(row, way)
+        wanted = max(self.quote(row, way, most) // 64, 1) if most else 1
+        sizes = (1 << bits for bits in range(most.bit_length()))
+        return next((size for size in sizes if self.quote(row, way, size) >= wanted), 0)
+
     def advance(self, row: Row, timestamp: int) -> int:
         """Bring a row to a time; a row that asks to be loaded says `LOG_RELOAD`."""
         status: int = self.hot.advance(row.address, timestamp) if hasattr(self.hot, "advance") else 0

@@ -424,7 +424,7 @@ class ProtocolCards(Cards):
         """Yield a middling amount of each direction that pays something."""
         desk = self.desk
         for way in desk.directions():
-            amount = min(desk.most(rows[way.pool], way) // 64, desk.holds(way))
+            amount = min(desk.middling(rows[way.pool], way), desk.holds(way))
             if desk.quote(rows[way.pool], way, amount):
                 yield way, amount
 
@@ -469,7 +469,7 @@ class ProtocolCards(Cards):
         ways = [way for way, _ in self._tradeable(rows)]
         for way in draw.choices(ways, k=_TRADES) if ways else ():
             row = Row(desk.load()[way.pool])
-            amount = min(desk.most(row, way) // 64, desk.holds(way))
+            amount = min(desk.middling(row, way), desk.holds(way))
             quoted = desk.quote(row, way, amount)
             desk.chain.backend.block(())
             if quoted and desk.trade(way, amount, quoted):
