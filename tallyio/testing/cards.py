@@ -10,16 +10,17 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar, Final, NoReturn, cast
 
 import msgspec
+import trio
 
 from tallyio.hooks.catalog import Catalog, Installed
 from tallyio.hooks.contract import Contract, Kind
 from tallyio.hooks.host import PluginHost
-from tallyio.model.errors import MissingExtraError, PluginError
+from tallyio.model.errors import MissingExtraError, PluginError, root_of
 
 try:
     import pytest
@@ -97,6 +98,20 @@ class Cards:
         if name not in self._shared:
             self._shared[name] = make()
         return cast("T", self._shared[name])
+
+    def run[T](self, main: Callable[[], Awaitable[T]]) -> T:
+        """Run `main` with Trio; a card that failed within nurseries fails as if there were none."""
+
+        async def run() -> T:
+            return await main()
+
+        try:
+            return trio.run(run)
+        except BaseExceptionGroup as group:
+            failed = root_of(group, pytest.fail.Exception)
+            if failed is None:
+                raise
+        raise failed
 
     def setup_method(self, method: Callable[..., None]) -> None:
         """Skip the card that is about to run if the contract does not declare its capability."""

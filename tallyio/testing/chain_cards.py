@@ -5,7 +5,7 @@ Layer: testing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import ClassVar, Final
 
@@ -23,7 +23,8 @@ ROLLBACK: Final = "rollback"
 _MOST_S: Final = 20.0
 _DRIP_S: Final = 0.05
 
-type Scene = Callable[[FakeNode, ChainClient], Awaitable[None]]
+type Feed = AsyncIterator[BlockEvent]
+type Scene = Callable[[FakeNode, Feed], Awaitable[None]]
 
 
 class ChainCards(Cards):
@@ -47,8 +48,7 @@ class ChainCards(Cards):
     def test_b01_blocks_come_in_order_and_whole(self) -> None:
         """`blocks` begins with the head and yields each new block once, with all its logs, in order."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             for logs in (0, 1, 40):
                 await self._expect(feed, [await node.mine(logs=logs)])
@@ -64,8 +64,7 @@ class ChainCards(Cards):
             async with self._client(node):
                 self.fail("the chain with id 1 was accepted", fix="ask eth_chainId before anything else")
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             node.chain_id = 1
             await node.hang_up()
@@ -78,8 +77,7 @@ class ChainCards(Cards):
     def test_b03_a_gap_is_filled(self) -> None:
         """Blocks that were not announced come before the one that was, each on its parent."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             await self._expect(feed, [*(node.chain.mine() for _ in range(5)), await node.mine()])
 
@@ -89,8 +87,7 @@ class ChainCards(Cards):
     def test_b04_a_repeated_head_is_dropped(self) -> None:
         """A head that is announced again, now or later, yields nothing."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             first = await node.mine()
             await node.announce(first)
@@ -104,8 +101,7 @@ class ChainCards(Cards):
     def test_b05_a_reorg_rolls_back_first(self) -> None:
         """A reorg yields one Rollback, newest block first, and then the new branch, whatever its length."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             for depth in (1, 3):
                 old = [await node.mine() for _ in range(4)]
@@ -122,8 +118,7 @@ class ChainCards(Cards):
     def test_b06_logs_that_were_cut_short_are_not_believed(self) -> None:
         """A log list that does not add up is asked for again; what is published has every log."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             for kept in (0, 2):
                 node.script("eth_getLogs", node.cut(kept))
@@ -135,8 +130,7 @@ class ChainCards(Cards):
     def test_b07_null_is_no_block(self) -> None:
         """A node that answers null, because it does not know yet, is asked again; no block is lost."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             for method in ("eth_getBlockByHash", "eth_getBlockByNumber", "eth_getLogs"):
                 node.script(method, result(None))
@@ -149,8 +143,7 @@ class ChainCards(Cards):
     def test_b08_nonsense_costs_no_block(self) -> None:
         """Malformed JSON, wrong types and unknown ids end in ChainError or a new connection, never in a gap."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             for said in (
                 '{"jsonrpc": "2.0", "method": "eth_subscr',
@@ -168,19 +161,19 @@ class ChainCards(Cards):
     def test_b09_a_slow_drip_meets_the_deadline(self) -> None:
         """An answer that comes byte by byte ends in ChainError once the whole call is over its deadline."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            await client.head()
-            node.drip_s = _DRIP_S
-            await client.head()
+        async def play(node: FakeNode) -> None:
+            async with self._client(node) as client:
+                await client.head()
+                node.drip_s = _DRIP_S
+                await client.head()
 
-        self._expect_error(lambda: self._play(play))
+        self._expect_error(lambda: self._with_node(play))
 
     @card()
     def test_b10_a_silent_stall_is_noticed(self) -> None:
         """When heads stop coming though the chain goes on, the blocks come all the same."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             await self._expect(feed, [node.chain.mine(), node.chain.mine()])
 
@@ -190,8 +183,7 @@ class ChainCards(Cards):
     def test_b11_a_lost_connection_is_opened_again(self) -> None:
         """After a connection broke, the blocks go on where they were."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             await node.hang_up()
             await self._expect(feed, [node.chain.mine() for _ in range(3)])
@@ -202,8 +194,7 @@ class ChainCards(Cards):
     def test_b12_a_dead_node_is_told_without_its_key(self) -> None:
         """Once patience is over, `blocks` raises ChainError; the message hides what the URL holds."""
 
-        async def play(node: FakeNode, client: ChainClient) -> None:
-            feed = client.blocks()
+        async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
             node.dead = True
             await node.hang_up()
@@ -217,8 +208,8 @@ class ChainCards(Cards):
         """Run a scene with a node and a client of it."""
 
         async def play(node: FakeNode) -> None:
-            async with self._client(node) as client:
-                await scene(node, client)
+            async with self._client(node) as client, _open_feed(client) as feed:
+                await scene(node, feed)
 
         self._with_node(play)
 
@@ -229,7 +220,7 @@ class ChainCards(Cards):
                     await play(node)
 
         try:
-            trio.run(run)
+            self.run(run)
         except* trio.TooSlowError:
             self.fail(f"nothing happened for {_MOST_S:.0f} s", fix="give each wait a deadline of its own")
 
@@ -271,6 +262,16 @@ class ChainCards(Cards):
             )
             return
         self.fail("nothing was raised", fix="raise ChainError: the engine must know that it sees nothing")
+
+
+@asynccontextmanager
+async def _open_feed(client: ChainClient) -> AsyncIterator[Feed]:
+    feed = client.blocks()
+    try:
+        yield feed
+    finally:
+        if isinstance(feed, AsyncGenerator):
+            await feed.aclose()
 
 
 def _named(event: FakeBlock | Rollback) -> str:

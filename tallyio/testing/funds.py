@@ -33,7 +33,9 @@ def give(chain: RevmChain, token: Address, account: Address, amount: int) -> Non
         chain.backend.transact(Call(to=token, data=_MINT + address_word(account) + word(amount)))
     except Reverted:
         pass
-    if held(chain, token, account) == before:  # a wrapped native token takes any call for a deposit of nothing
+    if (
+        held(chain, token, account) == before
+    ):  # a wrapped native token takes any call for a deposit of nothing
         chain.backend.fund(OPERATOR, held(chain, ZERO_ADDRESS, OPERATOR) + amount)
         chain.backend.transact(Call(to=token, data=_DEPOSIT, value_wei=Wei(amount)))
         chain.backend.transact(transfer(token, account, amount))

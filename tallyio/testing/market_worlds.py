@@ -135,7 +135,6 @@ UNTOUCHED: Final = bytes([_UNTOUCHED]) * FOUND.itemsize
 
 def records(raw: bytes) -> Iterator[Found]:
     """Yield the records in bytes."""
-
     for record in np.frombuffer(raw, FOUND):
         yield _found(record)
 

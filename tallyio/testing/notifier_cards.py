@@ -181,7 +181,7 @@ class NotifierCards(Cards):
                         await notifier.notify(notice)
                 nursery.cancel_scope.cancel()
 
-        trio.run(run)
+        self.run(run)
         return ticks
 
     @contextmanager

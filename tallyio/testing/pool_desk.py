@@ -29,7 +29,7 @@ from tallyio.native.memory import Region
 from tallyio.testing.funds import held
 from tallyio.testing.revm_chain import RevmChain
 
-RICH: Final = 1 << 112
+RICH: Final = 1 << 140
 """What the executor holds of every token at first."""
 _FOREVER: Final = 1 << 64
 _LARGEST_BITS: Final = 160
@@ -140,10 +140,22 @@ class PoolDesk:
         taken: int = self.hot.quote_exact_out(row.address, way.i, way.j, amount)
         return taken
 
+    def curve(self, row: Row, way: Direction, amount: int) -> tuple[float, float]:
+        """Return the compiled curve and its slope."""
+        out: tuple[float, float] = self.hot.curve(row.address, way.i, way.j, float(amount))
+        return out
+
     def most(self, row: Row, way: Direction) -> int:
         """Return the largest power of two that is quoted, or 0: nothing is."""
         sizes = (1 << bits for bits in reversed(range(_LARGEST_BITS)))
         return next((size for size in sizes if self.quote(row, way, size)), 0)
+
+    def middling(self, row: Row, way: Direction) -> int:
+        """Return a power of two that buys a sixty-fourth of what can be bought, or a little more; or 0."""
+        most = self.most(row, way)
+        wanted = max(self.quote(row, way, most) // 64, 1) if most else 1
+        sizes = (1 << bits for bits in range(most.bit_length()))
+        return next((size for size in sizes if self.quote(row, way, size) >= wanted), 0)
 
     def advance(self, row: Row, timestamp: int) -> int:
         """Bring a row to a time; a row that asks to be loaded says `LOG_RELOAD`."""

@@ -149,10 +149,15 @@ class SignerCards(Cards):
         """No copy of the key is in the memory of the process that asks for signatures."""
         with self._folder() as folder, mmap.mmap(-1, mmap.PAGESIZE) as place:
             _in_a_child(lambda: self._put_secret_key(folder, place))
-            self._run(folder, _signs(GOOD))
             start = int(np.frombuffer(place, np.uint8).ctypes.data)
-            with memoryview(place)[:_KEY_BYTES] as key:
-                found = hits(os.getpid(), {"key": key}, beside=range(start, start + mmap.PAGESIZE))["key"]
+            beside = range(start, start + mmap.PAGESIZE)
+
+            async def search(client: SignerClient) -> int:
+                await client.sign(GOOD)
+                with memoryview(place) as whole, whole[:_KEY_BYTES] as key:
+                    return hits(os.getpid(), {"key": key}, beside=beside)["key"]
+
+            found = self._run(folder, search)
         self.require(
             not found,
             f"{found} copies of the key are in this process",
@@ -207,7 +212,7 @@ class SignerCards(Cards):
                 async with signer.open(LIMITS) as client:
                     return await use(client)
 
-        return trio.run(run)
+        return self.run(run)
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
