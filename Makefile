@@ -1,7 +1,7 @@
 # Every target sets up what it needs; nothing is installed outside this folder.
 #   make demo ARGS="--blocks 60 --seed 7 --json"
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format docs lock clean
+.PHONY: help setup demo test bench lint format docs wheels lock clean
 SHELL := /bin/bash
 
 UV := .tool/bin/uv
@@ -45,13 +45,17 @@ lint: $(READY)  ## Check style and types.
 format: $(READY)  ## Rewrite files to the project's style.
 	@$(RUN)ruff format . && $(RUN)ruff check --fix .
 
-docs: $(READY)  ## Regenerate the reference pages that come from code.
-	@$(RUN)python docs/generate.py $(ARGS)
+docs: $(READY)  ## Write what comes from code, and build the pages into docs/build/html. ARGS go to Sphinx.
+	@$(RUN)python docs/generate.py
+	@$(RUN)python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d docs/build/doctrees . docs/build/html $(ARGS)
+
+wheels: $(READY)  ## Build the wheels of TallyIO and of every plugin into dist/.
+	@$(RUN)python release/wheels.py dist
 
 lock: | $(UV)  ## Resolve anew and export the locks: names, versions and hashes, no addresses.
 	@$(UV) lock --quiet --upgrade
 	@$(UV) export --quiet --all-packages --group dev --no-emit-workspace --no-header --format requirements-txt -o requirements-dev.lock
 	@$(UV) export --quiet --all-packages --all-extras --no-dev --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
 
-clean:  ## Remove what `setup` made.
-	@rm -rf .venv .tool uv.lock
+clean:  ## Remove what the others made.
+	@rm -rf .venv .tool dist uv.lock docs/build

@@ -15,21 +15,21 @@ import contextlib
 import importlib
 import inspect
 import io
-import itertools
 import json
 import os
 import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final
 from unittest import mock
 
 import msgspec
+
+from docs.interfaces import attribute_docs, hooks, interfaces, module
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HELP_COLUMNS: Final = 96
@@ -101,7 +101,7 @@ def _function(words: Sequence[str]) -> object:
 def settings(place: str) -> str:
     """Return the keys of a configuration table as a table: key, type, default, meaning."""
     module, kind = _find(place)
-    said = _attribute_docs(module, kind.__name__)
+    said = attribute_docs(module, kind.__name__)
     fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]  # a Struct's has fields
     rows = [
         (f"`{field.encode_name}`", _words(field.type), _default(field), said.get(field.name, ""))
@@ -113,7 +113,7 @@ def settings(place: str) -> str:
 def members(place: str) -> str:
     """Return an enumeration as a table: value and meaning."""
     module, kind = _find(place)
-    said = _attribute_docs(module, kind.__name__)
+    said = attribute_docs(module, kind.__name__)
     return _table(("value", "meaning"), [(f"`{each.value}`", said.get(each.name, "")) for each in kind])
 
 
@@ -189,81 +189,6 @@ def _default(field: Any) -> str:
     if field.default is None:
         return "none"
     return f"`{_number(field.default) if type(field.default) is int else json.dumps(field.default)}`"
-
-
-@cache
-def _class_body(source: str, name: str) -> list[ast.stmt]:
-    tree = ast.parse(source)
-    return next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
-
-
-def _attribute_docs(module: ModuleType, name: str) -> dict[str, str]:
-    """Return the texts that stand below the attributes of a class; Python itself forgets them."""
-    body = _class_body(inspect.getsource(module), name)
-    said = {}
-    for node, after in itertools.pairwise(body):
-        target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
-        if isinstance(target, ast.Name) and isinstance(after, ast.Expr):
-            said[target.id] = " ".join(ast.literal_eval(after.value).split())
-    return said
-
-
-# --- hooks and the types behind them
-
-
-def hooks(place: str) -> str:
-    """Return every hook of a module of specifications, with a heading each."""
-    module = importlib.import_module(place)
-    return "\n\n".join(
-        f"### `{name}`\n\n```python\n{_header(_parsed(function))}\n```\n\n{inspect.getdoc(function)}"
-        for name, function in vars(module).items()
-        if inspect.isfunction(function) and hasattr(function, f"{module.PROJECT}_spec")
-    )
-
-
-def interfaces(place: str, *names: str) -> str:
-    """Return the named classes of a module: description, attributes and methods."""
-    module = importlib.import_module(place)
-    return "\n\n".join(_interface(module, name) for name in names)
-
-
-def _parsed(function: Callable[..., object]) -> ast.FunctionDef:
-    return cast("ast.FunctionDef", ast.parse(inspect.getsource(function)).body[0])
-
-
-def _interface(module: ModuleType, name: str) -> str:
-    kind = getattr(module, name)
-    bases = [base.__name__ for base in kind.__bases__ if base.__module__ == module.__name__]
-    also = f" Everything of `{bases[0]}`, and:" if bases else ""
-    parts = [f"### `{name}`", f"{inspect.getdoc(kind)}{also}"]
-    said = _attribute_docs(module, name)
-    body = _class_body(inspect.getsource(module), name)
-    for node in body:
-        if isinstance(node, ast.AnnAssign):
-            field = ast.unparse(node.target)
-            parts.append(f"- `{field}: {ast.unparse(node.annotation)}` {said.get(field, '')}".rstrip())
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            parts.append(_method(node))
-    return "\n\n".join(parts)
-
-
-def _method(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    is_property = any(ast.unparse(each) == "property" for each in node.decorator_list)
-    head = f"{node.name}: {ast.unparse(node.returns)}" if is_property and node.returns else _header(node)
-    text = "\n\n".join(" ".join(part.split()) for part in (ast.get_docstring(node) or "").split("\n\n"))
-    return f"```python\n{head}\n```\n\n{text}"
-
-
-def _header(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
-    arguments = ast.unparse(node.args).removeprefix("self").removeprefix(", ")
-    arguments = re.sub(r"(?<=\S)=(?=\S)", " = ", arguments)
-    line = f"{word} {node.name}({arguments}){returns}: ..."
-    if len(line) <= HELP_COLUMNS:
-        return line
-    inside = "\n".join(f"    {argument}," for argument in re.split(r", (?=\w+:|\*,)", arguments))
-    return f"{word} {node.name}(\n{inside.replace('    *,,', '    *,')}\n){returns}: ..."
 
 
 # --- lists over the repository
@@ -386,6 +311,7 @@ PARTS: Final[dict[str, Callable[..., str]]] = {
         hooks,
         interfaces,
         members,
+        module,
         plugins,
         presets,
         profiles,

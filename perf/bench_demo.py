@@ -1,8 +1,9 @@
-"""What one run of `tallyio demo` takes: time to the first opportunity, stages, detection, memory.
+"""What a run of `tallyio demo` takes in each world: first opportunity, stages, detection, memory.
 
-    python perf/bench_demo.py [--blocks N] [--seed N] [--json]
+    python perf/bench_demo.py [--world WORLD] [--blocks N] [--seed N] [--json]
 
-The demo runs as a user starts it, in a process of its own, on a chain of its own. References are
+The demo runs as a user starts it, in a process of its own, on a chain of its own: once with pools alone, and
+once with lending, where an oracle's event comes in and a signed liquidation goes out. References are
 measured here, right after it: what the disk, the signature and the bare imports cost alone. With
 `--json` the figures are one JSON list on standard output.
 """
@@ -24,7 +25,7 @@ import msgspec
 from coincurve import PrivateKey
 from rich.console import Console
 
-from tallyio.bench.records import Figure
+from tallyio.bench.records import Figure, Goal, Spread
 from tallyio.bench.show import table_of
 
 BUDGETS_US: Final = {
@@ -32,14 +33,20 @@ BUDGETS_US: Final = {
 }
 """Promises in microseconds on a named hardware profile, where nothing else keeps it busy."""
 
+GOALS_US: Final = {"demo.lending.bytes_in_to_signed.p50": 2_000.0}
+"""What is aimed at, in microseconds: from an oracle's event to a signed liquidation."""
+
+POOLS: Final = "pools"
+WORLDS: Final = (POOLS, "lending")
+
 LIBRARIES: Final = "msgspec, numba, numpy, pluggy, pyrevm, rich.console, trio, trio_websocket"
 SYNC_BYTES: Final = 4_096
 SAMPLES: Final = 100
 
 
-def run_demo(blocks: int, seed: int, folder: Path) -> dict[str, Any]:
+def run_demo(world: str, blocks: int, seed: int, folder: Path) -> dict[str, Any]:
     """Return the demo's own summary; its progress goes to standard error as it comes."""
-    command = [str(Path(sys.executable).with_name("tallyio")), "demo", "--json"]
+    command = [str(Path(sys.executable).with_name("tallyio")), "demo", "--json", "--world", world]
     command += ["--blocks", str(blocks), "--seed", str(seed), "--data-dir", str(folder)]
     ran = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
     if ran.returncode:
@@ -47,17 +54,21 @@ def run_demo(blocks: int, seed: int, folder: Path) -> dict[str, Any]:
     return dict(msgspec.json.decode(ran.stdout))
 
 
-def figures(summary: Mapping[str, Any], references: Mapping[str, tuple[str, float]]) -> Iterator[Figure]:
-    """Yield the figures of a run, each with its reference or its budget.
+def figures(
+    summary: Mapping[str, Any], references: Mapping[str, tuple[str, float]], world: str = POOLS
+) -> Iterator[Figure]:
+    """Yield the figures of a run, each with its reference, its budget or its goal.
 
     Args:
         summary: What `tallyio demo --json` printed.
-        references: Name and value of the reference, by the figure's name.
+        references: Name and value of the reference, by the figure's name in the world of pools.
+        world: The world of the run; figures of any but the pools carry its name.
     """
     budgets = BUDGETS_US.get(summary["placement"]["profile"], {})
+    prefix = "demo" if world == POOLS else f"demo.{world}"
 
-    def figure(name: str, value: float, unit: str) -> Figure:
-        reference, reference_value = references.get(name, (None, None))
+    def figure(name: str, value: float, unit: str, goal: Goal | None = None) -> Figure:
+        reference, reference_value = references.get(name.replace(prefix, "demo", 1), (None, None))
         return Figure(
             name=name,
             value=value,
@@ -65,14 +76,29 @@ def figures(summary: Mapping[str, Any], references: Mapping[str, tuple[str, floa
             reference=reference,
             reference_value=reference_value,
             budget=budgets.get(name),
+            goal=goal,
         )
 
     for name, seconds in summary.get("milestones_s", {}).items():
-        yield figure(f"demo.start_to_{name}", seconds, "s")
+        yield figure(f"{prefix}.start_to_{name}", seconds, "s")
     for stage, times in {"detect": summary["detect_us"], **summary["stages_us"]}.items():
         for point in ("p50", "p99"):
-            yield figure(f"demo.{stage}.{point}", times[point], "us")
-    yield figure("demo.rss", summary["rss_mb"], "MiB")
+            name = f"{prefix}.{stage}.{point}"
+            yield figure(name, times[point], "us", _goal(name, times))
+    yield figure(f"{prefix}.rss", summary["rss_mb"], "MiB")
+
+
+def _goal(name: str, times: Mapping[str, float]) -> Goal | None:
+    """Return what is aimed at with a stage's figure, judged by its times in this run."""
+    if (most := GOALS_US.get(name)) is None:
+        return None
+    return Goal(
+        aim=f"<= {most:g} us",
+        verdict="met" if times["p50"] <= most else "missed",
+        values=Spread(median=times["p50"], low=times["p50"], high=times["p99"]),
+        ratios=None,
+        calm=f"{times['count']:g} of the demo's own",
+    )
 
 
 def measure_references(folder: Path) -> dict[str, tuple[str, float]]:
@@ -120,13 +146,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--world", choices=WORLDS, action="append", help="only this; repeat for more")
     parser.add_argument("--blocks", type=int, default=30)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tallyio-perf-") as folder:
-        summary = run_demo(asked.blocks, asked.seed, Path(folder))
-        found = list(figures(summary, measure_references(Path(folder))))
+    found: list[Figure] = []
+    for world in asked.world or WORLDS:
+        with tempfile.TemporaryDirectory(prefix="tallyio-perf-") as folder:
+            summary = run_demo(world, asked.blocks, asked.seed, Path(folder))
+            found += figures(summary, measure_references(Path(folder)), world)
     if asked.json:
         print(msgspec.json.encode(found).decode())
     else:

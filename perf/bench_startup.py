@@ -1,4 +1,4 @@
-"""How long `tallyio --help` takes, beside an empty Python and the command-line library alone.
+"""How long `import tallyio` and `tallyio --help` take, beside an empty Python and the library of commands.
 
     python perf/bench_startup.py [pyperf options]
 
@@ -14,12 +14,13 @@ import pyperf
 
 
 def main() -> None:
-    """Measure the three."""
+    """Measure the four."""
     tallyio = Path(sys.executable).with_name("tallyio")
     if not tallyio.is_file():
         raise SystemExit(f"there is no {tallyio}; run `make setup`")
     runner = pyperf.Runner()
     runner.bench_command("startup.python", [sys.executable, "-c", "pass"])
+    runner.bench_command("startup.import", [sys.executable, "-c", "import tallyio"])
     runner.bench_command("startup.cyclopts", [sys.executable, "-c", "import cyclopts"])
     runner.bench_command("startup.help", [str(tallyio), "--help"])
 

@@ -15,6 +15,7 @@ from tallyio.native.columns import from_column, to_column
 from tallyio.native.memory import Region
 
 MOST_RESERVES: Final = 16
+_MEMOS_AT: Final = OWN_BYTES + MOST_RESERVES * RESERVE_BYTES
 
 
 class Health(NamedTuple):
@@ -30,7 +31,7 @@ class Memory:
     """A BOOK with its rows, and a POSITION with its balances."""
 
     def __init__(self) -> None:
-        self._rows = Region(OWN_BYTES + MOST_RESERVES * RESERVE_BYTES)
+        self._rows = Region(_MEMOS_AT + MOST_RESERVES * abi.MEMO_BYTES)
         self._records = Region(4_096)
         self.book = self._records.address
         self.out = self.book + 64
@@ -38,9 +39,10 @@ class Memory:
         self._set_book()
 
     def put_pool(self, pool: Pool) -> None:
-        """Write the rows."""
+        """Write the rows, and zero the memos, as a book does."""
         rows = pack_own(pool.own) + b"".join(map(pack_reserve, pool.reserves))
         self._rows.view("u1", len(rows))[:] = np.frombuffer(rows, "u1")
+        self._rows.view("u1", MOST_RESERVES * abi.MEMO_BYTES, _MEMOS_AT)[:] = 0
 
     def put_position(self, position: Position) -> None:
         """Write the position."""
@@ -83,4 +85,4 @@ class Memory:
         book = self._records.view(abi.BOOK, 1)[0]
         book["own"], book["own_bytes"] = self._rows.address, OWN_BYTES
         book["reserves"], book["reserve_bytes"] = self._rows.address + OWN_BYTES, RESERVE_BYTES
-        book["reserve_count"] = MOST_RESERVES
+        book["reserve_count"], book["memos"] = MOST_RESERVES, self._rows.address + _MEMOS_AT

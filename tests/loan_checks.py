@@ -50,7 +50,7 @@ class Borrower:
         """Return what a loan cost. Raises: Reverted."""
         with self.backend.undone():
             before = self._balance(offer.token)
-            self.backend.transact(self._run(lender, offer, amount))
+            self.backend.transact(self.run(lender, offer, amount))
             return before - self._balance(offer.token)
 
     def refuses(self, lender: FlashLender, offer: LoanOffer, amount: int) -> None:
@@ -58,7 +58,8 @@ class Borrower:
         with pytest.raises(Reverted):
             self.borrow(lender, offer, amount)
 
-    def _run(self, lender: FlashLender, offer: LoanOffer, amount: int) -> Call:
+    def run(self, lender: FlashLender, offer: LoanOffer, amount: int) -> Call:
+        """Return the transaction that borrows and pays back."""
         packer = CallPacker()
         calls = lender.borrow(offer, amount=amount, recipient=self.executor, inner=(), encode=packer.pack)
         data = encode_run(

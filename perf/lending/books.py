@@ -1,45 +1,43 @@
-"""Positions of a pool of twelve reserves with Aave's rules: exact health, margins, and an oracle's tick."""
+"""Books of a pool of twelve reserves with Aave's rules, small and of a million positions.
+
+Positions are drawn with numpy and written as rows that the book takes over: a million would take Python
+minutes.
+"""
 
 from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
 import numpy as np
-from tallyio_protocol_aave_v3.bench import (
-    CASES,
-    NOW,
-    Scene,
-    health_all,
-    health_all_reference,
-)
+import numpy.typing as npt
 from tallyio_protocol_aave_v3.layout import ACTIVE, AS_COLLATERAL, Own, Reserve, pack_own, pack_reserve
 from tallyio_protocol_aave_v3.reference import RAY
 from tallyio_protocol_aave_v3.revisions import RULES_3_6
 
-from perf.market.row import Case, require_equal, row
-from perf.peers.session import Peers
-from tallyio.bench.rounds import timed
 from tallyio.hooks.lending import BookRows, CompiledLending
+from tallyio.lending.abi import BALANCE, LINE, POSITION
 from tallyio.lending.book import Book
 from tallyio.lending.fusion import FusedLending, fuse_lending
-from tallyio.model.lending import Balance, BookSpec, Position, PositionKey, ReserveSpec
+from tallyio.lending.positions import head_at, slot_bytes
+from tallyio.model.lending import BookSpec, ReserveSpec
 from tallyio.model.units import Address, Hash
-from tallyio.native.atomics import load
-from tallyio.native.jit import entry, hot
+from tallyio.native.memory import Region
 
+NOW: Final = 1_800_000_000
 RESERVES: Final = 12
 SECURED: Final = 8
 """Reserves that are collateral; the others are owed."""
-HOLDERS: Final = 2_000
-MANY: Final = 100_000
-TICK_PERCENT: Final = 3
+NEAR: Final = 1_000
+"""One position of so many is near its end."""
+_UNIT: Final = 10**18
+_WORTH: Final = 1e12
+"""Oracle's units: ten thousand dollars in each reserve, give or take a half."""
 _COMPILED: Final = CompiledLending(module="tallyio_protocol_aave_v3.hot", relative_slack=1e-9, unit_slack=4.0)
 _TOKEN: Final = Address(bytes(20))
+_LIMB: Final = 2.0**64
 
 
 @functools.cache
@@ -48,7 +46,7 @@ def fused() -> FusedLending:
     return fuse_lending([("aave_v3", _COMPILED)])
 
 
-def reserves(draw: random.Random) -> list[Reserve]:
+def _reserves(draw: random.Random) -> list[Reserve]:
     """Return reserves of a dollar to ten thousand a token."""
     return [
         Reserve(
@@ -69,30 +67,38 @@ def reserves(draw: random.Random) -> list[Reserve]:
     ]
 
 
-def positions(draw: random.Random, pool: Sequence[Reserve], count: int) -> Iterator[Position]:
-    """Yield positions in every reserve, eight as collateral; one in a thousand is near its end."""
-    for number in range(count):
-        worth = [draw.uniform(0.5, 1.5) for _ in pool]
-        secured = sum(worth[:SECURED])
-        share = draw.uniform(0.3, 0.7) if number % 1_000 else 0.79
-        balances = []
-        for k, reserve in enumerate(pool):
-            if k < SECURED:
-                amount = int(worth[k] * 10**12) * 10**18 // reserve.price * RAY // reserve.liquidity_index
-                balances.append(Balance(reserve=k, collateral=amount, flags=AS_COLLATERAL))
-            else:
-                amount = (
-                    int(share * secured / 4 * 10**12) * 10**18 // reserve.price * RAY // reserve.debt_index
-                )
-                balances.append(Balance(reserve=k, debt=amount))
-        key = PositionKey(Address(number.to_bytes(20, "big")))
-        yield Position(key=key, balances=tuple(balances))
+def _rows(pool: Sequence[Reserve], count: int, owed: int) -> Region:
+    """Return positions with eight collaterals and `owed` debts; one in a thousand is near its end."""
+    draw, held = np.random.default_rng(11), SECURED + owed
+    rows = Region(count * slot_bytes(held))
+    slots = rows.view("u1", count * slot_bytes(held)).reshape(count, slot_bytes(held))
+    start = head_at(held)
+    heads = slots[:, start : start + LINE].view(POSITION)[:, 0]
+    balances = slots[:, start + LINE :].view(BALANCE)
+    numbers = np.arange(count, dtype="u8")
+    heads["account"][:, :8] = numbers.view("u1").reshape(count, 8)
+    heads["count"] = held
+    worth = draw.uniform(0.5, 1.5, (SECURED, count)) * _WORTH
+    share = np.where(numbers % NEAR == 0, 0.79, draw.uniform(0.3, 0.7, count))
+    debt = share * worth.sum(axis=0) / owed
+    for k in range(held):
+        is_debt, reserve = k >= SECURED, pool[k]
+        index = reserve.debt_index if is_debt else reserve.liquidity_index
+        scaled = (debt if is_debt else worth[k]) * (_UNIT / reserve.price * RAY / index)
+        _write(balances[:, k]["debt" if is_debt else "collateral"], scaled)
+        balances[:, k]["reserve"], balances[:, k]["flags"] = k, 0 if is_debt else AS_COLLATERAL
+    return rows
 
 
-def make_book(count: int) -> tuple[Book, list[Reserve]]:
-    """Return a book of `count` positions, looked at once."""
-    draw = random.Random(11)
-    pool = reserves(draw)
+def _write(target: npt.NDArray[Any], amounts: npt.NDArray[np.float64]) -> None:
+    """Write amounts below 2**128 as two limbs."""
+    high = np.floor(amounts / _LIMB)
+    target[:, 0], target[:, 1] = (amounts - high * _LIMB).astype("u8"), high.astype("u8")
+
+
+def make_book(count: int, *, owed: int = RESERVES - SECURED) -> tuple[Book, list[Reserve]]:
+    """Return a book of `count` positions with `owed` debts each, looked at once."""
+    pool = _reserves(random.Random(11))
     spec = BookSpec(
         address=_TOKEN,
         venue="bench",
@@ -101,93 +107,6 @@ def make_book(count: int) -> tuple[Book, list[Reserve]]:
     )
     rows = BookRows(own=pack_own(Own(rules=RULES_3_6)), reserves=tuple(map(pack_reserve, pool)))
     book = Book(fused(), 0, spec, rows, _COMPILED, Hash(bytes(32)))
-    book.fill(positions(draw, pool, count))
+    book.adopt(_rows(pool, count, owed), count, SECURED + owed)
     book.at_risk(NOW, 1)
     return book, pool
-
-
-@row("health.exact_8", goal_ns=110.0)
-def exact(_: Peers) -> Case:
-    """Health of eight collaterals and two debts as the contract computes it, interest included."""
-    scene = Scene()
-    both = scene.pool, scene.positions
-    require_equal(health_all(*scene.arguments), health_all_reference(*both), "plain Python")
-    return Case(
-        ours=timed(entry(health_all), *scene.arguments, operations=CASES),
-        reference=timed(health_all_reference, *both, operations=CASES),
-        keeps=scene,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Margins:
-    """What the loops below walk over."""
-
-    book: Book
-    columns: int
-    program: Any
-
-
-@functools.cache
-def margins() -> Margins:
-    """Return a book whose every reserve has 2,000 holders."""
-    book, _ = make_book(HOLDERS)
-    return Margins(book=book, columns=book.columns_address, program=fused().program)
-
-
-@row("health.float_8", goal_ns=7.0)
-def rough(_: Peers) -> Case:
-    """The margin of eight collaterals and four debts, made anew from weights and values."""
-    made = margins()
-    margin_of = made.program.margin_of
-
-    @hot("float64(int64, int64, int64)")
-    def all_margins(columns: int, places: int, count: int) -> float:
-        total = 0.0
-        for k in range(count):
-            total += margin_of(columns, load(places, k))
-        return total
-
-    places = np.array([made.book.address_of(key) for key in made.book.keys], "i8")
-    return Case(
-        ours=timed(entry(all_margins), made.columns, places.ctypes.data, HOLDERS, operations=HOLDERS),
-        keeps=(made, places),
-    )
-
-
-@row("side.move_2000", goal_ns=2_500.0)
-def move(_: Peers) -> Case:
-    """One price moves: the margins of its 2,000 holders, and who is near."""
-    made = margins()
-    values = made.book.side_values
-    move_side: Any = entry(made.program.move)
-    first, other = float(values[0]), float(values[0]) * 1.001
-
-    def there_and_back() -> None:
-        move_side(made.columns, 0, other)
-        move_side(made.columns, 0, first)
-
-    return Case(ours=timed(there_and_back, operations=2), keeps=made)
-
-
-@row("tick.100000x12", goal_ns=200_000.0)
-def tick(_: Peers) -> Case:
-    """One oracle moves by three percent: the exact list of who can be liquidated, of 100,000 positions."""
-    book, pool = make_book(MANY)
-    before = pack_reserve(pool[0])
-    lower = int(pool[0].price * (100 - TICK_PERCENT) / 100)
-    after = pack_reserve(msgspec.structs.replace(pool[0], price=lower))
-    book.put_reserve(0, after)
-    found = set(book.at_risk(NOW, 1))
-    expected = {key for key in book.keys[:5_000] if book.health(key, NOW, 1).status == 1}
-    require_equal({key for key in book.keys[:5_000] if key in found}, expected, "a look at everybody")
-
-    def down_and_up() -> None:
-        book.put_reserve(0, before)
-        book.at_risk(NOW, 1)
-        book.put_reserve(0, after)
-        book.at_risk(NOW, 1)
-
-    return Case(
-        ours=timed(down_and_up, operations=2), bytes_each=book.memory_bytes // MANY, keeps=(book, pool)
-    )

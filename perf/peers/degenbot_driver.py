@@ -18,6 +18,15 @@ FEE = (997, 1000)
 SYNC = "0x1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1"
 FACTORY, TOKEN0, TOKEN1 = 3, 1, 2
 PASSES = 3
+USER = {
+    "id": 1,
+    "address": "0x0000000000000000000000000000000000000001",
+    "market_id": 1,
+    "e_mode": 0,
+    "is_isolation_mode": False,
+    "isolation_mode_debt": 0,
+    "isolation_debt_ceiling": 0,
+}
 
 
 def address(number: int) -> str:
@@ -42,6 +51,7 @@ class Driver:
         self.mixed_engine = _ffi.ArbitrageEngine(self.mixed)
         self.mixed_paths: list[int] = []
         self.turns: list[list[tuple[str, list[str], str]]] = []
+        self.borrowers: list[tuple[Any, ...]] = []
 
     def version(self) -> str:
         """Say who answers."""
@@ -162,6 +172,27 @@ class Driver:
             dispatch(place, topics, data, self.block)
         return (time.perf_counter_ns() - start) / len(self.logs)
 
+    def aave(self, reserves: list[list[int]], positions: list[list[list[int]]]) -> list[float]:
+        """Prepare positions of (reserve, collateral, debt), scaled; return their health.
+
+        Reserves are (price, income, debt index, threshold). It knows no decimals: all have the same.
+        """
+        prices = {address(number + 1): price for number, (price, _, _, _) in enumerate(reserves)}
+        enabled = dict.fromkeys(range(len(reserves)), True)
+        for each in positions:
+            held = [_collateral(balance[0], balance[1], reserves) for balance in each if balance[1]]
+            owed = [_debt(balance[0], balance[2], reserves) for balance in each if balance[2]]
+            self.borrowers.append((USER, held, owed, enabled, prices))
+        analyse = _ffi.db.analyze_aave_user_position
+        return [float(analyse(*borrower).health_factor) for borrower in self.borrowers]
+
+    def aave_ns(self) -> float:
+        """Analyse every prepared position once."""
+        analyse, start = _ffi.db.analyze_aave_user_position, time.perf_counter_ns()
+        for borrower in self.borrowers:
+            analyse(*borrower)
+        return (time.perf_counter_ns() - start) / len(self.borrowers)
+
     def _address(self) -> str:
         self.free += 1
         return address(self.free)
@@ -191,6 +222,21 @@ class Driver:
 
     def _answers(self, name: str) -> list[int]:
         return [int(self.bot.calculate_tokens_out(*quote)) for quote in self.quotes[name]]
+
+
+def _asset(number: int, balance: int) -> dict[str, Any]:
+    facts = {"asset_id": number, "balance": balance, "underlying_address": address(number + 1)}
+    return {**facts, "underlying_symbol": str(number), "e_mode_category_id": None}
+
+
+def _collateral(number: int, balance: int, reserves: list[list[int]]) -> dict[str, Any]:
+    _, income, _, threshold = reserves[number]
+    bounds = {"asset_lt": threshold, "asset_ltv": threshold, "emode_lt": None, "emode_ltv": None}
+    return {**_asset(number, balance), "liquidity_index": income, **bounds}
+
+
+def _debt(number: int, balance: int, reserves: list[list[int]]) -> dict[str, Any]:
+    return {**_asset(number, balance), "borrow_index": reserves[number][2]}
 
 
 def _solved(engine: Any, paths: list[int]) -> list[list[int]]:

@@ -31,10 +31,13 @@ COMMANDS: Final = {
 }
 GROUPS: Final = {
     "new": "Begin a plugin of your own.",
+    "config": "Explain and check a configuration.",
     "keys": "Make the key of a configuration's signer.",
     "plugins": "List and check installed plugins.",
 }
 PURPOSE: Final = "TallyIO: on-chain opportunities, exact to the wei, on a machine that it knows."
+QUESTIONS: Final = frozenset({"--help", "-h", "--version"})
+"""Words that only ask; the environment does not matter to them."""
 OVERVIEW: Final = frozenset({(), ("--help",), ("-h",)})
 """Command lines that ask what there is."""
 
@@ -72,12 +75,20 @@ def _run(words: Sequence[str]) -> int:
     for name, summary in GROUPS.items():
         app.command(f"tallyio.cli.{name}:app", name=name, help=summary)
     try:
+        if not QUESTIONS & set(words):
+            _check_environment()
         outcome = app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _fail(words, USAGE, "usage", str(error), "tallyio --help lists the commands")
     except BaseException as error:  # noqa: BLE001 - a bug is raised again in `_report`
         return _report(words, error)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _check_environment() -> None:
+    from tallyio.hooks.environment import check_environment  # noqa: PLC0415 - help needs none of it
+
+    check_environment(os.environ)
 
 
 def overview() -> str:

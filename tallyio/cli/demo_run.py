@@ -31,11 +31,16 @@ from tallyio.hooks.host import PluginHost
 from tallyio.kernel.resources import data_path
 from tallyio.lab.lab import WorldKind
 from tallyio.lab.progress import show_progress
+from tallyio.lab.recipe import UNLIMITED, units
 from tallyio.lab.remote import RemoteLab, open_remote_lab
-from tallyio.model.erc20 import balance_of
+from tallyio.lab.world import OPERATOR
+from tallyio.model.erc20 import approve, balance_of, transfer
 from tallyio.model.units import ZERO_ADDRESS, Address, checksum, hex_text
 
 GAS_MONEY: Final = 10**18 * 100
+OWN_SYMBOL: Final = "USDC"
+OWN_AMOUNT: Final = units(OWN_SYMBOL, 5_000)
+"""What the account has of its own in a world of lending."""
 SETTLING_BLOCKS: Final = 8
 """At most so many blocks without traders at the end, until every transaction has landed and settled."""
 NOT_EXACT: Final = 1
@@ -91,8 +96,17 @@ async def _configure(lab: RemoteLab, host: PluginHost, keys: Path, wishes: Wishe
     account = await host.signer(draft.signer.plugin, draft.signer.settings).create()
     await lab.fund(account, GAS_MONEY)
     executor = await lab.deploy(deployment(account))
+    if lab.world.lending is not None:
+        await _lend_own(lab, account, executor)
     facts |= {"executor": checksum(executor), "account": checksum(account)}
     return parse_config(Template(text).substitute(facts), source=str(source), folder=keys)
+
+
+async def _lend_own(lab: RemoteLab, account: Address, executor: Address) -> None:
+    """Give the account some tokens, of which the executor may pay for small liquidations."""
+    token = lab.world.tokens[OWN_SYMBOL].address
+    await lab.act(transfer(token, account, OWN_AMOUNT), sender=OPERATOR)
+    await lab.act(approve(token, executor, UNLIMITED), sender=account)
 
 
 async def _trade(lab: RemoteLab, engine: Engine, seat: Seat, screen: Console, blocks: int) -> None:

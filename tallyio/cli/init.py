@@ -15,12 +15,18 @@ IGNORED = "keys/\ntallyio-data/\n"
 def init(folder: Path, *, template: str = "arbitrage", json: bool = False) -> None:
     """Write a commented configuration into FOLDER; nothing that exists is overwritten.
 
+    Beside it goes the JSON Schema by which an editor completes and checks it.
+
     Args:
         folder: Made if it is missing.
         template: A folder of `examples/` with a tallyio.toml.
         json: Print {folder, files: [path]}.
     """
-    from tallyio.hooks.settings import unknown_name  # noqa: PLC0415 - help needs none of it
+    import msgspec  # noqa: PLC0415 - help needs none of it
+
+    from tallyio.cli.config import installed_schema  # noqa: PLC0415 - the same
+    from tallyio.engine.config_schema import REFERENCE, SCHEMA_FILE  # noqa: PLC0415 - the same
+    from tallyio.hooks.settings import unknown_name  # noqa: PLC0415 - the same
     from tallyio.kernel.resources import data_path  # noqa: PLC0415 - the same
     from tallyio.model.errors import EnvironmentFault, UnsafeRefused  # noqa: PLC0415 - the same
 
@@ -29,7 +35,8 @@ def init(folder: Path, *, template: str = "arbitrage", json: bool = False) -> No
     if template not in templates:
         raise unknown_name("template", template, templates, where="init --template")
     wanted = {
-        folder / "tallyio.toml": templates[template].read_text(encoding="utf-8"),
+        folder / "tallyio.toml": f"{REFERENCE}\n{templates[template].read_text(encoding='utf-8')}",
+        folder / SCHEMA_FILE: msgspec.json.format(msgspec.json.encode(installed_schema())).decode() + "\n",
         folder / ".gitignore": IGNORED,
     }
     for path in wanted:

@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from tallyio.engine.blame import Blame
 from tallyio.engine.built import Built, build
 from tallyio.engine.config import Config
 from tallyio.engine.engine import Engine, Parts
@@ -24,6 +25,7 @@ from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.parties import Parties, find_parties
 from tallyio.engine.pipeline import Pipeline, Terms
 from tallyio.engine.planner import NO_LENDING, plan
+from tallyio.engine.purse import Purse
 from tallyio.engine.recovery import recover
 from tallyio.engine.report import Report
 from tallyio.engine.simulator import Simulator
@@ -81,7 +83,10 @@ async def open_engine(
         if parties.on_paper:
             tell("no executor is configured: simulating with one that is not deployed")
         market, adapters = await _open_market(stack, built, chain, first.head, config, tell, progress)
-        slow = await open_slow_lane(chain, first.head, market, adapters, built, tell=tell, progress=progress)
+        purse = Purse(parties.account, parties.executor, config.limits.max_pending)
+        slow = await open_slow_lane(
+            chain, first.head, market, adapters, built, tell=tell, progress=progress, purse=purse
+        )
         if slow is not None:
             stack.callback(slow.books.close)
         lane = await stack.enter_async_context(_lane(market, built, seat))
@@ -194,11 +199,18 @@ class _Assembly:
             inclusion_blocks=config.execution.inclusion_blocks,
             gas_margin_percent=config.execution.gas_margin_percent,
         )
+        blame = Blame(
+            self._chain,
+            executor=self._parties.executor,
+            pools=self._market.shape.pools,
+            name=lambda token: self._report.tokens[token].symbol,
+        )
         return Pipeline(
             terms=terms,
             desk=self._desk,
             plan=self._plan,
             simulate=self._simulator.simulate,
+            explain=blame.explain,
             native_value=self._native_value,
             chain=self._chain,
             signer=self._signer,

@@ -12,6 +12,7 @@ from functools import partial
 import msgspec
 import trio
 
+from tallyio.engine.purse import Purse, own_offers
 from tallyio.hooks.interfaces import ChainReader
 from tallyio.hooks.lending import FlashLender, LendingProtocol
 from tallyio.lending.book import Book
@@ -219,18 +220,26 @@ def _sources(spec: BookSpec) -> dict[Address, frozenset[bytes]]:
 
 
 class Loans:
-    """What can be borrowed for the length of a call, from every plugin that lends so."""
+    """What can be borrowed for the length of a call, from every plugin that lends so, and from the owner."""
 
-    def __init__(self, chain: ChainReader, lenders: Sequence[FlashLender], tokens: Sequence[Address]) -> None:
+    def __init__(
+        self,
+        chain: ChainReader,
+        lenders: Sequence[FlashLender],
+        tokens: Sequence[Address],
+        purse: Purse | None = None,
+    ) -> None:
         self._chain = chain
         self._lenders = lenders
         self._tokens = tokens
+        self._purse = purse
         self._offers: list[tuple[LoanOffer, FlashLender]] = []
+        self._own: list[LoanOffer] = []
 
     @property
     def offers(self) -> list[LoanOffer]:
         """The offers, as of the last time that the lenders were asked."""
-        return [offer for offer, _ in self._offers]
+        return [*self._own, *(offer for offer, _ in self._offers)]
 
     @property
     def lenders(self) -> Mapping[Address, FlashLender]:
@@ -243,4 +252,5 @@ class Loans:
         for lender in self._lenders:
             offers = await lender.loans(self._chain, self._tokens, block=head)
             fresh += [(offer, lender) for offer in offers]
-        self._offers = fresh
+        own = await own_offers(self._chain, self._purse, self._tokens, head) if self._purse else []
+        self._offers, self._own = fresh, own

@@ -11,16 +11,20 @@ settings, which only the plugin reads:
     [limits]              what live trading may do at most
     [signers.NAME]        plugin, settings; one, needed with --live
     [notifiers.NAME]      plugin, settings
+
+An environment variable `TALLYIO__TABLE__KEY` goes before the file.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from tallyio.engine.config_source import Shape, Source, parse_source, read_source
+from tallyio.hooks.contract import Kind
 from tallyio.hooks.settings import parse_address, parse_settings
 from tallyio.model.errors import ConfigError
 from tallyio.model.units import Address, Wei
@@ -105,12 +109,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the file has `[limits]`: live trading wants them said, not assumed."""
 
     @property
+    def instances(self) -> list[tuple[Kind, Instance]]:
+        """Every configured plugin with its kind, in the order of the kinds."""
+        found: list[tuple[Kind, Instance]] = [("chain", self.chain)]
+        found += [("protocol", each) for each in self.protocols]
+        found += [("strategy", each) for each in self.strategies]
+        found += [("signer", self.signer)] if self.signer else []
+        return [*found, *(("notifier", each) for each in self.notifiers)]
+
+    @property
     def max_fee_wei(self) -> Wei:
         """Highest max-fee per gas, in wei."""
         return Wei(int(self.limits.max_fee_gwei * 10**9))
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConfigFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The tables of the file."""
+
     execution: ExecutionTable
     chains: dict[str, Table]
     protocols: dict[str, Table]
@@ -121,32 +136,49 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     notifiers: dict[str, Table] = {}
 
 
-def load_config(path: Path) -> Config:
-    """Read the configuration file at `path`. Raises: ConfigError: file, table, key, rule, way out."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"the configuration {path} cannot be read: {error}",
-            way_out="`tallyio init DIR` writes one to start from",
-        ) from None
-    return parse_config(text, source=str(path), folder=path.parent)
+KIND_OF: Final[dict[str, Kind]] = {
+    "chains": "chain",
+    "protocols": "protocol",
+    "strategies": "strategy",
+    "signers": "signer",
+    "notifiers": "notifier",
+}
+"""The kind of the plugins that each table of tables configures."""
+CORE_TABLES: Final[dict[str, type[msgspec.Struct]]] = {
+    "run": RunTable,
+    "execution": ExecutionTable,
+    "limits": LimitsTable,
+}
+"""The tables that the core reads itself."""
+SHAPE: Final = Shape(
+    core={name: frozenset(kind.__struct_fields__) for name, kind in CORE_TABLES.items()},
+    plugins=frozenset(KIND_OF),
+)
+
+
+def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration file at `path`, and `environment` (the process's by default).
+
+    Raises: ConfigError: file, table, key, rule, way out.
+    """
+    return check_source(read_source(path, SHAPE, environment))
 
 
 def parse_config(text: str, *, source: str, folder: Path) -> Config:
     """Return the configuration in `text`. `source` names it in messages; paths are relative to `folder`."""
+    return check_source(parse_source(text, SHAPE, {}, name=source, folder=folder))
+
+
+def check_source(source: Source) -> Config:
+    """Return what `source` says, checked as far as the core can. Raises: ConfigError."""
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is not TOML: {error}") from None
-    try:
-        return _checked(table, source, folder)
+        return _checked(source.table, source.name, source.folder)
     except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
+        raise ConfigError(f"{source.name}: {error}") from None
 
 
 def _checked(table: Mapping[str, object], source: str, folder: Path) -> Config:
-    file = parse_settings(_File, table, where="")
+    file = parse_settings(ConfigFile, table, where="")
     chain = _exactly_one("chains", file.chains)
     signers = _instances("signers", file.signers)
     if len(signers) > 1:

@@ -13,6 +13,7 @@ from time import perf_counter_ns
 import msgspec
 import trio
 
+from tallyio.engine.grounds import ground
 from tallyio.engine.inflight import InFlight
 from tallyio.engine.market_lane import MarketLane
 from tallyio.engine.outcomes import Outcomes
@@ -148,7 +149,10 @@ class Engine:
             proposals = (*seen.proposals, *proposals)
             detected_ns = perf_counter_ns()
         parts.report.block(block.head, found=len(proposals), detect_ns=result.detect_ns)
-        found = [each.opportunity(number, block.head) for number, each in enumerate(proposals, self._next_id)]
+        found = [
+            ground(each.opportunity(number, block.head), parts.pools, parts.slow)
+            for number, each in enumerate(proposals, self._next_id)
+        ]
         self._next_id += len(found)
         if trade and found:
             await self._trade(block, found, detected_ns)
@@ -171,7 +175,14 @@ class Engine:
         under_way = [sent for sent in parts.inflight if sent.transaction.hash not in included]
         busy = {use for sent in under_way for use in sent.uses}
         room = max(parts.max_pending - len(under_way), 0)
-        chosen, reasons = choose(found, busy=busy, most=room, order=parts.order)
+        chosen, reasons = choose(
+            found,
+            busy=busy,
+            most=room,
+            order=parts.order,
+            deposits={each for sent in under_way for each in sent.deposits},
+            disturbed={sent.disturbs for sent in under_way if sent.disturbs is not None},
+        )
         candidates = [self._candidate(each, block, detected_ns) for each in chosen]
         dead = await parts.pipeline.take(
             candidates, head, pending=len(under_way), is_stale=lambda: self._latest != head.hash

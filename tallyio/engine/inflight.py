@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tallyio.engine.trace import Trace
-from tallyio.model.execution import SignedTransaction, Use
+from tallyio.model.execution import Ground, SignedTransaction, Use
 from tallyio.model.stages import Gate
 from tallyio.model.units import Address, Hash
 
@@ -26,6 +26,10 @@ class Sent(msgspec.Struct, kw_only=True):
     token: Address
     uses: frozenset[Use]
     """What it was priced on and will change."""
+    deposits: frozenset[Ground] = frozenset()
+    """See `Opportunity`."""
+    disturbs: Ground | None = None
+    """See `Opportunity`."""
     predicted: int
     simulated: int
     path: str

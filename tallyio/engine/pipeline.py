@@ -62,6 +62,7 @@ class Pipeline:
         desk: RiskDesk,
         plan: Callable[[Opportunity, int], Plan],
         simulate: Callable[[Plan, Head], Awaitable[Simulation]],
+        explain: Callable[[Opportunity, Head], Awaitable[str]],
         native_value: Callable[[Address, int], float],
         chain: ChainClient,
         signer: SignerClient | None,
@@ -74,6 +75,7 @@ class Pipeline:
         self._desk = desk
         self._plan = plan
         self._simulate = simulate
+        self._explain = explain
         self._native_value = native_value
         self._chain = chain
         self._signer = signer
@@ -138,13 +140,14 @@ class Pipeline:
         candidate.simulation = simulation
         self._report.simulated += 1
         trace.reach(Stage.SIMULATED)
+        if not simulation.success:
+            because = await self._explain(opportunity, head)
+            return Gate.SIMULATION, because or f"the EVM reverts: {simulation.reason}"
         return self._disagrees(opportunity, simulation, fees)
 
     def _disagrees(
         self, opportunity: Opportunity, simulation: Simulation, fees: Fees
     ) -> tuple[Gate, str] | None:
-        if not simulation.success:
-            return Gate.SIMULATION, f"the EVM reverts: {simulation.reason}"
         if simulation.profit < opportunity.profit:
             return (
                 Gate.SIMULATION,
@@ -228,6 +231,8 @@ class Pipeline:
             transaction=signed,
             token=opportunity.token,
             uses=opportunity.uses,
+            deposits=opportunity.deposits,
+            disturbs=opportunity.disturbs,
             predicted=opportunity.profit,
             simulated=candidate.simulation.profit,
             path=candidate.path,

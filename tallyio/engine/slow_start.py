@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from tallyio.engine.books import Loans, load_books
 from tallyio.engine.built import Built
 from tallyio.engine.markets import Tell
+from tallyio.engine.purse import Purse
 from tallyio.engine.slow_lane import SlowLane
 from tallyio.hooks.interfaces import ChainReader, ExchangeProtocol
 from tallyio.hooks.lending import FlashLender
@@ -27,11 +28,12 @@ async def open_slow_lane(  # noqa: PLR0913 - what it stands on
     *,
     tell: Tell,
     progress: Progress | None,
+    purse: Purse | None = None,
 ) -> SlowLane | None:
     """Return the slow lane as of `head`, or None: neither lending nor a slow strategy is configured.
 
-    `adapters` are those of the market's pools. The caller closes its books. Raises: ChainError,
-    ConfigError, PluginError.
+    `adapters` are those of the market's pools, `purse` is what the executor's owner may lend. The caller
+    closes its books. Raises: ChainError, ConfigError, PluginError.
     """
     if not built.lending and not built.slow:
         return None
@@ -42,6 +44,6 @@ async def open_slow_lane(  # noqa: PLR0913 - what it stands on
     # Each plugin once, however many pools it has.
     plugins: dict[int, object] = {id(each): each for each in (*adapters, *(each for _, each in protocols))}
     lenders = [each for each in plugins.values() if isinstance(each, FlashLender)]
-    loans = Loans(chain, lenders, sorted(books.debts))
+    loans = Loans(chain, lenders, sorted(books.debts), purse)
     await loans.ask(head)
     return SlowLane(market, books, loans, [(instance.name, strategy) for instance, strategy in built.slow])

@@ -52,6 +52,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     owners: tuple[str, ...]
     summary: str
     capabilities: tuple[str, ...] = ()
+    settings: str = ""
+    """The `msgspec.Struct` that the plugin reads its table as, `package.module:Name`: for editors."""
     bench: tuple[Bench, ...] = ()
 
     @property

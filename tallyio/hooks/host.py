@@ -83,6 +83,10 @@ class PluginHost:
         """Build a notifier with plugin `name`. Raises: PluginError, ConfigError."""
         return cast("Notifier", self._build("notifier", name, settings))
 
+    def build(self, kind: Kind, name: str, settings: Settings) -> object:
+        """Build what plugin `name` of `kind` is for, to see that it can. Raises: PluginError, ConfigError."""
+        return self._build(kind, name, settings)
+
     def _build(self, kind: Kind, name: str, settings: Settings) -> object:
         hook = self.load(kind, name)
         others = [

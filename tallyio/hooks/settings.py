@@ -9,12 +9,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import get_args, get_type_hints
+from typing import Annotated, get_args, get_type_hints
 
 import msgspec
 
 from tallyio.model.errors import ConfigError
 from tallyio.model.units import Address, address
+
+Secret = Annotated[
+    str, msgspec.Meta(extra={"secret": True}, extra_json_schema={"writeOnly": True, "format": "password"})
+]
+"""The type of a key whose value is never shown; `tallyio config show` prints `***` in its place."""
 
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")

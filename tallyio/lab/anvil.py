@@ -46,13 +46,16 @@ class Anvil:
 
 
 @asynccontextmanager
-async def open_anvil(program: Path, port: int = 0) -> AsyncIterator[Anvil]:
+async def open_anvil(
+    program: Path, port: int = 0, *, largest_code: int | None = None
+) -> AsyncIterator[Anvil]:
     """Run the node on `port`, or on a free one if it is 0, for as long as the context lasts.
 
+    `largest_code` is how many bytes of code a contract may have where EIP-170 would not do.
     Raises: EnvironmentFault: the port is busy, or the program does not start.
     """
     with tempfile.TemporaryFile() as output:
-        process = await _start(program, port, output)
+        process = await _start(program, port, output, largest_code)
         try:
             yield Anvil(process, await _wait_listening(process, port, output))
         finally:
@@ -60,8 +63,8 @@ async def open_anvil(program: Path, port: int = 0) -> AsyncIterator[Anvil]:
                 await Anvil(process, port).kill()
 
 
-async def _start(program: Path, port: int, output: IO[bytes]) -> trio.Process:
-    flags = {
+async def _start(program: Path, port: int, output: IO[bytes], largest_code: int | None) -> trio.Process:
+    flags: dict[str, object] = {
         "--host": HOST,
         "--port": port,
         "--chain-id": CHAIN_ID,
@@ -72,6 +75,8 @@ async def _start(program: Path, port: int, output: IO[bytes]) -> trio.Process:
         "--accounts": 0,
         "--threads": 1,
     }
+    if largest_code is not None:
+        flags["--code-size-limit"] = largest_code
     words = [str(word) for flag in flags.items() for word in flag]
     command = [str(program), "--no-mining", "--auto-impersonate", *words]
     try:

@@ -21,7 +21,7 @@ from tallyio.lab.lending.world import build_lending_world
 from tallyio.lab.node import NodeBackend
 from tallyio.lab.recipe import build_world
 from tallyio.lab.rpc import open_rpc
-from tallyio.lab.steps import BLOCK_GAS_LIMIT, Transaction, read
+from tallyio.lab.steps import BLOCK_GAS_LIMIT, Recipe, Transaction, read
 from tallyio.lab.traders import Swap, block_rng
 from tallyio.lab.trading import choose, transactions
 from tallyio.lab.world import OPERATOR, World
@@ -176,19 +176,35 @@ class Lab:
 
 @asynccontextmanager
 async def open_lab(
-    *, seed: int, port: int = 0, kind: WorldKind = "pools", progress: Progress = silent
+    *,
+    seed: int,
+    port: int = 0,
+    kind: WorldKind = "pools",
+    recipe: Recipe[World] | None = None,
+    largest_code: int | None = None,
+    progress: Progress = silent,
 ) -> AsyncIterator[Lab]:
     """Start a node on loopback `port` (0: a free one), build the world on it, and end it at the exit.
+
+    The world is that of `recipe`, or else of its `kind`; `largest_code` is for a recipe whose contracts are
+    larger than EIP-170 allows.
 
     Raises: EnvironmentFault: the node cannot be fetched or started, or the port is busy.
     """
     program = anvil_path(await fetch(progress))
-    async with open_anvil(program, port) as anvil, open_rpc(HOST, anvil.port) as rpc:
+    async with (
+        open_anvil(program, port, largest_code=largest_code) as anvil,
+        open_rpc(HOST, anvil.port) as rpc,
+    ):
         backend = NodeBackend(rpc)
         await backend.prepare()
-        world = await backend.run(build_world() if kind == "pools" else build_lending_world(seed))
+        world = await backend.run(recipe or _world(kind, seed))
         await backend.settle(BASE_FEE_WEI)
         yield Lab(anvil, backend, msgspec.structs.replace(world, url=_url("ws", anvil)), seed)
+
+
+def _world(kind: WorldKind, seed: int) -> Recipe[World]:
+    return build_world() if kind == "pools" else build_lending_world(seed)
 
 
 def _url(scheme: str, anvil: Anvil) -> str:

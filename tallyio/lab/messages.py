@@ -71,5 +71,13 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
     data: bytes
 
 
+class Act(msgspec.Struct, frozen=True, kw_only=True, tag="act"):
+    """Let any account call a contract, in a block of its own."""
+
+    sender: Address
+    to: Address
+    data: bytes
+
+
 Said = Progressed | Up | Done | Failed
-Told = Step | Mine | Fund | Create | Ask
+Told = Step | Mine | Fund | Create | Ask | Act

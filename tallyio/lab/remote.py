@@ -16,7 +16,7 @@ import trio
 
 from tallyio.lab.fetch import Progress, silent
 from tallyio.lab.lab import WorldKind
-from tallyio.lab.messages import Ask, Create, Done, Failed, Fund, Mine, Progressed, Said, Step, Told, Up
+from tallyio.lab.messages import Act, Ask, Create, Done, Failed, Fund, Mine, Progressed, Said, Step, Told, Up
 from tallyio.lab.world import World
 from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import Call
@@ -66,6 +66,10 @@ class RemoteLab:
     async def call(self, call: Call) -> bytes:
         """Return what `call` returns on the head's state."""
         return (await self._talk.ask(Ask(to=call.to, data=call.data))).output
+
+    async def act(self, call: Call, *, sender: Address) -> None:
+        """Let any account make `call` in a block of its own. Raises: EnvironmentFault: it reverts."""
+        await self._talk.ask(Act(sender=sender, to=call.to, data=call.data))
 
 
 @asynccontextmanager

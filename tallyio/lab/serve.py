@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from tallyio.lab.lab import Lab, Mined, WorldKind, open_lab
-from tallyio.lab.messages import Ask, Create, Done, Failed, Fund, Mine, Progressed, Said, Step, Told, Up
+from tallyio.lab.messages import Act, Ask, Create, Done, Failed, Fund, Mine, Progressed, Said, Step, Told, Up
 from tallyio.model.errors import TallyError, root_of
 from tallyio.model.execution import Call
 
@@ -46,6 +46,9 @@ class Desk:
                 return Done(output=await self._lab.deploy(init_code))
             case Ask(to=to, data=data):
                 return Done(output=await self._lab.call(Call(to=to, data=data)))
+            case Act(sender=sender, to=to, data=data):
+                await self._lab.send(Call(to=to, data=data), sender=sender)
+                return Done()
 
 
 async def serve(seed: int, port: int, kind: WorldKind, say: Say) -> None:

@@ -28,6 +28,11 @@ address of a `POSITION` record, behind which its `BALANCE` records follow (`bala
         taken and given, after the contract has clipped the offer; an offer of 2**256 - 1 asks for the
         most that is lawful. Returns `LAWFUL`, or one of the verdicts below: why the contract would revert.
 
+A reserve has a *memo* besides its row: `MEMO_BYTES` at `memo_at(book, reserve)` that the functions may write
+and read as they like, such as what accrues to a time, worked out once for all positions. The core zeroes it
+whenever the reserve's row or the plugin's own row is written, and knows nothing else of it. A book whose
+record has no memos (`has_memos`) is one that a test or a benchmark made by hand: functions do without there.
+
 For the prefilter, `collateral * weight * value - debt * value` over the balances is a position's *margin*:
 the contract finds it liquidatable exactly where the sum is negative, but for the rounding that the adapter
 states as `CompiledLending.relative_slack` and `unit_slack`.
@@ -113,10 +118,14 @@ BOOK: Final = np.dtype(
         ("reserve_bytes", "i8"),
         ("reserve_count", "i8"),
         ("kind", "i8"),  # the protocol's number in the fused dispatcher
-        ("unused", "i8", 2),
+        ("memos", "i8"),  # address of the reserves' memos, one behind the other; 0: there are none
+        ("unused", "i8"),
     ]
 )
 """One book: one cache line."""
+
+MEMO_BYTES: Final = 128
+"""What the compiled functions may keep for a reserve until its row is written: two cache lines."""
 
 POSITION: Final = np.dtype(
     [
@@ -182,6 +191,7 @@ RESERVE_COUNT: Final = 4
 """The number of the word `reserve_count` in a BOOK."""
 KIND: Final = 5
 """... of `kind`."""
+_MEMOS: Final = 6
 _COUNT: Final = 4
 
 COLLATERAL: Final = 0
@@ -204,6 +214,18 @@ def own_at(book: int) -> int:
 def reserve_at(book: int, number: int) -> int:
     """Return the address of the row of reserve `number` of a BOOK."""
     return load(book, _RESERVES) + number * load(book, _RESERVE_BYTES)
+
+
+@hot("boolean(int64)", inline=True)
+def has_memos(book: int) -> bool:
+    """Return whether the reserves of a BOOK have memos."""
+    return load(book, _MEMOS) != 0
+
+
+@hot("int64(int64, int64)", inline=True)
+def memo_at(book: int, number: int) -> int:
+    """Return the address of the memo of reserve `number` of a BOOK that has memos."""
+    return load(book, _MEMOS) + number * MEMO_BYTES
 
 
 @hot("int64(int64)", inline=True)

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tallyio.lending import abi
+from tallyio.lending import abi, margins
 from tallyio.lending.columns import Columns
 from tallyio.lending.fusion import FusedLending
 from tallyio.lending.layout import SIDES
@@ -30,7 +30,7 @@ from tallyio.lending.positions import MAX_BALANCES, Positions
 from tallyio.lending.rows import RowMemory, Rows, check_rows
 from tallyio.lending.undo import Changes, Edit, UndoLog
 from tallyio.model.chain import Head
-from tallyio.model.lending import BookSpec, Health, LiquidationTerms, Position, PositionKey
+from tallyio.model.lending import Balance, BookSpec, Health, LiquidationTerms, Position, PositionKey
 from tallyio.model.units import Hash
 from tallyio.native.memory import Region
 
@@ -40,7 +40,7 @@ DRIFT: Final = 1e-6
 AS_MUCH_AS_ALLOWED: Final = (1 << 256) - 1
 """An offer to repay whatever is lawful."""
 
-_FLOAT_SLACK: Final = 1e-8  # above 2 * 2**-52 * (MAX_BALANCES + 2**24 moves): see `program`
+_FLOAT_SLACK: Final = 1e-8  # above 2 * 2**-52 * (MAX_BALANCES + 2**24 moves): see `margins`
 _MOST_MOVES: Final = 1 << 24
 _GROWN: Final = 2.0
 _SHRUNK: Final = 2.0**-10
@@ -72,7 +72,7 @@ class Book:
 
     # Guarantees
     # - Rows keep their address; positions move only while they are written.
-    # - Whoever `at_risk` leaves out is healthy by the contract's own arithmetic (proof: `program`).
+    # - Whoever `at_risk` leaves out is healthy by the contract's own arithmetic (proof: `margins`).
 
     def __init__(
         self, fused: FusedLending, kind: int, spec: BookSpec, rows: Rows, slack: Slack, block: Hash
@@ -128,8 +128,7 @@ class Book:
     @property
     def side_values(self) -> npt.NDArray[np.float64]:
         """The value of each side as the margins have it."""
-        values: npt.NDArray[np.float64] = self._columns.sides["value"].copy()
-        return values
+        return self._columns.values.copy()
 
     # --- state
 
@@ -150,6 +149,24 @@ class Book:
         """Add positions that were loaded as of the book's block; nothing is kept to undo."""
         for position in positions:
             self.put(position)
+
+    def adopt(self, rows: Region, count: int, room: int) -> None:
+        """Add `count` positions that lie in native memory as of the book's block; the book owns it then.
+
+        Each is a POSITION, at `positions.head_at(room)` in a slot of `positions.slot_bytes(room)`, and its
+        BALANCEs behind it; slots follow each other.
+        Raises: ValueError: two have the same key, or one has that of a position there is.
+        """
+        numbers = self._positions.adopt(rows, count, room)
+        if not numbers:
+            return
+        addresses = np.array([self._positions.address(number) for number in numbers], "i8")
+        self._columns.place_all(numbers, addresses)
+        more = np.zeros(SIDES * len(self.spec.reserves), "i8")
+        margins.tally(self._columns.address, numbers.start, count, more.ctypes.data)
+        for side, holders in enumerate(more.tolist()):
+            self._columns.make_side_room(side, holders)
+        self._program.attach_all(self._rows.address, self._columns.address, numbers.start, count)
 
     def change(self, head: Head) -> Edit:
         """Return the edit of a block on top of the book's. Raises: OutOfOrder: it does not follow it."""
@@ -207,7 +224,7 @@ class Book:
         """Add, replace, or, without balances, forget a position."""
         before = self._positions.id(position.key)
         if before is not None:
-            self._program.detach(self._columns.address, before)
+            margins.detach(self._columns.address, before)
         if not position.balances:
             if before is not None:
                 self._positions.remove(before)
@@ -216,16 +233,16 @@ class Book:
         number = self._positions.write(position)
         self._columns.make_room(number)
         self._columns.place(number, self._positions.address(number))
-        for balance in position.balances:
-            for side in range(SIDES * balance.reserve, SIDES * balance.reserve + SIDES):
-                self._columns.make_side_room(side)
-        self._program.attach(self._rows.address, self._columns.address, number)
+        self._attach(number, position.balances)
 
     def reweigh(self) -> None:
-        """Make every position's weights anew: what its collateral counts for has changed."""
-        for number in self._positions.numbers:
-            self._program.detach(self._columns.address, number)
-            self._program.attach(self._rows.address, self._columns.address, number)
+        """See to what collateral counts for having changed: whose weights are others has them made anew."""
+        room = len(self._positions)
+        found = np.empty(room, "i8")
+        count = self._program.outdated(self._rows.address, self._columns.address, found.ctypes.data, room)
+        for number in found[:count].tolist():
+            margins.detach(self._columns.address, number)
+            self._attach(number, self._positions.read(number).balances)
 
     # --- questions
 
@@ -284,7 +301,7 @@ class Book:
         """
         at, position = self.address_of(key), self.position(key)
         return [
-            (balance.reserve, self._program.net_of(self._columns.address, at + abi.LINE * (1 + k)))
+            (balance.reserve, margins.net_of(self._columns.address, at + abi.LINE * (1 + k)))
             for k, balance in enumerate(position.balances if position else ())
         ]
 
@@ -308,7 +325,7 @@ class Book:
         sides = self._columns.sides
         room = sum(int(sides[SIDES * reserve + which]["count"]) for which in range(SIDES))
         ids, factors = np.empty(max(room, 1), "i8"), np.empty(max(room, 1))
-        count = self._program.deaths(self._columns.address, reserve, ids.ctypes.data, factors.ctypes.data)
+        count = margins.deaths(self._columns.address, reserve, ids.ctypes.data, factors.ctypes.data)
         ids, factors = ids[:count], factors[:count]
         real = np.flatnonzero(np.isfinite(factors) & (factors > 0))
         order = real[np.argsort(np.abs(np.log(factors[real])), kind="stable")]
@@ -322,20 +339,25 @@ class Book:
     # --- within
 
     def _follow_values(self, time: int, number: int) -> None:
-        fresh, sides = self._fresh, self._columns.sides
+        fresh, used = self._fresh, self._columns.values
         self._program.read_values(self._rows.address, time, number, fresh.ctypes.data)
-        used = sides["value"]
         with np.errstate(invalid="ignore", divide="ignore"):
             grown = fresh / self._base
             moved = np.flatnonzero(~(np.abs(fresh - used) <= DRIFT * used) & ~((fresh == 0) & (used == 0)))
             is_far = not np.all(((grown <= _GROWN) & (grown >= _SHRUNK)) | ((fresh == 0) & (self._base == 0)))
         if is_far or self._moves + len(moved) > _MOST_MOVES:
-            self._program.refresh(self._columns.address, fresh.ctypes.data)
+            margins.refresh(self._columns.address, fresh.ctypes.data)
             self._base, self._moves = fresh.copy(), 0
             return
         for side in moved:
-            self._program.move(self._columns.address, int(side), float(fresh[side]))
+            margins.move(self._columns.address, int(side), float(fresh[side]))
         self._moves += len(moved)
+
+    def _attach(self, number: int, balances: Iterable[Balance]) -> None:
+        for balance in balances:
+            for side in range(SIDES * balance.reserve, SIDES * balance.reserve + SIDES):
+                self._columns.make_side_room(side)
+        self._program.attach(self._rows.address, self._columns.address, number)
 
     def address_of(self, key: PositionKey) -> int:
         """Return where a position's record is until it changes. Raises: LookupError: there is none."""

@@ -1,6 +1,6 @@
 """`Columns`: margins of a book's positions, and who holds which side, in memory that grows.
 
-Layer: lending. Owns the COLUMNS and SIDE records that `tallyio.lending.program` works on.
+Layer: lending. Owns the COLUMNS and SIDE records that `tallyio.lending.margins` works on.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ class Columns:
         self._held: dict[str, Region] = {}
         head = self._hold("head", COLUMNS.itemsize + HEALTH.itemsize)
         sides = self._hold("sides", SIDE.itemsize * SIDES * reserves)
+        values = self._hold("values", _WORD * SIDES * reserves)
+        self.values: Final[npt.NDArray[np.float64]] = values.view("f8", SIDES * reserves)
+        """The value of each side as the margins have it."""
         self.record: Final[Any] = head.view(COLUMNS, 1)[0]
         self.sides: Final[Any] = sides.view(SIDE, SIDES * reserves)
         self.address: Final = head.address
         self.record["sides"], self.record["side_count"] = sides.address, SIDES * reserves
         self.record["relative"], self.record["absolute"] = relative, absolute
+        self.record["values"] = values.address
         self.record["scratch"] = head.address + COLUMNS.itemsize
         self._room = 0
         self._side_room = [0] * (SIDES * reserves)
@@ -83,6 +87,11 @@ class Columns:
     def place(self, number: int, address: int) -> None:
         """Say where the row of id `number` is; 0: nowhere."""
         self._held["positions"].view("i8", self._room)[number] = address
+
+    def place_all(self, numbers: range, addresses: npt.NDArray[np.int64]) -> None:
+        """Have places for these ids, and say where their rows are."""
+        self.make_room(numbers[-1])
+        self._held["positions"].view("i8", self._room)[numbers.start : numbers.stop] = addresses
 
     def close(self) -> None:
         """Give the memory back."""

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from tallyio.lending import abi
+from tallyio.lending import abi, margins
 from tallyio.market.exports import Export, Plugin, Progress, Steps, check_exports, check_present, tops
 from tallyio.market.generated import dispatcher, forget, heading, imports, place, register
 from tallyio.native.cache import is_edited
@@ -62,7 +62,7 @@ def fuse_lending(protocols: Sequence[Plugin], *, progress: Progress | None = Non
     parts += [dispatcher(export, export.signature, key, range(len(modules))) for export in EXPORTS]
     register(FUSED, place("\n\n".join(parts) + "\n"))
     program = importlib.import_module(PROGRAM)
-    for function in vars(program).values():
+    for function in (*vars(program).values(), *vars(margins).values()):
         if is_hot(function):
             warm(function)
     steps.done(PROGRAM)

@@ -26,18 +26,27 @@ COLUMNS: Final = np.dtype(
         ("relative", "f8"),  # share of collateral plus debt that a margin may be wrong by
         ("absolute", "f8"),  # ... and accounting units for each position
         ("scratch", "i8"),  # address of a HEALTH record
-        ("unused", "i8", 4),
+        ("values", "i8"),  # address of float64 per side: of one scaled unit, as the margins have it
+        ("unused", "i8", 3),
     ]
 )
 """Where everything is: two cache lines."""
 
 SIDE: Final = np.dtype(
     [
-        ("value", "f8"),  # of one scaled unit, as the margins have it
         ("ids", "i8"),  # address of int32 per holder: the position
         ("weights", "i8"),  # address of float64 per holder: scaled units, weighted, debt negative
         ("count", "i8"),
-        ("unused", "i8", 4),
+        ("unused", "i8", 5),
     ]
 )
 """Who has a side: one cache line."""
+
+WEIGHT: Final = np.dtype(
+    [
+        ("secured", "f8"),  # scaled units of collateral, weighted
+        ("owed", "f8"),  # ... of debt
+        ("values", "i8"),  # how many bytes into the values of sides those of its reserve are
+    ]
+)
+"""What a balance weighs: in front of the POSITION, the first balance next to it, and so on downwards."""

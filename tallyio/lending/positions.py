@@ -1,16 +1,21 @@
 """`Positions`: rows of positions in native memory, by dense id.
 
-Layer: lending. A row is a POSITION and its BALANCEs (`tallyio.lending.abi`), in a slot that has room for a
-power of two of them. Slots come from chunks and are used again; a row moves only when it outgrows its slot.
+Layer: lending. A row is a POSITION and its BALANCEs (`tallyio.lending.abi`), in a slot that has room for more
+of them, and before it for as many WEIGHTs (`tallyio.lending.layout`). Slots come from chunks and are used
+again; a row moves only when it outgrows its slot.
 """
 
 from __future__ import annotations
 
 import ctypes
 import struct
-from typing import Final, NamedTuple
+from array import array
+from typing import Final
 
-from tallyio.lending.abi import LINE
+import numpy as np
+
+from tallyio.lending.abi import LINE, POSITION
+from tallyio.lending.layout import WEIGHT
 from tallyio.model.lending import Balance, Position, PositionKey
 from tallyio.model.units import Address
 from tallyio.native.memory import Region
@@ -27,11 +32,26 @@ _HEAD: Final = struct.Struct(f"<{_ACCOUNT_BYTES}siqqq16x")
 _BALANCE: Final = struct.Struct(f"<{_AMOUNT_BYTES}s{_AMOUNT_BYTES}s{_AMOUNT_BYTES}siiii")
 _KEY: Final = struct.Struct(f"<{_ACCOUNT_BYTES}si")
 _NOWHERE: Final = -1
+_FREE: Final = 0
+_EXACT_ROOM: Final = 4
+"""Up to here room is a power of two, and a multiple of it above."""
 
 
-class _Slot(NamedTuple):
-    address: int
-    room: int
+def room_for(count: int) -> int:
+    """Return the room of a slot for so many balances."""
+    if count <= _EXACT_ROOM:
+        return 1 << max(count - 1, 0).bit_length()
+    return -(-count // _EXACT_ROOM) * _EXACT_ROOM
+
+
+def head_at(room: int) -> int:
+    """Return where in a slot the POSITION is: before it are the WEIGHTs, in whole lines."""
+    return -(-room * WEIGHT.itemsize // LINE) * LINE
+
+
+def slot_bytes(room: int) -> int:
+    """Return the size of a slot: whole lines."""
+    return head_at(room) + LINE * (1 + room)
 
 
 class Positions:
@@ -39,7 +59,7 @@ class Positions:
 
     def __init__(self) -> None:
         self._ids: dict[bytes, int] = {}
-        self._slots: list[_Slot | None] = []
+        self._slots = array("q")  # addresses of rows by id
         self._free_ids: list[int] = []
         self._free_slots: dict[int, list[int]] = {}
         self._chunks: list[Region] = []
@@ -70,10 +90,9 @@ class Positions:
 
     def address(self, number: int) -> int:
         """Return where the row of id `number` is. Raises: LookupError: the id is free."""
-        slot = self._slots[number]
-        if slot is None:
+        if (address := self._slots[number]) == _FREE:
             raise LookupError(f"there is no position {number}")
-        return slot.address
+        return address
 
     def key(self, number: int) -> PositionKey:
         """Return whose position id `number` is. Raises: LookupError: the id is free."""
@@ -101,21 +120,42 @@ class Positions:
         if number is None:
             number = self._free_ids.pop() if self._free_ids else len(self._slots)
             if number == len(self._slots):
-                self._slots.append(None)
+                self._slots.append(_FREE)
             self._ids[packed] = number
-        slot = self._slots[number]
-        if slot is None or slot.room < count:
-            self._release(slot)
-            slot = self._slots[number] = self._take(1 << max(count - 1, 0).bit_length())
-        head = _HEAD.pack(position.key.account, position.key.part, position.flags, count, slot.room)
-        ctypes.memmove(slot.address, head + rows, len(head) + len(rows))
+        room, address = self._room(number), self._slots[number]
+        if room < count or address == _FREE:
+            self._release(number)
+            room = room_for(count)
+            address = self._slots[number] = self._take(room)
+        head = _HEAD.pack(position.key.account, position.key.part, position.flags, count, room)
+        ctypes.memmove(address, head + rows, len(head) + len(rows))
         return number
+
+    def adopt(self, rows: Region, count: int, room: int) -> range:
+        """Own `count` rows in slots of the same `room`, one behind the other in `rows`; return their ids.
+
+        Raises: ValueError: two have the same key, or one has that of a position there is. Nothing is taken.
+        """
+        slots = rows.view("u1", count * slot_bytes(room)).reshape(count, slot_bytes(room))
+        heads = slots[:, head_at(room) : head_at(room) + POSITION.itemsize]
+        heads.view(POSITION)["room"] = room
+        packed = heads[:, : _KEY.size].tobytes()
+        keys = [packed[start : start + _KEY.size] for start in range(0, len(packed), _KEY.size)]
+        if len(set(keys)) < count or not self._ids.keys().isdisjoint(keys):
+            raise ValueError("positions that are taken over must have keys of their own")
+        first = len(self._slots)
+        numbers = range(first, first + count)
+        self._ids.update(zip(keys, numbers, strict=True))
+        starts = slot_bytes(room) * np.arange(count, dtype="i8")
+        self._slots.frombytes((rows.address + head_at(room) + starts).tobytes())
+        self._chunks.append(rows)
+        return numbers
 
     def remove(self, number: int) -> None:
         """Forget the position with id `number`."""
         del self._ids[_KEY.pack(*self.read(number).key)]
-        self._release(self._slots[number])
-        self._slots[number] = None
+        self._release(number)
+        self._slots[number] = _FREE
         self._free_ids.append(number)
 
     def close(self) -> None:
@@ -123,21 +163,25 @@ class Positions:
         for chunk in self._chunks:
             chunk.close()
 
-    def _release(self, slot: _Slot | None) -> None:
-        if slot is not None:
-            self._free_slots.setdefault(slot.room, []).append(slot.address)
+    def _room(self, number: int) -> int:
+        address = self._slots[number]
+        return 0 if address == _FREE else int(_HEAD.unpack(ctypes.string_at(address, LINE))[-1])
 
-    def _take(self, room: int) -> _Slot:
+    def _release(self, number: int) -> None:
+        if self._slots[number] != _FREE:
+            self._free_slots.setdefault(self._room(number), []).append(self._slots[number])
+
+    def _take(self, room: int) -> int:
         free = self._free_slots.get(room)
         if free:
-            return _Slot(free.pop(), room)
-        size = LINE * (1 + room)
+            return free.pop()
+        size = slot_bytes(room)
         if self._end - self._next < size:
             chunk = Region(_CHUNK_BYTES)
             self._chunks.append(chunk)
             self._next, self._end = chunk.address, chunk.address + chunk.size
-        address, self._next = self._next, self._next + size
-        return _Slot(address, room)
+        address, self._next = self._next + head_at(room), self._next + size
+        return address
 
 
 def _key(packed: bytes) -> PositionKey:

@@ -13,6 +13,7 @@ from tallyio.model.units import Address
 from tallyio.model.words import address_word, word
 
 _BALANCE_OF: Final = selector("balanceOf(address)")
+_ALLOWANCE: Final = selector("allowance(address,address)")
 _TRANSFER: Final = selector("transfer(address,uint256)")
 TRANSFER_FROM: Final = selector("transferFrom(address,address,uint256)")
 APPROVE: Final = selector("approve(address,uint256)")
@@ -36,3 +37,8 @@ def approve(token: Address, spender: Address, amount: int) -> Call:
 def balance_of(token: Address, account: Address) -> Call:
     """Return the call that answers how much of `token` is the `account`'s."""
     return Call(to=token, data=_BALANCE_OF + address_word(account))
+
+
+def allowance(token: Address, owner: Address, spender: Address) -> Call:
+    """Return the call that answers how much of the `owner`'s `token` the `spender` may take."""
+    return Call(to=token, data=_ALLOWANCE + address_word(owner) + address_word(spender))

@@ -5,6 +5,8 @@ Layer: model.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 import msgspec
 
 from tallyio.model.lending import LoanOffer, PositionKey
@@ -12,6 +14,10 @@ from tallyio.model.units import Address, Hash, Wei
 
 Use = int | tuple[int, PositionKey]
 """What a leg was priced on and changes: a pool by its id, or a position by its book and key."""
+
+
+Ground = int | tuple[int, int]
+"""What a loan's fee may change under others: a pool's reserves, or by book and number what a reserve owes."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +105,10 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """Estimated profit after gas in the native currency, for ranking only."""
     loan: Borrowing | None = None
     """What the legs are paid with; None: the first leg of each cycle pays out before it is paid."""
+    deposits: frozenset[Ground] = frozenset()
+    """The reserves whose deposits secure the positions that it liquidates."""
+    disturbs: Ground | None = None
+    """What the fee of its loan changes, if that is anybody's ground."""
 
     @property
     def profit(self) -> int:
@@ -109,6 +119,10 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     def uses(self) -> frozenset[Use]:
         """The pools and positions that must stay as they are until this has landed."""
         return frozenset(leg.uses for leg in self.legs)
+
+    def is_disturbed_by(self, grounds: AbstractSet[Ground | None]) -> bool:
+        """Return whether this was priced on one of `grounds`."""
+        return not grounds.isdisjoint(self.deposits) or any(leg.uses in grounds for leg in self.legs)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,6 +109,11 @@ class LoanOffer(msgspec.Struct, frozen=True, kw_only=True):
     gas: int
     """What borrowing and paying back adds to a transaction."""
     parameters: tuple[tuple[str, int], ...] = ()
+    disturbs: bool = False
+    """Whether the fee, once kept, changes what the lender's other business gives.
+
+    It does where it joins reserves that swaps are computed from, or raises an index that deposits grow by.
+    """
 
     def fee(self, amount: int) -> int:
         """Return the exact fee of borrowing `amount`."""

@@ -1,8 +1,9 @@
-"""Rows of float32 that hot functions compare and raise sixteen or sixty-four lanes at a time.
+"""Rows of floats that hot functions compare and raise sixteen or more lanes at a time.
 
 Layer: native. A row is an address, aligned to 64 bytes; lanes are counted from it. The operations
 are written as LLVM vectors, so their speed does not hang on what the optimiser makes of a loop.
-Values go in and come out as float64, rounded to the nearest float32 on the way in.
+Rows are float32 unless a name says otherwise; values go in and come out as float64, rounded to the nearest
+float32 on the way in.
 """
 
 # mypy: disable-error-code="no-untyped-call,no-any-return"
@@ -19,6 +20,7 @@ _FLOAT: Final = ir.FloatType()
 _DOUBLE: Final = ir.DoubleType()
 _LINE: Final = 64
 _ELEMENT: Final = 4
+_WORD: Final = 8
 
 
 @primitive("float64(int64, int64)")
@@ -65,6 +67,21 @@ def raise_16(builder: Any, target: int, source: int, start: int, more: float) ->
     higher = builder.fcmp_ordered(">", offered, present)
     builder.store(builder.select(higher, offered, present), place, align=_LINE)
     return builder.zext(builder.bitcast(higher, ir.IntType(lanes)), INT64)
+
+
+@primitive("int64(int64, int64, int64)")
+def not_above_f64_32(builder: Any, one: int, other: int, start: int) -> int:
+    """Return the bits of lanes start to start + 32, of float64, where not one > other: NaN counts."""
+    lanes = 32
+    first, second = (_doubles(builder, row, start, lanes) for row in (one, other))
+    mask = builder.bitcast(builder.fcmp_unordered("<=", first, second), ir.IntType(lanes))
+    return builder.zext(mask, INT64)
+
+
+def _doubles(builder: Any, row: Any, start: Any, lanes: int) -> Any:
+    element = word_pointer(builder, row, start, _DOUBLE)
+    place = builder.bitcast(element, ir.VectorType(_DOUBLE, lanes).as_pointer())
+    return builder.load(place, align=_WORD)
 
 
 def _pointer(builder: Any, row: Any, start: Any, lanes: int) -> Any:

@@ -43,7 +43,7 @@ class RevmChain:
     `block_of` shows what calls that an adapter wrote really do; a call that fails raises `Reverted`:
 
     ```python
-    block = chain.block_of(*adapter.swap(pool, token_in=0, token_out=1, amount_in=10**18, ...))
+    block = chain.block_of(*adapter.swap(pool, token_in=0, token_out=1, **amounts))
     ```
 
     A chain that lies is a subclass whose `call` or `logs` answers something else.

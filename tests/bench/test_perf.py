@@ -47,6 +47,16 @@ def test_a_demo_becomes_figures_beside_their_references() -> None:
     assert (found["demo.signed.p50"].reference, found["demo.signed.p50"].ratio) == ("secp256k1", 45.0)
 
 
+def test_a_liquidation_of_the_demo_has_a_goal_which_breaks_nothing() -> None:
+    found = {each.name: each for each in figures(SUMMARY, {}, "lending")}
+    signed = found["demo.lending.bytes_in_to_signed.p50"]
+    assert signed.goal is not None
+    assert (signed.state, signed.goal.aim, signed.budget) == ("missed", "<= 2000 us", None)
+    fast = SUMMARY["stages_us"] | {"bytes_in_to_signed": {"p50": 1_999.0, "p99": 9_000.0, "count": 3}}
+    met = {each.name: each for each in figures(SUMMARY | {"stages_us": fast}, {}, "lending")}
+    assert met["demo.lending.bytes_in_to_signed.p50"].state == "met"
+
+
 def test_a_budget_is_judged_on_its_own_profile_only() -> None:
     here = by_name(SUMMARY)
     assert (here["demo.detect.p50"].state, here["demo.bytes_in_to_signed.p50"].state) == ("kept", "broken")

@@ -1,7 +1,8 @@
 """The documentation as the tests read it: pages, links, headings, snippets, sessions.
 
-A snippet whose first line is a comment `not run in the tests: …` is only checked to parse. A Python,
-TOML or Vyper snippet whose first line is a comment with a path is a file of the project that its page builds.
+A snippet whose first line is a comment `not run in the tests: …` is only checked to parse, and so is a
+`{screen}`, which runs when the pages are built. A Python, TOML or Vyper snippet whose first line is a comment
+with a path is a file of the project that its page builds.
 """
 
 from __future__ import annotations
@@ -20,16 +21,22 @@ import msgspec
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = ROOT / "docs"
 PAGES: Final = (
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("examples/README.md", "perf/README.md")),
+    *sorted(ROOT.glob("plugins/*/*/README.md")),
     *sorted(DOCS.rglob("*.md")),
 )
 
 NOT_RUN: Final = "# not run in the tests: "
 BEHIND: Final = "# run in the tests, in the background"
+SCREEN: Final = "{screen}"
 
 _FENCE: Final = re.compile(
-    r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+    r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
+_ASIDE: Final = re.compile(r"# |:\w+:")
+"""Comments, and options of a directive."""
+_GENERATED: Final = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 _PATH_LINE: Final = re.compile(r"# (?P<path>[\w./-]+\.(?:py|toml|vy))\n")
 _LINK: Final = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HEADING: Final = re.compile(r"^#+ (?P<text>.*)$", re.MULTILINE)
@@ -42,6 +49,8 @@ class Snippet(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     language: str
     text: str
+    is_generated: bool
+    """Whether `docs/generate.py` wrote it."""
 
     @property
     def name(self) -> str:
@@ -57,7 +66,13 @@ class Snippet(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_run(self) -> bool:
         """Whether its commands are run, and not only parsed."""
-        return not self.text.startswith(NOT_RUN)
+        return self.why_not is None and self.language != SCREEN
+
+    @property
+    def why_not(self) -> str | None:
+        """The reason why it is not run here, if there is one."""
+        first = self.text.partition("\n")[0]
+        return first.removeprefix(NOT_RUN) if first.startswith(NOT_RUN) else None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,8 +94,10 @@ def text_of(page: Path) -> str:
 def snippets(page: Path) -> tuple[Snippet, ...]:
     """Return the fenced blocks of a page."""
     text = text_of(page)
+    generated = [found.span() for found in _GENERATED.finditer(text)]
     return tuple(
         Snippet(
+            is_generated=any(start < found.start() < end for start, end in generated),
             page=page,
             line=text.count("\n", 0, found.start()) + 1,
             language=found["language"],
@@ -90,9 +107,14 @@ def snippets(page: Path) -> tuple[Snippet, ...]:
     )
 
 
+def all_blocks() -> list[Snippet]:
+    """Return the blocks of all pages."""
+    return [each for page in PAGES for each in snippets(page)]
+
+
 def all_snippets(*languages: str) -> list[Snippet]:
     """Return the blocks in `languages` on all pages."""
-    return [each for page in PAGES for each in snippets(page) if each.language in languages]
+    return [each for each in all_blocks() if each.language in languages]
 
 
 def steps(page: Path) -> list[Step]:
@@ -101,9 +123,9 @@ def steps(page: Path) -> list[Step]:
 
 
 def _steps(snippet: Snippet) -> Iterator[Step]:
-    if snippet.language not in {"console", "sh"}:
+    if snippet.language not in {"console", "sh", SCREEN}:
         return
-    lines = [line for line in snippet.text.splitlines() if not line.startswith("# ")]
+    lines = [line for line in snippet.text.splitlines() if not _ASIDE.match(line)]
     if snippet.language == "sh":
         lines = [f"$ {line}" for line in lines if line]
     for part in re.split(r"^\$ ", "\n".join(lines), flags=re.MULTILINE)[1:]:

@@ -26,8 +26,8 @@ PROGRAMS: Final = {
 }
 TIMEOUT_S: Final = 240
 READY: Final = "ready:"
-OTHERS: Final = {"pip"}
-"""Programs that pages name and tests never start."""
+OTHERS: Final = {"mypy", "pip", "pytest", "for", "echo", "sysctl"}
+"""Programs and words of a shell that pages name and tests never start."""
 
 
 class Demo(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +61,8 @@ def printed_by(words: Sequence[str], folder: Path, **more: str) -> str:
 class Session:
     """What the steps of one page share: the folder, and what goes on behind them."""
 
-    def __init__(self, folder: Path, demos: Mapping[bool, Demo], **environment: str) -> None:
-        """`demos` are by whether they print JSON."""
+    def __init__(self, folder: Path, demos: Mapping[str, Demo], **environment: str) -> None:
+        """`demos` are by what they show: "pools", "lending", or "json"."""
         self._folder = folder
         self._demos = demos
         self._environment = environment
@@ -80,6 +80,7 @@ class Session:
             parse(words[1:])
         elif not step.is_run:
             assert words[0] in OTHERS | {"make"}, f"{step.where}: what is {step.command}?"
+            subprocess.run(["sh", "-n", "-c", step.command], check=True)  # noqa: S607 - as a reader's shell
         if not step.is_run or words[0] == "make":
             return
         if step.is_behind:
@@ -95,7 +96,7 @@ class Session:
 
     def _printed(self, words: list[str]) -> str:
         if words[:2] == ["tallyio", "demo"]:
-            demo = self._demos["--json" in words]
+            demo = self._demos["json" if "--json" in words else "lending" if "lending" in words else "pools"]
             shutil.copytree(demo.folder, self._folder, dirs_exist_ok=True)
             return demo.printed
         return printed_by(words, self._folder, **self._environment)
@@ -114,7 +115,7 @@ class Session:
 
 
 @contextmanager
-def session(folder: Path, demos: Mapping[bool, Demo], **environment: str) -> Iterator[Session]:
+def session(folder: Path, demos: Mapping[str, Demo], **environment: str) -> Iterator[Session]:
     """Yield a session, and end at its exit what it started."""
     made = Session(folder, demos, **environment)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,10 +11,8 @@ from pathlib import Path
 import pytest
 from cyclopts import CycloptsError
 
-from tests.docs.pages import NOT_RUN, PAGES, ROOT, all_snippets, project, snippets, steps
+from tests.docs.pages import NOT_RUN, PAGES, ROOT, all_snippets, project, snippets, steps, text_of
 from tests.docs.session import Demo, Session, install, parse, printed_by, session
-
-BLOCKS = 10
 
 
 def page_id(page: Path) -> str:
@@ -36,32 +36,34 @@ ON_A_NODE = [page for page in WITH_COMMANDS if needs_node(page)]
 PROJECTS = [page for page in WITH_COMMANDS if builds_project(page)]
 
 
-class Demos(Mapping[bool, Demo]):
-    """The demo in words and the demo as JSON, each run when it is first asked for."""
+DEMOS = {
+    "pools": ["--blocks", "10"],
+    "json": ["--blocks", "2", "--json"],
+    "lending": ["--blocks", "12", "--world", "lending"],
+}
+"""The demos that pages show, with as many blocks as they need to look alike."""
+
+
+class Demos(Mapping[str, Demo]):
+    """Each demo, run when it is first asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ran: dict[bool, Demo] = {}
+        self._ran: dict[str, Demo] = {}
 
-    def __getitem__(self, json: bool) -> Demo:
-        if json not in self._ran:
-            words = [
-                "tallyio",
-                "demo",
-                "--blocks",
-                "2" if json else str(BLOCKS),
-                *(["--json"] if json else []),
-            ]
-            folder = self._folder / ("json" if json else "text")
+    def __getitem__(self, kind: str) -> Demo:
+        if kind not in self._ran:
+            folder = self._folder / kind
             folder.mkdir()
-            self._ran[json] = Demo(folder=folder, printed=printed_by(words, folder))
-        return self._ran[json]
+            words = ["tallyio", "demo", *DEMOS[kind]]
+            self._ran[kind] = Demo(folder=folder, printed=printed_by(words, folder))
+        return self._ran[kind]
 
-    def __iter__(self) -> Iterator[bool]:
-        return iter(self._ran)
+    def __iter__(self) -> Iterator[str]:
+        return iter(DEMOS)
 
     def __len__(self) -> int:
-        return len(self._ran)
+        return len(DEMOS)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Demos:
     return Demos(tmp_path_factory.mktemp("demos"))
 
 
-def follow(page: Path, folder: Path, demos: Mapping[bool, Demo]) -> None:
+def follow(page: Path, folder: Path, demos: Mapping[str, Demo]) -> None:
     """Do what the page says, as if in a checkout."""
     (folder / "examples").symlink_to(ROOT / "examples")
     project(page, folder)
@@ -104,6 +106,39 @@ def test_the_benchmark_of_a_page_measures_what_its_contract_names(page: Path, tm
         promise["name"],
         promise["reference"],
     ]
+
+
+@pytest.mark.node
+def test_the_report_has_exactly_the_keys_that_its_page_lists(demos: Demos) -> None:
+    printed = json.loads(demos["json"].printed.splitlines()[-1])
+    page = text_of(ROOT / "docs" / "reference" / "report.md").partition("## `run` alone")[0]
+    listed = set(re.findall(r"^\| `([^`]+)` \| ", page, re.MULTILINE))
+    assert set(keys(printed)) == listed
+
+
+def keys(value: object, above: str = "") -> Iterator[str]:
+    """Yield the paths of a report's leaves; names of tokens, gates and stages become capitals."""
+    if isinstance(value, list):
+        yield from {path for each in value for path in keys(each, f"{above}[]")}
+    elif not isinstance(value, dict) or above == "placement":
+        yield above
+    else:
+        kind = KINDS.get(above)
+        inner = {
+            path
+            for key, each in value.items()
+            for path in keys(each, ".".join(filter(None, (above, kind or key))))
+        }
+        yield from inner
+
+
+KINDS = {
+    "opportunities.died": "GATE",
+    "profit": "TOKEN",
+    "balance_change": "TOKEN",
+    "stages_us": "STAGE",
+}
+"""Objects whose keys are names."""
 
 
 def test_what_is_not_run_says_why() -> None:

@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from tallyio.hooks.settings import parse_settings
 from tallyio.kernel.profile import read_profile
 from tallyio.kernel.resources import data_path
 from tallyio.model.errors import ConfigError
-from tests.docs.pages import Snippet, all_snippets
+from tests.docs.pages import ROOT, Snippet, all_blocks, all_snippets
 
 CONFIGURATION_TABLES = {
     "run",
@@ -93,6 +94,44 @@ def test_a_python_snippet_compiles(snippet: Snippet) -> None:
     ast.parse(snippet.text, snippet.name)
 
 
-def test_every_python_snippet_outside_the_reference_is_a_file_that_a_test_runs() -> None:
-    loose = [each.name for each in all_snippets("python") if each.path is None]
-    assert all(name.startswith("docs/reference/") for name in loose)
+def test_every_python_snippet_is_a_file_that_a_test_runs_or_comes_from_code() -> None:
+    assert [each.name for each in all_snippets("python") if each.path is None and not each.is_generated] == []
+
+
+CHECKED: Final = {
+    "console": "run, or parsed with a reason; its output is compared",
+    "sh": "the same, without output",
+    "{screen}": "run when the pages are built",
+    "python": "a file of a project that a test builds and runs",
+    "toml": "read by what it configures",
+    "vyper": "compiled and run by the page's own test",
+    "sql": "written from code",
+    "text": "a drawing, or what a program says of itself",
+}
+"""What a block of each language is held to."""
+
+REASONS: Final = ("needs a node", "needs the ledger", "needs root", "takes ", "installs ", "tests/")
+"""Why a test may leave commands alone, by how the reason begins."""
+
+
+def test_every_block_is_of_a_language_that_is_checked() -> None:
+    unknown = [f"{each.name}: {each.language!r}" for each in all_blocks() if each.language not in CHECKED]
+    assert not unknown, f"give the block a language of {sorted(CHECKED)}"
+
+
+def test_only_commands_are_left_alone_and_only_for_a_known_reason() -> None:
+    left = [each for each in all_blocks() if each.why_not is not None]
+    assert left
+    assert {each.language for each in left} <= {"console", "sh"}
+    assert [each.name for each in left if not (each.why_not or "").startswith(REASONS)] == []
+
+
+def test_who_leaves_commands_to_another_test_names_one_that_exists() -> None:
+    named = [place for each in all_blocks() for place in re.findall(r"\btests/[\w/.]+", each.why_not or "")]
+    assert named
+    assert [place for place in named if not (ROOT / place).exists()] == []
+
+
+def test_no_text_block_hides_a_command() -> None:
+    texts = [each for each in all_snippets("text") if not each.is_generated]
+    assert [each.name for each in texts if re.search(r"^\$ ", each.text, re.MULTILINE)] == []

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.node
 
 BLOCKS = 40
 PROTOCOLS = {"aave", "morpho", "venus"}
-LOANS = {"aave", "morpho", "v2b", "v3"}
-"""Who lent for the length of a call, by the names of the configuration."""
+LOANS = {"aave", "balancer", "morpho", "own funds", "v2a", "v3"}
+"""Every source of loans that there is, by the names of the configuration."""
 
 
 async def test_liquidations_land_over_three_protocols_paid_by_every_lender(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ STARTS: Final = (
     Start(
         "chain",
         "tipping",
-        ("chain.py", "read_settings(others)", 'read_settings({**others, "check_bloom": False})'),
+        ("chain.py", "(Settings, settings, where", '(Settings, {**settings, "check_bloom": False}, where'),
         "B06 A log list that does not add up is asked for again",
     ),
     Start(

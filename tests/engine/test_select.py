@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallyio.engine.select import BUSY, choose
-from tallyio.model.execution import Leg, Liquidation, Opportunity
+from tallyio.engine.select import BUSY, DISTURBED, choose
+from tallyio.model.execution import Ground, Leg, Liquidation, Opportunity
 from tallyio.model.lending import PositionKey
 from tallyio.model.units import Address, Hash
 
@@ -56,6 +56,36 @@ def test_a_position_is_liquidated_by_one_transaction_at_a_time() -> None:
     assert choose(found[2:], busy=busy, most=9) == ([], {3: BUSY})
     assert choose(found[2:], busy={3}, most=9) == ([], {3: BUSY})  # the pool
     assert choose(found[2:], busy=set(), most=9)[0] == found[2:]
+
+
+def lent(number: int, net: float, ground: Ground, *pools: int) -> Opportunity:
+    """Return an opportunity whose loan's fee changes `ground`."""
+    return msgspec.structs.replace(opportunity(number, net, *pools), disturbs=ground)
+
+
+def test_a_loan_whose_fee_changes_a_pool_and_a_trade_in_it_do_not_go_together() -> None:
+    lending, trading = lent(1, 9, 5, 1), opportunity(2, 5, 5, 6)
+    this, another = (DISTURBED.format(what=what) for what in ("this", "another"))
+    assert choose([lending, trading], busy=set(), most=9) == ([lending], {2: this})
+    dearer = msgspec.structs.replace(trading, net_wei=10)
+    assert choose([lending, dearer], busy=set(), most=9) == ([dearer], {1: another})
+    assert choose([lending], busy={5}, most=9) == ([], {1: another})
+    assert choose([trading], busy=set(), most=9, disturbed={5}) == ([], {2: this})
+
+
+def test_loans_whose_fees_change_the_same_pool_go_together() -> None:
+    found = [lent(1, 9, 5, 1), lent(2, 5, 5, 2)]
+    assert choose(found, busy=set(), most=9, disturbed={5}) == (found, {})
+
+
+def test_a_loan_that_makes_deposits_grow_spares_whoever_is_secured_by_them() -> None:
+    secured = msgspec.structs.replace(liquidating(2, 5, 0, 4), deposits=frozenset({(3, 7), (3, 8)}))
+    lending = lent(1, 9, (3, 8), 1)
+    this, another = (DISTURBED.format(what=what) for what in ("this", "another"))
+    assert choose([lending, secured], busy=set(), most=9) == ([lending], {2: this})
+    assert choose([lending], busy=set(), most=9, deposits={(3, 8)}) == ([], {1: another})
+    elsewhere = lent(1, 9, (3, 9), 1)
+    assert choose([elsewhere, secured], busy=set(), most=9) == ([elsewhere, secured], {})
 
 
 def test_no_more_are_taken_than_there_is_room_for() -> None:

@@ -173,6 +173,8 @@ class Trading:
         """What the EVM says instead of agreeing."""
         self.signed_before: list[int] = []
         """How many were signed already when each was simulated."""
+        self.blame = ""
+        """What is known of why a simulation fails."""
         self.stale = False
         self.native = 1e9
         self.outcomes = Outcomes(
@@ -197,6 +199,7 @@ class Trading:
             desk=self.desk,
             plan=self._plan,
             simulate=self._simulate,
+            explain=self._explain,
             native_value=lambda _token, units: units * self.native,
             chain=self.chain.client,
             signer=None if paper else self.signer.client,
@@ -231,6 +234,10 @@ class Trading:
             deadline_block=deadline_block,
             sender=ACCOUNT,
         )
+
+    async def _explain(self, opportunity: Opportunity, head: Head) -> str:  # noqa: ARG002 - the same for all
+        await trio.lowlevel.checkpoint()
+        return self.blame
 
     async def _simulate(self, plan: Plan, head: Head) -> Simulation:
         await trio.lowlevel.checkpoint()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
 from random import Random
 
+import numpy as np
 import pytest
 
-from tallyio.lending import abi
+from tallyio.hooks.lending import BookRows
+from tallyio.lending import abi, margins
 from tallyio.lending.book import Book
 from tallyio.lending.fusion import FusedLending
+from tallyio.lending.positions import Positions, head_at, slot_bytes
+from tallyio.lending.rows import RowMemory
 from tallyio.market.market import OutOfOrder, UndoLost
 from tallyio.model.lending import Position
+from tallyio.native.memory import Region
 from tests.lending import toys
 from tests.lending.toys import TIME, head, key, open_book, position, row
 
@@ -187,7 +194,89 @@ def test_a_position_outgrows_its_room_and_keeps_its_place(fused: FusedLending) -
         assert book.at_risk(TIME, 1) == []
 
 
+def packed(positions: Sequence[Position], room: int) -> Region:
+    """Return positions as rows for a book to take over."""
+    source, memory = Positions(), Region(len(positions) * slot_bytes(room))
+    for number, each in enumerate(positions):
+        at = source.address(source.write(each))
+        raw = ctypes.string_at(at, abi.LINE * (1 + len(each.balances)))
+        start = number * slot_bytes(room) + head_at(room)
+        memory.view("u1", len(raw), start)[:] = np.frombuffer(raw, "u1")
+    source.close()
+    return memory
+
+
+def test_positions_that_are_taken_over_are_like_those_that_came_one_by_one(fused: FusedLending) -> None:
+    rng = Random(4)
+    rows = [row(price=price) for price in PRICES]
+    drawn = {n: toys.random_position(rng, n, len(rows)) for n in range(1_500)}
+    positions = {n: each for n, each in drawn.items() if each.balances}
+    with open_book(fused, rows, [position(2_000, (0, 5, 1))]) as book:
+        book.adopt(packed(list(positions.values()), 4), len(positions), 4)
+        assert {each: book.position(each) for each in book.keys if each != key(2_000)} == {
+            each.key: each for each in positions.values()
+        }
+        for number in range(1, 60):
+            edit = book.change(head(number))
+            edit.set_reserve(number % 4, row(price=max(1, int(PRICES[number % 4] * rng.uniform(0.5, 2)))))
+            changed = toys.random_position(rng, rng.randrange(1_500), len(rows))
+            edit.set_position(changed)
+            positions[int.from_bytes(changed.key.account, "big")] = changed
+            found = set(book.at_risk(TIME, number)) - {key(2_000)}
+            assert found == expected(book, positions, TIME), number
+
+
+def test_positions_with_keys_that_are_taken_are_not_taken_over(fused: FusedLending) -> None:
+    twins = [position(1, (0, 5, 1)), position(1, (0, 6, 1))]
+    with open_book(fused, [row(price=1)], [position(2, (0, 5, 1))]) as book:
+        for refused in (twins, [position(2, (0, 7, 1))]):
+            with pytest.raises(ValueError, match="keys of their own"):
+                book.adopt(packed(refused, 1), len(refused), 1)
+        assert len(book) == 1
+
+
+def test_only_whose_weights_changed_are_entered_anew_however_many_they_are(fused: FusedLending) -> None:
+    # What does not secure holds no place among a side's holders: there is none for it until it does.
+    worthless = [row(price=10**6, threshold=0), row(price=10**6)]
+    positions = {n: position(n, (0, 10**6 + n, 0), (1, 0, 10**5)) for n in range(2_000)}
+    with open_book(fused, worthless, list(positions.values())) as book:
+        assert len(book.at_risk(TIME, 1)) == len(positions)
+        book.change(head(1))
+        book.take_rows(BookRows(own=bytes(64), reserves=(row(price=10**6), row(price=10**6))))
+        assert book.at_risk(TIME, 1) == []
+        before = book.nets(key(7))
+        book.take_rows(BookRows(own=bytes(64), reserves=(row(price=10**6), row(price=2 * 10**6))))
+        assert book.nets(key(7)) == before
+        book.roll_back([head(1).hash])
+        assert set(book.at_risk(TIME, 1)) == expected(book, positions, TIME)
+
+
+def test_a_scan_finds_whoever_is_at_risk_and_few_others(fused: FusedLending) -> None:
+    rng = Random(5)
+    rows = [row(price=price) for price in PRICES]
+    positions = [toys.random_position(rng, n, len(rows)) for n in range(1_005)]
+    with open_book(fused, rows, positions) as book:
+        risky = set(book.at_risk(TIME, 1))
+        found = np.empty(len(book), "i8")
+        count = margins.scan(book.columns_address, found.ctypes.data, len(found))
+        keys = book.keys
+        assert risky <= {keys[number] for number in found[:count].tolist()}
+        assert count < len(risky) + 100
+        assert margins.scan(book.columns_address, found.ctypes.data, 3) == count
+
+
 @pytest.mark.parametrize("rows", [[], [bytes(64), bytes(128)], [bytes(63)]])
 def test_rows_that_do_not_fit_the_book_are_refused(fused: FusedLending, rows: list[bytes]) -> None:
     with open_book(fused, [row(price=1)]) as book, pytest.raises(ValueError, match=r"rows? of"):
         book.take_rows(type("Rows", (), {"own": bytes(64), "reserves": tuple(rows)})())
+
+
+def test_what_functions_keep_for_a_reserve_goes_with_its_row_and_with_the_own_one() -> None:
+    rows = [row(price=1), row(price=2)]
+    memory = RowMemory(BookRows(own=bytes(64), reserves=tuple(rows)), 0)
+    memos = memory.memos()
+    memos[:] = 1
+    memory.set_reserve(1, row(price=3))
+    assert (memos[0].all(), memos[1].any()) == (True, False)
+    memory.set_own(bytes(64))
+    assert not memos.any()

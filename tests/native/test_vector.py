@@ -9,7 +9,15 @@ import pytest
 
 from tallyio.native.jit import hot
 from tallyio.native.memory import Region
-from tallyio.native.vector import load_f32, lowest_bit, raise_16, store_f32, sums_above_16, sums_above_64
+from tallyio.native.vector import (
+    load_f32,
+    lowest_bit,
+    not_above_f64_32,
+    raise_16,
+    store_f32,
+    sums_above_16,
+    sums_above_64,
+)
 
 LANES = 256
 
@@ -30,6 +38,12 @@ def above_16(one: int, other: int, start: int, threshold: float) -> int:
 def raise_lanes(target: int, source: int, start: int, more: float) -> int:
     """Call the primitive."""
     return raise_16(target, source, start, more)
+
+
+@hot("int64(int64, int64, int64)")
+def not_above(one: int, other: int, start: int) -> int:
+    """Call the primitive."""
+    return not_above_f64_32(one, other, start)
 
 
 @hot("int64(int64)")
@@ -99,3 +113,17 @@ def test_a_lane_is_read_and_written_alone(rows: Rows) -> None:
 
 def test_the_lowest_bit_is_counted_from_below() -> None:
     assert [lowest(mask) for mask in (1, 8, 24, -(2**63), 0)] == [0, 3, 3, 63, 64]
+
+
+def test_lanes_of_float64_that_are_not_above_others_are_told_and_so_are_those_that_are_no_number() -> None:
+    draw = np.random.default_rng(3)
+    with Region(2_048) as memory:
+        one, other = memory.view("f8", 96), memory.view("f8", 96, 1_024)
+        one[:], other[:] = draw.integers(0, 3, 96), draw.integers(0, 3, 96)
+        one[[1, 40]], other[[2, 41]], one[3], other[4] = np.nan, np.nan, np.inf, np.inf
+        expected = ~(one > other)
+        for start in (0, 7, 32, 64):
+            mask = not_above(memory.address, memory.address + 1_024, start)
+            assert [bool(mask >> lane & 1) for lane in range(32)] == expected[start : start + 32].tolist()
+            assert mask >> 32 == 0
+        del one, other

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from tallyio.cli import COMMANDS, GROUPS, main
+from tests.policy.modules import ROOT
 
 HEAVY: Final = ("coincurve", "llvmlite", "numba", "numpy", "pluggy", "pyhwloc", "pyrevm", "trio")
 """Libraries that take longer to import than help may take to appear."""
@@ -55,6 +56,32 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
 def test_the_list_of_commands_waits_for_no_library(words: list[str]) -> None:
     assert not {"cyclopts", "rich"} & modules_after(words)
+
+
+def test_importing_tallyio_imports_nothing_else() -> None:
+    """The package is its version and its documentation; what it is made of loads when it is used."""
+    code = "import sys; before = set(sys.modules); import tallyio; print(*set(sys.modules) - before)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert ran.stdout.split() == ["tallyio"]
+
+
+def test_the_list_of_commands_loads_little_of_the_standard_library() -> None:
+    """Each of these takes as long to import as everything that the list needs."""
+    slow = {
+        "argparse",
+        "ast",
+        "dataclasses",
+        "difflib",
+        "inspect",
+        "msgspec",
+        "tomllib",
+        "typing_extensions",
+    }
+    code = "import sys; from tallyio.cli import overview; overview(); print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, check=True, text=True, cwd=ROOT
+    )
+    assert not slow & set(ran.stdout.split())
 
 
 def test_plugins_are_listed_without_importing_one() -> None:

@@ -27,6 +27,8 @@ from tests.policy.repository import repository_files
 
 INSIDE: Final = ("__init__.py", "plugin.py", "contract.toml", "py.typed")
 """What the wheel of a plugin must hold: all of it lies in the package folder."""
+README: Final = "README.md"
+"""What an index shows of it."""
 
 
 KIND_OF: Final = {
@@ -56,6 +58,8 @@ def package_faults(folder: Path, pyproject: dict[str, Any], files: Iterable[str]
     wanted = {
         "name": (project["name"], package.replace("_", "-")),
         "entry points": (project.get("entry-points"), {f"tallyio.{kind}": {name: f"{package}.plugin"}}),
+        "licence": (project.get("license"), "MIT"),
+        "readme": (project.get("readme"), README),
         "wheel packages": (pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"], [package]),
     }
     for what, (found, right) in wanted.items():
@@ -65,6 +69,8 @@ def package_faults(folder: Path, pyproject: dict[str, Any], files: Iterable[str]
         if requirement.startswith("tallyio") and not _is_floor_only(requirement):
             yield f"{where}: depends on {requirement!r}; name the lowest version only, as tallyio>=0.1"
     present = set(files)
+    if README not in present:
+        yield f"{where}: has no {README}; say what it reads, its limits, and an example"
     for file in INSIDE:
         if f"{package}/{file}" not in present:
             yield f"{where}: the wheel would lack {package}/{file}; add it to the package folder"
@@ -140,12 +146,14 @@ def test_compiled_plugins_have_a_tested_reference() -> None:
 GOOD: Final[dict[str, Any]] = {
     "project": {
         "name": "tallyio-protocol-toy",
+        "license": "MIT",
+        "readme": README,
         "dependencies": ["tallyio>=0.1", "msgspec<1"],
         "entry-points": {"tallyio.protocol": {"toy": "tallyio_protocol_toy.plugin"}},
     },
     "tool": {"hatch": {"build": {"targets": {"wheel": {"packages": ["tallyio_protocol_toy"]}}}}},
 }
-FILES: Final = [*(f"tallyio_protocol_toy/{file}" for file in INSIDE), "tests/test_toy.py"]
+FILES: Final = [*(f"tallyio_protocol_toy/{file}" for file in INSIDE), README, "tests/test_toy.py"]
 TOY: Final = ROOT / "plugins" / "protocols" / "toy"
 
 
@@ -157,6 +165,8 @@ def test_a_package_of_the_right_shape_has_no_faults() -> None:
     ("change", "fault"),
     [
         ({"name": "toy"}, "name is 'toy'"),
+        ({"license": None}, "licence is None"),
+        ({"readme": None}, "readme is None"),
         ({"entry-points": {"tallyio.signer": {"toy": "tallyio_protocol_toy.plugin"}}}, "entry points is"),
         ({"dependencies": ["tallyio==0.1"]}, "depends on 'tallyio==0.1'"),
         ({"dependencies": ["tallyio>=0.1,<1"]}, "depends on 'tallyio>=0.1,<1'"),

@@ -39,6 +39,8 @@ class LendingFacts(msgspec.Struct, frozen=True, kw_only=True):
     aave_provider: Address
     aave_pool: Address
     morpho: Address
+    vault: Address
+    """Balancer's, which lends what its pools hold."""
     pairs: tuple[MorphoPair, ...]
     venus_comptroller: Address
     venus_oracle: Address
@@ -51,7 +53,7 @@ class LendingFacts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def variables(self) -> dict[str, str]:
         """Facts as flat texts, to fill configuration templates."""
-        names = ("aave_provider", "aave_pool", "morpho", "venus_comptroller")
+        names = ("aave_provider", "aave_pool", "morpho", "vault", "venus_comptroller")
         return {name: checksum(getattr(self, name)) for name in names} | {
             "morpho_markets": ", ".join(f'"{hex_text(pair.id)}"' for pair in self.pairs)
         }

@@ -13,6 +13,7 @@ import msgspec
 
 from tallyio.lab.lending.aave import AaveMarket, AaveVersion, deploy_aave
 from tallyio.lab.lending.aave import Listing as AaveListing
+from tallyio.lab.lending.balancer import deploy_vault
 from tallyio.lab.lending.facts import Borrower, LendingFacts, MorphoPair, Place
 from tallyio.lab.lending.feeds import Feed
 from tallyio.lab.lending.morpho import (
@@ -42,6 +43,14 @@ MORPHO_PAIRS: Final = (("WETH", "USDC", 860), ("WBTC", "WETH", 860), ("LINK", "U
 
 SUPPLY_USD: Final = 5_000_000
 """What the operator lends of each token in each place."""
+
+SCARCE: Final = "DAI"
+SPARE_USD: Final = 20_000
+"""Of that token Aave has so much left to lend for the length of a call: large loans are pools' business."""
+
+VAULT_SYMBOLS: Final = ("DAI", "USDT")
+VAULT_USD: Final = 8_000
+"""What Balancer's Vault holds of each: enough for small loans, for which nobody is cheaper."""
 
 BORROWERS: Final[Mapping[Place, int]] = {"aave": 120, "morpho": 50, "venus": 80}
 GAS_MONEY: Final = Wei(10**18)
@@ -81,11 +90,15 @@ def build_lending_world(seed: int) -> Recipe[World]:
     morpho, markets = yield from _morpho(world, aave.feeds)
     venus = yield from deploy_venus([_native(), *(_venus_listing(world, each) for each in VENUS_SYMBOLS)])
     places = _Places(aave, morpho, markets, venus)
-    yield from _supply(world, places)
+    vault = yield from deploy_vault(
+        world.weth,
+        {_token(world, symbol): units(symbol, VAULT_USD) for symbol in VAULT_SYMBOLS},
+    )
     loans = list(_loans(Random(f"tallyio lab borrowers {seed}")))
+    yield from _supply(world, places, loans)
     yield from _open(world, places, loans)
     yield from _arm_competitor(world, aave)
-    return msgspec.structs.replace(world, lending=_facts(places, loans))
+    return msgspec.structs.replace(world, lending=_facts(places, vault.address, loans))
 
 
 def _aave_listing(world: World, symbol: str) -> AaveListing:
@@ -131,15 +144,24 @@ def _morpho(world: World, feeds: Mapping[str, Feed]) -> Recipe[tuple[Morpho, tup
     return morpho, tuple(markets)
 
 
-def _supply(world: World, places: _Places) -> Recipe[None]:
+def _supply(world: World, places: _Places, loans: Sequence[_Loan]) -> Recipe[None]:
     """Let the operator lend in Aave and Morpho; in Venus the listings did."""
     pool = places.aave.pool
     for symbol in AAVE_SYMBOLS:
-        token, amount = world.tokens[symbol].address, units(symbol, SUPPLY_USD)
+        token = world.tokens[symbol].address
+        amount = _scarce(symbol, loans) if symbol == SCARCE else units(symbol, SUPPLY_USD)
         calls = (approve(token, pool.address, amount), pool.call("supply", token, amount, OPERATOR, 0))
         yield from send(OPERATOR, *calls, gas_limit=CALL_GAS)
     for market, (_, loan, _) in zip(places.markets, MORPHO_PAIRS, strict=True):
         yield from lend(places.morpho, market, OPERATOR, units(loan, SUPPLY_USD))
+
+
+def _scarce(symbol: str, loans: Sequence[_Loan]) -> int:
+    """Return with how much of a token Aave has `SPARE_USD` left when everybody has borrowed."""
+    there = [loan for loan in loans if loan.borrower.place == "aave"]
+    owed = sum(loan.owed for loan in there if loan.borrower.debt == symbol)
+    secured = sum(loan.secured for loan in there if loan.borrower.collateral == symbol)
+    return max(owed - secured, 0) + units(symbol, SPARE_USD)
 
 
 def _loans(rng: Random) -> Iterator[_Loan]:
@@ -264,13 +286,14 @@ def _token(world: World, symbol: str) -> Address:
     return world.tokens[symbol].address
 
 
-def _facts(places: _Places, loans: Sequence[_Loan]) -> LendingFacts:
+def _facts(places: _Places, vault: Address, loans: Sequence[_Loan]) -> LendingFacts:
     feeds = places.aave.feeds
     return LendingFacts(
         feeds={symbol: feed.aggregator.address for symbol, feed in feeds.items()},
         aave_provider=places.aave.provider.address,
         aave_pool=places.aave.pool.address,
         morpho=places.morpho.contract.address,
+        vault=vault,
         pairs=tuple(
             MorphoPair(id=market.id, collateral=collateral, debt=debt)
             for market, (collateral, debt, _) in zip(places.markets, MORPHO_PAIRS, strict=True)

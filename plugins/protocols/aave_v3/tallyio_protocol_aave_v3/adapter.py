@@ -191,6 +191,7 @@ class AaveV3:
             fee_denominator=_WHOLE,
             fee_rounds="up" if is_ceiled else "half_up",
             gas=self._venue(book.venue).flash_gas,
+            disturbs=True,
         )
 
     def _places_of(self, book: BookSpec) -> Places:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pyperf
 
-from tallyio.lending.abi import BALANCE, BOOK, LAWFUL, LINE, POSITION
+from tallyio.lending.abi import BALANCE, BOOK, LAWFUL, LINE, MEMO_BYTES, POSITION
 from tallyio.model.lending import Balance, Position, PositionKey
 from tallyio.model.units import ZERO_ADDRESS
 from tallyio.native.columns import to_column
@@ -105,12 +105,13 @@ class Scene:
         self.pool = _pool(draw)
         self.positions = [_position(draw, self.pool) for _ in range(CASES)]
         rows = pack_own(self.pool.own) + b"".join(map(pack_reserve, self.pool.reserves))
-        self._rows = Region(OWN_BYTES + RESERVES * RESERVE_BYTES)
+        self._rows = Region(OWN_BYTES + RESERVES * (RESERVE_BYTES + MEMO_BYTES))
         self._rows.view("u1", len(rows))[:] = np.frombuffer(rows, "u1")
         self._records = Region(512 + CASES * _STRIDE)
         book = self._records.view(BOOK, 1)[0]
         book["own"], book["reserves"] = self._rows.address, self._rows.address + OWN_BYTES
         book["reserve_bytes"], book["reserve_count"] = RESERVE_BYTES, RESERVES
+        book["memos"] = self._rows.address + len(rows)
         for k, position in enumerate(self.positions):
             self._write(512 + k * _STRIDE, position)
         address = self._records.address

@@ -30,14 +30,8 @@ from tallyio.lending.abi import (
 from tallyio.native.atomics import store_f64
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const, load128, store256, to_f64, u256
-from tallyio_protocol_aave_v3.hot_account import (
-    AVERAGES,
-    account_of,
-    factor_of,
-    rules_of,
-    secured,
-    threshold_of,
-)
+from tallyio_protocol_aave_v3.hot_account import AVERAGES, account_of, factor_of, secured
+from tallyio_protocol_aave_v3.hot_category import rules_of, threshold_of
 from tallyio_protocol_aave_v3.hot_math import ZERO, debt_index_at, income_at
 from tallyio_protocol_aave_v3.hot_terms import case_of, counts, domain, gate, settle
 from tallyio_protocol_aave_v3.layout import AS_COLLATERAL, PRICE, UNIT

@@ -19,14 +19,12 @@ from tallyio.lending.abi import (
     balance_at,
     balance_flags,
     count_of,
-    flags_of,
-    own_at,
     reserve_at,
     reserve_of,
 )
-from tallyio.native.atomics import load
 from tallyio.native.jit import hot
-from tallyio.native.u256 import const, lo64, load128, u256
+from tallyio.native.u256 import const, limb, load128, u256
+from tallyio_protocol_aave_v3.hot_category import SKIPS_ZERO, price_of, rules_of, threshold_of
 from tallyio_protocol_aave_v3.hot_math import (
     ZERO,
     collateral_amount,
@@ -37,82 +35,22 @@ from tallyio_protocol_aave_v3.hot_math import (
     half_up,
     income_at,
 )
+from tallyio_protocol_aave_v3.hot_memo import sums
 from tallyio_protocol_aave_v3.layout import (
     AS_COLLATERAL,
-    CATEGORIES,
-    CATEGORY,
-    CATEGORY_BITMAP,
-    CATEGORY_BYTES,
-    CATEGORY_COUNT,
-    CATEGORY_PRICE,
-    CATEGORY_THRESHOLD,
-    OWN_RULES,
-    PRICE,
     STABLE_DEBT,
-    THRESHOLD,
     UNIT,
     Rules,
 )
 
-BITMAPS: Final = int(Rules.BITMAPS)
-SKIPS_ZERO: Final = int(Rules.SKIPS_ZERO)
 AVERAGES: Final = int(Rules.AVERAGES)
 UNLIMITED: Final = const(2**256 - 1)
 WHOLE: Final = const(10_000)
 _WAD: Final = const(10**18)
+_WHOLE64: Final = const(10_000, 64)
+_HALF_LIMB: Final = const(32, 64)
+_LOW_HALF: Final = const((1 << 32) - 1, 64)
 _VALUE_LIMIT: Final = const(1 << 96)
-_BITS: Final = 128
-
-
-@hot("int64(int64)", inline=True)
-def rules_of(book: int) -> int:
-    """Return the rules of the pool."""
-    return load(own_at(book) + OWN_RULES, 0)
-
-
-@hot("int64(int64, int64)", inline=True)
-def category_at(book: int, number: int) -> int:
-    """Return the address of e-mode category `number`, or 0 for none."""
-    if not 0 < number < CATEGORY_COUNT:
-        return 0
-    return own_at(book) + CATEGORIES + CATEGORY_BYTES * number
-
-
-@hot("int64(int64, int64, int64)")
-def category_of(book: int, position: int, reserve: int) -> int:
-    """Return the address of the position's category if the reserve is collateral of it, or 0."""
-    number = flags_of(position)
-    category = category_at(book, number)
-    if category == 0:
-        return 0
-    if rules_of(book) & BITMAPS:
-        is_in = reserve < _BITS and lo64(load128(category + CATEGORY_BITMAP) >> reserve) & lo64(1) != lo64(0)
-    else:
-        is_in = load(reserve_at(book, reserve) + CATEGORY, 0) == number
-    return category if is_in else 0
-
-
-@hot("int64(int64, int64, int64)")
-def threshold_of(book: int, position: int, reserve: int) -> int:
-    """Return the liquidation threshold that counts for the position."""
-    own = load(reserve_at(book, reserve) + THRESHOLD, 0)
-    if own == 0 and rules_of(book) & SKIPS_ZERO:
-        return 0
-    category = category_of(book, position, reserve)
-    return load(category + CATEGORY_THRESHOLD, 0) if category != 0 else own
-
-
-@hot("u256(int64, int64, int64)")
-def price_of(book: int, position: int, reserve: int) -> int:
-    """Return the price that counts for the position; 0: there is none."""
-    own = u256(load128(reserve_at(book, reserve) + PRICE))
-    if rules_of(book) & BITMAPS:
-        return own
-    category = category_of(book, position, reserve)
-    if category == 0:
-        return own
-    price = u256(load128(category + CATEGORY_PRICE))
-    return price if price != ZERO else own
 
 
 @hot("Tuple(u256, u256, int64)(int64, int64, int64, int64)")
@@ -152,6 +90,15 @@ def _worth(  # noqa: PLR0911 - one return for each reason not to know
 @hot("Tuple(u256, u256, u256, int64)(int64, int64, int64)")
 def account_of(book: int, position: int, time: int) -> tuple[int, int, int, int]:
     """Return the values of collateral and debt, the sum of value times threshold, and `LAWFUL` or why not."""
+    held, owed, counting, is_certain = sums(book, position, time)
+    if is_certain:
+        return u256(held), u256(owed), u256(counting), LAWFUL
+    return _divided(book, position, time)
+
+
+@hot("Tuple(u256, u256, u256, int64)(int64, int64, int64)")
+def _divided(book: int, position: int, time: int) -> tuple[int, int, int, int]:
+    """Do what `account_of` does, for any account, with every division."""
     collateral, debt, weighted = ZERO, ZERO, ZERO
     for k in range(count_of(position)):
         held, owed, status = _worth(book, position, k, time)
@@ -165,11 +112,25 @@ def account_of(book: int, position: int, time: int) -> tuple[int, int, int, int]
     return collateral, debt, weighted, LAWFUL
 
 
+@hot("u256(u256)", inline=True)
+def _of_whole(n: int) -> int:
+    """Return n / 10_000 rounded down; below 2**128 in digits of 32 bits, which the compiler multiplies."""
+    if n >> 128 != ZERO:
+        return floor(n, WHOLE)
+    # Each rest is below 10_000 < 2**14, so that with a digit it is below 2**46.
+    high, low = limb(n, 1), limb(n, 0)
+    quotient1, rest = high // _WHOLE64, high % _WHOLE64
+    upper = (rest << _HALF_LIMB) | (low >> _HALF_LIMB)
+    lower = ((upper % _WHOLE64) << _HALF_LIMB) | (low & _LOW_HALF)
+    quotient0 = ((upper // _WHOLE64) << _HALF_LIMB) + lower // _WHOLE64
+    return (u256(quotient1) << 64) | u256(quotient0)
+
+
 @hot("u256(u256, u256, int64)")
 def secured(collateral: int, weighted: int, rules: int) -> int:
     """Return how much debt the collateral covers, in the oracle's unit, as the rules sum it."""
     if not rules & AVERAGES:
-        return floor(weighted, WHOLE)
+        return _of_whole(weighted)
     average = floor(weighted, collateral) if collateral != ZERO else ZERO
     return half_up(collateral * average, WHOLE)
 
@@ -181,4 +142,4 @@ def factor_of(collateral: int, debt: int, weighted: int, rules: int) -> int:
         return UNLIMITED
     if rules & AVERAGES:
         return half_up(secured(collateral, weighted, rules) * _WAD, debt)
-    return floor(half_up(weighted * _WAD, debt), WHOLE)
+    return _of_whole(half_up(weighted * _WAD, debt))

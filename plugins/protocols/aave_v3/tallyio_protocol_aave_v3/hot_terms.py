@@ -34,11 +34,10 @@ from tallyio.native.atomics import load
 from tallyio.native.jit import hot
 from tallyio.native.u256 import const, load128, store256, u256
 from tallyio_protocol_aave_v3 import layout
-from tallyio_protocol_aave_v3.hot_account import (
+from tallyio_protocol_aave_v3.hot_account import UNLIMITED, WHOLE
+from tallyio_protocol_aave_v3.hot_category import (
     BITMAPS,
     SKIPS_ZERO,
-    UNLIMITED,
-    WHOLE,
     category_at,
     category_of,
     price_of,

@@ -162,6 +162,44 @@ def test_whoever_has_a_margin_above_the_slack_is_healthy(memory: Memory, rules: 
     assert near > 5
 
 
+def round_position(draw: random.Random, pool: Pool) -> Position:
+    """Draw a position whose amounts are worth, or nearly, whole numbers of units."""
+    balances = []
+    for number in sorted(draw.sample(range(8), 2)):
+        reserve = pool.reserves[number]
+        near = draw.choice((10**reserve.decimals, RAY, 1 << 107, 1 << 108, 10 ** draw.randrange(33)))
+        amounts = [max(0, near * draw.randrange(100) + draw.randrange(-1, 2)) for _ in range(2)]
+        flags = draw.choice((0, AS_COLLATERAL))
+        held, owed = (amount * draw.randrange(2) for amount in amounts)
+        balances.append(Balance(reserve=number, collateral=held, debt=owed, flags=flags))
+    return Position(key=PositionKey(ZERO_ADDRESS), balances=tuple(balances), flags=draw.choice((0, 1, 3)))
+
+
+@pytest.mark.parametrize("rules", EVERY_RULES, ids=("3.0", "3.3", "3.5", "3.6", "3.7"))
+def test_what_is_kept_of_a_reserve_serves_any_amount_at_its_time_and_no_other(
+    memory: Memory, rules: Rules
+) -> None:
+    draw, known = random.Random(29), 0
+    for _ in range(20):
+        pool = random_pool(draw, rules)
+        exact = [
+            replace(each, liquidity_index=RAY, debt_index=draw.choice((RAY, 2 * RAY)), updated_at=NOW)
+            for each in pool.reserves[:4]
+        ]
+        priced = [replace(each, price=draw.choice((1, 10**8, 3 * 10**7))) for each in pool.reserves[4:]]
+        pool = Pool(own=pool.own, reserves=[*exact, *priced])
+        memory.put_pool(pool)
+        for time in (NOW, NOW + 12, NOW, NOW + 1):
+            for _ in range(5):
+                position = round_position(draw, pool)
+                memory.put_position(position)
+                account, found = reference.account_data(pool, position, time), memory.health(time)
+                if account is not None and found.status != abi.UNKNOWN:  # else it is worth 2**96 and more
+                    assert (found.debt, found.factor) == (account.debt, account.factor)
+                    known += 1
+    assert known > 100
+
+
 def test_values_are_those_of_one_scaled_unit(memory: Memory) -> None:
     draw = random.Random(13)
     for _ in range(200):

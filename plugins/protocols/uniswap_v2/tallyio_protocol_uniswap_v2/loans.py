@@ -71,6 +71,7 @@ def _offers(pool: PoolSpec, tokens: Collection[Address], reserves: bytes) -> Ite
                 fee_rounds="up",
                 gas=facts["gas"],
                 parameters=(("side", side),),
+                disturbs=True,
             )
 
 

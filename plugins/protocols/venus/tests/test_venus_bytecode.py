@@ -30,7 +30,7 @@ from tallyio.model.units import ADDRESS_BYTES, Address, hex_text
 from tallyio.model.words import unsigned
 from tests.venus_book import Held
 
-CASES: Final = int(os.environ.get("TALLYIO_VENUS_BYTECODE_CASES", "500"))
+CASES: Final = int(os.environ.get("TALLYIO_LENDING_CASES", "500"))
 BORROWER: Final = Address(b"borrower".rjust(ADDRESS_BYTES, b"\1"))
 
 # Slots of VToken, from the storage layout that the package publishes.

@@ -28,7 +28,7 @@ from tallyio_protocol_venus.state import MANTISSA, UINT256_MAX, Account, Comptro
 from tallyio.lending import abi
 from tests.venus_book import Held
 
-CASES: Final = int(os.environ.get("TALLYIO_VENUS_CASES", "1500"))
+CASES: Final = int(os.environ.get("TALLYIO_LENDING_CASES", "1500"))
 TIME: Final = 1_760_000_000
 NUMBER: Final = 60_000_000
 

@@ -1,0 +1,509 @@
+"""A small lending world for faults, with a live bot on it, and a clock that only tests move.
+
+No traders, no competitor, no strategy but liquidation: whatever the bot does is about the position that a
+test opens. Everybody starts healthy.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from tallyio.engine.executor import deployment
+from tallyio.hooks.catalog import Catalog
+from tallyio.hooks.host import PluginHost
+from tallyio.lab import Lab, open_lab
+from tallyio.lab.artifact import Contract
+from tallyio.lab.fetch import artifact
+from tallyio.lab.lending.aave import (
+    LARGEST_CODE,
+    AaveMarket,
+    AaveVersion,
+    Listing,
+    deploy_aave,
+    deploy_sentinel,
+)
+from tallyio.lab.lending.facts import LendingFacts, MorphoPair
+from tallyio.lab.lending.feeds import Feed
+from tallyio.lab.lending.morpho import Morpho, MorphoMarket, create_market, deploy_morpho, lend
+from tallyio.lab.lending.venus import Listing as VenusListing
+from tallyio.lab.lending.venus import VenusWorld, deploy_venus
+from tallyio.lab.recipe import DECIMALS, USD_PRICES, build_world, units
+from tallyio.lab.steps import Recipe, Send, Transaction, deploy, read, send
+from tallyio.lab.world import CHAIN_ID, DEPLOYER, OPERATOR, World, account
+from tallyio.model.erc20 import approve, balance_of, transfer
+from tallyio.model.errors import EnvironmentFault
+from tallyio.model.execution import Call
+from tallyio.model.hashing import selector
+from tallyio.model.market import Token
+from tallyio.model.units import ZERO_ADDRESS, Address, checksum
+from tests.e2e.harness import GAS_MONEY_WEI, POLL_S, Bot, Running, running
+from tests.fault.odd_contracts import EXPIRING, FORGETFUL, TAXED, compiled
+
+DOLLAR: Final = 10**8
+GRACE_SECONDS: Final = 60
+LLTV: Final = 86 * 10**16
+MORPHO_SCALE: Final = 10**36
+SUPPLY_USD: Final = 2_000_000
+SCARCE: Final = 1_400 * 10**18
+"""What Aave has of GEM, a token of a dollar that only one other pool knows."""
+WAIT_S: Final = 60.0
+THINKING_S: Final = 3.0
+"""For how long a block waits for the next while the bot neither sends nor writes what is waited for."""
+GAS: Final = 900_000
+POOL_GAS: Final = 6_000_000
+AAVE_SYMBOLS: Final = ("WETH", "USDC", "WBTC")
+VENUS_SYMBOLS: Final = ("WETH", "USDC", "USDT")
+
+CONFIG: Final = """
+[run]
+data_dir = "$data_dir"
+
+[chains.lab]
+plugin = "evm"
+url = "$url"
+chain_id = $chain_id
+priority_fee_wei = 3000000000
+patience_s = 30.0
+deadline_s = 30.0
+
+[protocols.uniswap_v2]
+venues = [{ name = "v2a", factory = "$v2a_factory", fee_numerator = 997, fee_denominator = 1000 }]
+
+[protocols.uniswap_v3]
+venues = [{ name = "v3", factory = "$v3_factory" }]
+
+[protocols.aave_v3]
+venues = [{ name = "aave", factory = "$aave_provider" }]
+
+[protocols.morpho_blue]
+venues = [{ name = "morpho", factory = "$morpho", markets = [$morpho_markets] }]
+
+[protocols.venus]
+venues = [{ name = "venus", comptroller = "$venus_comptroller" }]
+
+[strategies.liquidation]
+
+# Never worth its while; it is here because the program with it is one that other tests compile too.
+[strategies.arbitrage]
+base_tokens = ["$weth"]
+min_profit_wei = 1000000000000000000000000000000
+
+[execution]
+native_token = "$weth"
+executor = "$executor"
+account = "$account"
+
+[limits]
+max_fee_gwei = 200.0
+max_gas = 4000000
+max_reverts = 100
+
+[signers.lab]
+plugin = "local_key"
+keystore = "$keys/key.json"
+password_file = "$keys/password"
+scrypt_n = 1024
+deadline_s = 30.0
+"""
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the world."""
+
+    aave: AaveMarket
+    sequencer: Feed
+    """Behind the pool's sentinel."""
+    morpho: Morpho
+    forgetful: Contract
+    """The oracle of `markets[0]`."""
+    constant: Contract
+    """The oracle of `markets[1]`, whose price stays fresh."""
+    markets: tuple[MorphoMarket, MorphoMarket]
+    """WETH secures USDC, and the taxed token does."""
+    venus: VenusWorld
+    expiring: Contract
+    """The oracle of Venus."""
+    taxed: Contract
+    gem: Contract
+
+
+def build_ground(found: list[Places]) -> Recipe[World]:
+    """Build the world, and put what stands there besides into `found`."""
+    world = yield from build_world()
+    tokens = {symbol: token.address for symbol, token in world.tokens.items()}
+    gem = yield from deploy(artifact("Token"), "Gem", "GEM", 18)
+    taxed = yield from deploy(compiled(TAXED))
+    yield from _pair(world, gem, units("WETH", SUPPLY_USD), SUPPLY_USD * 10**18)
+    yield from _pair(world, taxed, units("WETH", SUPPLY_USD), SUPPLY_USD * 10**18)
+    aave, sequencer = yield from _aave(tokens, gem)
+    forgetful = yield from deploy(compiled(FORGETFUL))
+    constant = yield from deploy(compiled(FORGETFUL))
+    morpho, markets = yield from _morpho(tokens, taxed, [forgetful, constant])
+    venus, expiring = yield from _venus(tokens)
+    places = Places(
+        aave=aave,
+        sequencer=sequencer,
+        morpho=morpho,
+        forgetful=forgetful,
+        constant=constant,
+        markets=markets,
+        venus=venus,
+        expiring=expiring,
+        taxed=taxed,
+        gem=gem,
+    )
+    found.append(places)
+    odd = {"GEM": Token(address=gem.address, symbol="GEM", decimals=18)}
+    odd["TAXD"] = Token(address=taxed.address, symbol="TAXD", decimals=18)
+    return msgspec.structs.replace(world, tokens=world.tokens | odd, lending=_facts(places))
+
+
+def _pair(world: World, token: Contract, ether: int, amount: int) -> Recipe[None]:
+    """Open a pool of `token` and WETH, with what arrives of both."""
+    factory = Contract(artifact("UniswapV2Factory"), world.v2["v2a"].factory)
+    weth = world.weth
+    create = factory.call("createPair", token.address, weth)
+    yield from send(OPERATOR, create, token.call("mint", OPERATOR, 10 * amount), gas_limit=POOL_GAS)
+    (pair,) = yield from read(factory, "getPair", token.address, weth)
+    minted = Contract(artifact("UniswapV2Pair"), pair).call("mint", OPERATOR)
+    yield from send(OPERATOR, transfer(token.address, pair, amount), transfer(weth, pair, ether), minted)
+
+
+def _aave(tokens: dict[str, Address], gem: Contract) -> Recipe[tuple[AaveMarket, Feed]]:
+    listings = [
+        Listing(
+            symbol=symbol,
+            token=tokens[symbol],
+            decimals=DECIMALS[symbol],
+            price=USD_PRICES[symbol] * DOLLAR,
+        )
+        for symbol in AAVE_SYMBOLS
+    ]
+    listings.append(Listing(symbol="GEM", token=gem.address, decimals=18, price=DOLLAR))
+    market = yield from deploy_aave(AaveVersion.V3_6, listings)
+    sequencer = yield from deploy_sentinel(market, grace_seconds=GRACE_SECONDS)
+    for listing in listings:
+        amount = SCARCE if listing.symbol == "GEM" else units(listing.symbol, SUPPLY_USD)
+        pool = market.pool
+        calls = (
+            approve(listing.token, pool.address, amount),
+            pool.call("supply", listing.token, amount, OPERATOR, 0),
+        )
+        yield from send(OPERATOR, *calls, gas_limit=GAS)
+    return market, sequencer
+
+
+def _morpho(
+    tokens: dict[str, Address], taxed: Contract, oracles: list[Contract]
+) -> Recipe[tuple[Morpho, tuple[MorphoMarket, MorphoMarket]]]:
+    morpho = yield from deploy_morpho([LLTV])
+    prices = (2_500 * MORPHO_SCALE // 10**12, MORPHO_SCALE // 10**12)
+    markets = []
+    for oracle, price, secured in zip(oracles, prices, (tokens["WETH"], taxed.address), strict=True):
+        yield from send(OPERATOR, oracle.call("post", price, 0))
+        market = MorphoMarket(tokens["USDC"], secured, oracle.address, morpho.rate.address, LLTV)
+        yield from create_market(morpho, market)
+        yield from lend(morpho, market, OPERATOR, units("USDC", SUPPLY_USD))
+        markets.append(market)
+    return morpho, (markets[0], markets[1])
+
+
+def _venus(tokens: dict[str, Address]) -> Recipe[tuple[VenusWorld, Contract]]:
+    listings = [VenusListing(symbol="BNB", token=None, price=10**18)]
+    listings += [
+        VenusListing(
+            symbol=symbol,
+            token=tokens[symbol],
+            decimals=DECIMALS[symbol],
+            price=USD_PRICES[symbol] * 10 ** (36 - DECIMALS[symbol]),
+            supply=units(symbol, SUPPLY_USD),
+        )
+        for symbol in VENUS_SYMBOLS
+    ]
+    venus = yield from deploy_venus(listings)
+    expiring = yield from deploy(compiled(EXPIRING), venus.oracle.address)
+    yield from send(DEPLOYER, venus.setter_facet.call("_setPriceOracle", expiring.address))
+    return venus, expiring
+
+
+def _facts(places: Places) -> LendingFacts:
+    return LendingFacts(
+        feeds={symbol: feed.aggregator.address for symbol, feed in places.aave.feeds.items()},
+        aave_provider=places.aave.provider.address,
+        aave_pool=places.aave.pool.address,
+        morpho=places.morpho.contract.address,
+        vault=ZERO_ADDRESS,
+        pairs=tuple(MorphoPair(id=each.id, collateral="", debt="USDC") for each in places.markets),
+        venus_comptroller=places.venus.comptroller,
+        venus_oracle=places.venus.oracle.address,
+        vtokens={},
+        borrowers=(),
+        competitor=ZERO_ADDRESS,
+    )
+
+
+class LendingBot(Bot):
+    """A bot that does nothing but liquidate."""
+
+    def text(self, **facts: str) -> str:
+        """Return its configuration."""
+        known = {
+            **self.lab.world.variables,
+            "keys": str(self.folder),
+            "data_dir": str(self.data_dir),
+            "executor": checksum(self.executor),
+            "account": checksum(self.account),
+        }
+        return Template(CONFIG).substitute({**known, **facts})
+
+
+class Ground:
+    """The world and the bot, from a test's side: it opens positions, moves prices, and reads the ledger."""
+
+    def __init__(self, lab: Lab, bot: LendingBot, run: Running, places: Places) -> None:
+        self.lab, self.bot, self.run, self.places = lab, bot, run, places
+        self._people = 0
+
+    # --- what happens on the chain
+
+    async def operate(self, *calls: Call, sender: Address = OPERATOR, gas_limit: int = GAS) -> None:
+        """Let somebody make calls in a block. Raises: Reverted."""
+        sent = tuple(Transaction(sender=sender, call=call, gas_limit=gas_limit) for call in calls)
+        await self.lab._backend.run(_send(sent))
+
+    async def somebody(self, **tokens: int) -> Address:
+        """Return a new account with gas and so much of some tokens."""
+        self._people += 1
+        new = account(f"fault borrower {self._people}")
+        await self.lab.fund(new, 10**18)
+        await self.operate(*(transfer(self.token(symbol), new, tokens[symbol]) for symbol in tokens))
+        return new
+
+    def token(self, symbol: str) -> Address:
+        """Return the address of a token."""
+        return self.lab.world.tokens[symbol].address
+
+    async def borrow_aave(self, secured: dict[str, int], **owed: int) -> Address:
+        """Return somebody who secures with and borrows so many dollars of each token."""
+        amounts = {symbol: self.units(symbol, usd) for symbol, usd in secured.items()}
+        person = await self.somebody(**amounts)
+        pool = self.places.aave.pool
+        for symbol, amount in amounts.items():
+            token = self.token(symbol)
+            calls = (approve(token, pool.address, amount), pool.call("supply", token, amount, person, 0))
+            await self.operate(*calls, sender=person)
+        for symbol, usd in owed.items():
+            call = pool.call("borrow", self.token(symbol), self.units(symbol, usd), 2, 0, person)
+            await self.operate(call, sender=person)
+        return person
+
+    async def borrow_venus(self, secured: int, owed: int) -> Address:
+        """Return somebody who secures so many dollars of USDC with WETH in Venus."""
+        venus, amount = self.places.venus, self.units("WETH", secured)
+        person = await self.somebody(WETH=amount)
+        vtoken = venus.market("WETH").vtoken
+        for call in (
+            approve(self.token("WETH"), vtoken.address, amount),
+            vtoken.call("mint", amount),
+            venus.market_facet.call("enterMarkets", [vtoken.address]),
+            venus.market("USDC").vtoken.call("borrow", self.units("USDC", owed)),
+        ):
+            await self.operate(call, sender=person)
+        return person
+
+    async def borrow_morpho(self, market: int, secured: int, owed: int) -> Address:
+        """Return somebody who secures so many USDC with an amount of a market's collateral."""
+        terms, contract = self.places.markets[market], self.places.morpho.contract
+        symbol = ("WETH", "TAXD")[market]
+        person = await self.somebody(**{symbol: secured})
+        held = await self.balance(symbol, person)
+        for call in (
+            approve(terms.collateral, contract.address, held),
+            contract.call("supplyCollateral", terms.parameters, held, person, b""),
+            contract.call("borrow", terms.parameters, owed, 0, person, person),
+        ):
+            await self.operate(call, sender=person)
+        return person
+
+    async def balance(self, symbol: str, holder: Address) -> int:
+        """Return what somebody holds of a token."""
+        return int.from_bytes(await self.lab.call(balance_of(self.token(symbol), holder)))
+
+    async def venus_price(self, percent: int) -> None:
+        """Let Venus's oracle say so many percent of ether's first price."""
+        venus = self.places.venus
+        price = USD_PRICES["WETH"] * 10**18 * percent // 100
+        vtoken = venus.market("WETH").vtoken.address
+        await self.operate(venus.oracle.call("setUnderlyingPrice", vtoken, price))
+
+    def units(self, symbol: str, usd: int) -> int:
+        """Return how many smallest units of a token are so many dollars at the first price."""
+        return units(symbol, usd) if symbol in USD_PRICES else usd * 10**18
+
+    async def price(self, symbol: str, percent: int) -> None:
+        """Let Aave's feed of a token say so many percent of its first price."""
+        usd = USD_PRICES.get(symbol, 1)
+        feed = self.places.aave.feeds[symbol].aggregator
+        await self.operate(feed.call("post", usd * DOLLAR * percent // 100))
+
+    async def refusal(self, call: Call, *, sender: Address = OPERATOR) -> str:
+        """Return what the node says of a call that must revert in the next block."""
+        head = await self.lab.head()
+        later = {"time": hex(int(head["timestamp"], 16) + 12), "number": hex(int(head["number"], 16) + 1)}
+        asked = {"from": "0x" + sender.hex(), "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()}
+        try:
+            await self.lab.rpc("eth_call", asked, "latest", {}, later)
+        except EnvironmentFault as error:
+            return str(error)
+        raise AssertionError("the contract does not refuse it")
+
+    async def reverts(self, call: Call, sender: Address, block: str, error: str) -> bool:
+        """Return whether a call fails as of a block with an error of that signature."""
+        asked = {"from": "0x" + sender.hex(), "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()}
+        try:
+            await self.lab.rpc("eth_call", asked, block)
+        except EnvironmentFault as failure:
+            assert selector(error).hex() in str(failure), failure  # noqa: PT017 - either answer is one
+            return True
+        return False
+
+    async def pass_time(self, seconds: int) -> None:
+        """Mine blocks until so much time has passed."""
+        for _ in range(-(-seconds // 12)):
+            await self.lab.mine()
+
+    # --- what the bot did
+
+    def reasons(self, person: Address) -> list[str]:
+        """Return why the bot left somebody's position alone, in order."""
+        path = f"% liquidation of {checksum(person)} > %"
+        asked = "SELECT reason FROM opportunities WHERE gate = 'refused' AND path LIKE ? ORDER BY id"
+        return [row[0] for row in self.bot.rows(asked, path)]
+
+    async def told(self, person: Address, reason: str) -> None:
+        """Let blocks pass until the ledger's newest reason to leave somebody alone is this."""
+        await self.until(lambda: self.reasons(person)[-1:] == [reason])
+
+    def stopped(self, gate: str) -> list[str]:
+        """Return why opportunities stopped at a gate, in order."""
+        rows = self.bot.rows("SELECT reason FROM opportunities WHERE gate = ? ORDER BY id", gate)
+        return [row[0] for row in rows]
+
+    def block_of(self, transaction: str) -> str | None:
+        """Return the hash of the block that the ledger has a transaction in."""
+        rows = self.bot.rows("SELECT block_hash FROM intents WHERE hash = ?", transaction)
+        return None if not rows or rows[0][0] is None else str(rows[0][0])
+
+    async def landed(self, count: int = 1) -> list[dict[str, Any]]:
+        """Let blocks pass until `count` more transactions have paid; return what the ledger has of them."""
+        asked = (
+            "SELECT o.path, o.amount_in, o.predicted, o.simulated, i.realised, i.block_number, i.hash,"
+            " i.block_hash"
+            " FROM intents i JOIN opportunities o ON o.run = i.run AND o.id = i.opportunity"
+            " WHERE i.success = 1 ORDER BY i.id"
+        )
+        self._known = getattr(self, "_known", 0)
+        await self.until(lambda: len(self.bot.rows(asked)) >= self._known + count)
+        names = ("path", "amount_in", "predicted", "simulated", "realised", "block", "hash", "hash_of_block")
+        rows = self.bot.rows(asked)
+        new, self._known = rows[self._known :], len(rows)
+        found = [dict(zip(names, row, strict=True)) for row in new]
+        for each in found:
+            assert each["predicted"] == each["simulated"] == each["realised"]
+        return found
+
+    async def soon(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds of the ledger, with no block after the newest."""
+        with trio.fail_after(WAIT_S):
+            while not condition():
+                assert not self.run.ended, self.run.said
+                await trio.sleep(POLL_S)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Mine blocks until a condition holds of the ledger."""
+        with trio.fail_after(WAIT_S):
+            while not condition():
+                assert not self.run.ended, self.run.said
+                await self.lab.mine()
+                with trio.move_on_after(THINKING_S):
+                    while not (condition() or await self.bot.waiting()):  # noqa: ASYNC110 - another process
+                        await trio.sleep(POLL_S)
+
+
+def _send(transactions: tuple[Transaction, ...]) -> Recipe[None]:
+    yield Send(transactions)
+
+
+@asynccontextmanager
+async def open_ground(folder: Path) -> AsyncIterator[Ground]:
+    """Build the world and run the bot on it."""
+    found: list[Places] = []
+    async with open_lab(seed=7, recipe=build_ground(found), largest_code=LARGEST_CODE) as lab:
+        assert lab.chain_id == CHAIN_ID
+        settings = {
+            "keystore": str(folder / "key.json"),
+            "password_file": str(folder / "password"),
+            "scrypt_n": 1_024,
+        }
+        owner = await PluginHost(Catalog.scan()).signer("local_key", settings).create()
+        await lab.fund(owner, GAS_MONEY_WEI)
+        bot = LendingBot(lab, folder, owner, await lab.deploy(deployment(owner)))
+        async with running(*bot.live()) as run:
+            await run.wait_said("live: ")
+            yield Ground(lab, bot, run, found[0])
+            ended = await run.stop()
+            assert ended.code == 0, ended.err
+
+
+class Stage:
+    """A Trio run in a thread of its own, which holds a context open for tests that take turns."""
+
+    def __init__(self, ground: Ground, token: trio.lowlevel.TrioToken) -> None:
+        self.ground = ground
+        self._token = token
+
+    def play(self, act: Callable[[Ground], Awaitable[None]]) -> None:
+        """Run an act in that thread to its end."""
+        trio.from_thread.run(act, self.ground, trio_token=self._token)
+
+
+@contextmanager
+def staged(ground: AbstractAsyncContextManager[Ground]) -> Iterator[Stage]:
+    """Hold `ground` open in a thread. What its end raises is raised here."""
+    ready: queue.Queue[Stage | BaseException] = queue.Queue()
+    leave = threading.Event()
+    failed: list[BaseException] = []
+
+    async def hold() -> None:
+        async with ground as entered:
+            ready.put(Stage(entered, trio.lowlevel.current_trio_token()))
+            await trio.to_thread.run_sync(leave.wait)
+
+    def stand() -> None:
+        try:
+            trio.run(hold)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            failed.append(error)
+            ready.put(error)
+
+    thread = threading.Thread(target=stand)
+    thread.start()
+    try:
+        stage = ready.get()
+        if isinstance(stage, BaseException):
+            raise stage
+        yield stage
+    finally:
+        leave.set()
+        thread.join()
+    if failed:
+        raise failed[0]

@@ -1,0 +1,323 @@
+"""Faults of lending: what the contract refuses, the bot leaves alone, and its ledger has the reason.
+
+One world and one live bot for all tests. Each opens a position, closes a gate, lets the price fall, and sees
+three things: the contract's own refusal, the reason in the ledger, and, once the gate is open, that the bot
+takes the position to the unit. So it was the gate, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tallyio.lab.world import DEPLOYER, OPERATOR
+from tallyio.model.erc20 import approve, transfer
+from tallyio.model.hashing import selector
+from tallyio.model.units import Address
+from tests.fault.lending_ground import DOLLAR, GRACE_SECONDS, Ground, Stage, open_ground, staged
+from tests.fault.odd_contracts import FRESH_SECONDS, TAX_PERCENT
+
+if TYPE_CHECKING:
+    from tallyio.model.execution import Call
+
+pytestmark = pytest.mark.node
+
+UNLIMITED = 2**256 - 1
+HIGHER, LOWER = 100, 92
+"""Percent of a token's first price."""
+FREEZE_GAS = 12_000_000
+"""It looks at every e-mode category that there could be."""
+SEIZE = 4
+"""Venus's number of that action."""
+ETHER_IN_MORPHO = 2_500 * 10**24
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(open_ground(tmp_path_factory.mktemp("ground"))) as made:
+        yield made
+
+
+def aave_call(
+    ground: Ground, person: Address, collateral: str = "WETH", debt: str = "USDC", offer: int = UNLIMITED
+) -> Call:
+    """Return the liquidation that anybody could send."""
+    tokens = (ground.token(collateral), ground.token(debt))
+    return ground.places.aave.pool.call("liquidationCall", *tokens, person, offer, False)
+
+
+def is_error(said: str, error: str) -> bool:
+    """Return whether the node's words carry an error of that signature; some it takes for a text."""
+    mark = selector(error)
+    return any(each in said for each in (mark.hex(), mark.decode("latin-1"), error.partition("(")[0]))
+
+
+def test_a_paused_reserve_and_the_grace_period_after_it(stage: Stage) -> None:
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
+        configure = ground.places.aave.configurator
+        await ground.operate(configure.call("setReservePause", ground.token("WETH"), True))
+        await ground.price("WETH", LOWER)
+        await ground.told(person, "liquidation is paused")
+        assert is_error(await ground.refusal(aave_call(ground, person)), "ReservePaused()")
+        await ground.operate(configure.call("setReservePause", ground.token("WETH"), False, GRACE_SECONDS))
+        await ground.told(person, "a grace period runs")
+        said = await ground.refusal(aave_call(ground, person))
+        assert is_error(said, "LiquidationGraceSentinelCheckFailed()")
+        await ground.pass_time(GRACE_SECONDS)
+        (trade,) = await ground.landed()
+        assert trade["path"].startswith("USDC > aave liquidation > WETH")
+        assert ground.reasons(person) == ["liquidation is paused", "a grace period runs"]
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
+
+
+def test_a_sequencer_that_is_down_or_was_a_moment_ago(stage: Stage) -> None:
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
+        sequencer = ground.places.sequencer.aggregator
+        await ground.operate(sequencer.call("post", 1))
+        await ground.price("WETH", LOWER)
+        await ground.told(person, "the sequencer's sentinel forbids it")
+        await ground.operate(sequencer.call("post", 0))
+        said = await ground.refusal(aave_call(ground, person))
+        assert is_error(said, "PriceOracleSentinelCheckFailed()")
+        await ground.pass_time(GRACE_SECONDS)
+        (trade,) = await ground.landed()
+        up_since = int((await ground.lab.read(sequencer, "latestRoundData"))[2])
+        mined = await ground.lab.rpc("eth_getBlockByNumber", hex(trade["block"]), False)
+        assert int(mined["timestamp"], 16) - up_since > GRACE_SECONDS
+        assert ground.reasons(person) == ["the sequencer's sentinel forbids it"]
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
+
+
+def test_frozen_collateral_is_no_reason_on_aave(stage: Stage) -> None:
+    """Frozen reserves take no deposits and lend nothing; the contract liquidates them, and so do we."""
+
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
+        configure = ground.places.aave.configurator
+        freeze = configure.call("setReserveFreeze", ground.token("WETH"), True)
+        await ground.operate(freeze, gas_limit=FREEZE_GAS)
+        supply = ground.places.aave.pool.call("supply", ground.token("WETH"), 1, OPERATOR, 0)
+        assert is_error(await ground.refusal(supply), "ReserveFrozen()")
+        await ground.price("WETH", LOWER)
+        (trade,) = await ground.landed()
+        assert trade["path"].startswith("USDC > aave liquidation > WETH")
+        assert ground.reasons(person) == []
+        for name in ("setReserveFreeze", "setReserveLtvzero"):
+            await ground.operate(configure.call(name, ground.token("WETH"), False))
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
+
+
+def test_collateral_that_venus_lets_nobody_seize(stage: Stage) -> None:
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_venus(10_000, 7_400)
+        seized, setter = ground.places.venus.market("WETH").vtoken, ground.places.venus.setter_facet
+        await ground.operate(
+            setter.call("setActionsPaused", [seized.address], [SEIZE], True), sender=DEPLOYER
+        )
+        await ground.venus_price(LOWER)
+        await ground.told(person, "liquidation is paused")
+        assert "action is paused" in await venus_refusal(ground, person)
+        await ground.operate(
+            setter.call("setActionsPaused", [seized.address], [SEIZE], False), sender=DEPLOYER
+        )
+        (trade,) = await ground.landed()
+        assert trade["path"].startswith("USDC > venus liquidation > WETH")
+        await ground.venus_price(HIGHER)
+
+    stage.play(act)
+
+
+async def venus_refusal(ground: Ground, person: Address) -> str:
+    """Return why the contract refuses a liquidation of a dollar by somebody who has it."""
+    venus, offer = ground.places.venus, ground.units("USDC", 1)
+    payer = await ground.somebody(USDC=offer)
+    owed, seized = (venus.market(symbol).vtoken.address for symbol in ("USDC", "WETH"))
+    await ground.operate(approve(ground.token("USDC"), venus.liquidator.address, offer), sender=payer)
+    call = venus.liquidator.call("liquidateBorrow", owed, person, offer, seized)
+    return await ground.refusal(call, sender=payer)
+
+
+# --- dust ------------------------------------------------------------------------------------
+
+
+def test_where_only_dust_could_be_left_the_position_is_left_alone(stage: Stage) -> None:
+    """Nobody lends all of a debt of 900, and whatever remains of it is less than a thousand."""
+
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_aave({"WETH": 1_220}, GEM=900)
+        await ground.price("WETH", LOWER)
+        await ground.told(person, "it would leave dust")
+        gem, pool = ground.places.gem, ground.places.aave.pool
+        cash = await ground.balance("GEM", await a_token(ground, "GEM"))
+        assert cash == 500 * 10**18
+        payer = await ground.somebody(GEM=1_000 * 10**18)
+        await ground.operate(approve(gem.address, pool.address, UNLIMITED), sender=payer)
+        call = aave_call(ground, person, debt="GEM", offer=cash)
+        assert is_error(await ground.refusal(call, sender=payer), "MustNotLeaveDust()")
+        await ground.lab.call(aave_call(ground, person, debt="GEM"), sender=payer)
+        more = (
+            approve(gem.address, pool.address, UNLIMITED),
+            pool.call("supply", gem.address, 10**22, OPERATOR, 0),
+        )
+        await ground.operate(*more)
+        (trade,) = await ground.landed()
+        assert trade["path"].startswith("GEM > aave liquidation > WETH")
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
+
+
+def test_of_a_debt_as_much_is_repaid_as_leaves_no_dust(stage: Stage) -> None:
+    """Half of 3,960 would take all but 400 of 2,480 dollars of ether; a thousand must stay."""
+
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_aave({"WETH": 2_700, "WBTC": 2_650}, USDC=3_960)
+        payer = await ground.somebody(USDC=ground.units("USDC", 4_000))
+        pool = ground.places.aave.pool
+        await ground.operate(approve(ground.token("USDC"), pool.address, UNLIMITED), sender=payer)
+        for symbol in ("WETH", "WBTC"):
+            await ground.price(symbol, LOWER)
+        (trade,) = await ground.landed()
+        before, offer = hex(trade["block"] - 1), int(trade["amount_in"])
+        assert offer < ground.units("USDC", 1_980)
+        seized = trade["path"].split(" > ")[2]
+        for more, refused in ((0, False), (1, True)):
+            call = aave_call(ground, person, seized, offer=offer + more)
+            assert await ground.reverts(call, payer, before, "MustNotLeaveDust()") is refused
+        for symbol in ("WETH", "WBTC"):
+            await ground.price(symbol, HIGHER)
+
+    stage.play(act)
+
+
+async def a_token(ground: Ground, symbol: str) -> Address:
+    """Return who holds what Aave has of a token."""
+    asked = ground.token(symbol)
+    (address,) = await ground.lab.read(ground.places.aave.pool, "getReserveAToken", asked)
+    return Address(address)
+
+
+# --- prices ----------------------------------------------------------------------------------
+
+
+def test_an_oracle_of_morpho_that_is_stale_is_no_price(stage: Stage) -> None:
+    async def act(ground: Ground) -> None:
+        oracle, low = ground.places.forgetful, ETHER_IN_MORPHO * LOWER // 100
+        await ground.operate(oracle.call("post", ETHER_IN_MORPHO, 0))
+        person = await ground.borrow_morpho(0, 4 * 10**18, ground.units("USDC", 8_400))
+        await ground.operate(oracle.call("post", low, FRESH_SECONDS + 1))
+        await ground.told(person, "the oracle has no price")
+        market, contract = ground.places.markets[0], ground.places.morpho.contract
+        call = contract.call("liquidate", market.parameters, person, 10**15, 0, b"")
+        assert "the price is stale" in await ground.refusal(call)
+        # Fresh in this block for the last time: it is stale where the transaction would run.
+        await ground.operate(oracle.call("post", low, FRESH_SECONDS))
+        await ground.soon(lambda: bool(ground.stopped("simulation")))
+        assert "the price is stale" in ground.stopped("simulation")[-1]
+        await ground.operate(oracle.call("post", low, 0))
+        (trade,) = await ground.landed()
+        assert "morpho liquidation" in trade["path"]
+
+    stage.play(act)
+
+
+def test_an_expired_price_of_venus_is_no_price(stage: Stage) -> None:
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_venus(10_000, 7_400)
+        oracle, vtoken = ground.places.expiring, ground.places.venus.market("WETH").vtoken.address
+        await ground.operate(oracle.call("stamp", vtoken, FRESH_SECONDS + 1))
+        await ground.venus_price(LOWER)
+        await ground.told(person, "the oracle has no price")
+        assert "chainlink price expired" in await venus_refusal(ground, person)
+        await ground.operate(oracle.call("stamp", vtoken, 0))
+        (trade,) = await ground.landed()
+        assert trade["path"].startswith("USDC > venus liquidation > WETH")
+        await ground.operate(oracle.call("forget", vtoken))
+        await ground.venus_price(HIGHER)
+
+    stage.play(act)
+
+
+def test_aave_takes_a_price_of_any_age_and_none_of_zero(stage: Stage) -> None:
+    """Its oracle looks at no time: what the feed said in 1970 counts, and we count with it."""
+
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
+        feed = ground.places.aave.feeds["WETH"].aggregator
+        await ground.operate(feed.call("postAt", 0, 1))
+        await ground.told(person, "the oracle has no price")
+        payer = await ground.somebody(USDC=ground.units("USDC", 1))
+        assert await ground.refusal(aave_call(ground, person), sender=payer)
+        await ground.operate(feed.call("postAt", 2_500 * DOLLAR * LOWER // 100, 1))
+        (trade,) = await ground.landed()
+        assert trade["path"].startswith("USDC > aave liquidation > WETH")
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
+
+
+# --- tokens and blocks -----------------------------------------------------------------------
+
+
+def test_collateral_that_keeps_a_part_of_what_is_sent(stage: Stage) -> None:
+    """The contract seizes an amount and less of it arrives, so what follows cannot be paid."""
+
+    async def act(ground: Ground) -> None:
+        oracle, market = ground.places.constant, ground.places.markets[1]
+        contract = ground.places.morpho.contract
+        await ground.operate(oracle.call("post", 10**24, 0))
+        await ground.operate(transfer(market.collateral, contract.address, 10**23))
+        person = await ground.borrow_morpho(1, 10_000 * 10**18, ground.units("USDC", 8_200))
+        # Nobody may sell it before all of it is worth less than is owed.
+        await ground.operate(oracle.call("post", 10**24 * LOWER // 100, 0))
+        known = len(ground.stopped("simulation"))
+        await ground.until(lambda: len(ground.stopped("simulation")) > known)
+        assert ground.stopped("simulation")[-1].startswith("TAXD keeps a part of what is sent: of ")
+        payer = await ground.somebody(USDC=ground.units("USDC", 1_000))
+        await ground.operate(approve(ground.token("USDC"), contract.address, UNLIMITED), sender=payer)
+        taken = 10**20
+        await ground.operate(
+            contract.call("liquidate", market.parameters, person, taken, 0, b""), sender=payer
+        )
+        assert await ground.balance("TAXD", payer) == taken * (100 - TAX_PERCENT) // 100
+        await ground.operate(oracle.call("post", 10**24, 0))
+
+    stage.play(act)
+
+
+def test_a_block_with_a_liquidation_leaves_the_chain(stage: Stage) -> None:
+    """The position is open again in the book, the transaction in the ledger, and both close once more."""
+
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
+        await ground.price("WETH", LOWER)
+        (trade,) = await ground.landed()
+        pool = ground.places.aave.pool
+        owed = (await ground.lab.read(pool, "getUserAccountData", person))[1]
+        landed, head = ground.bot.landed(), int((await ground.lab.head())["number"], 16)
+        await ground.lab.reorg(head - trade["block"] + 1)
+        assert (await ground.lab.read(pool, "getUserAccountData", person))[1] > owed
+        await ground.until(lambda: ground.block_of(trade["hash"]) != trade["hash_of_block"])
+        await ground.until(lambda: ground.bot.landed() >= landed)
+        assert (await ground.lab.read(pool, "getUserAccountData", person))[1] <= owed + DOLLAR
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
+
+
+def test_the_ledger_and_the_chain_tell_the_same_story_in_the_end(stage: Stage) -> None:
+    async def act(ground: Ground) -> None:
+        await ground.until(lambda: not ground.bot.open_intents())
+        await ground.bot.check_books()
+
+    stage.play(act)
