@@ -95,12 +95,12 @@ class Rows:
         """Whether each row is what a load of the latest block gives, brought to the next block."""
         fresh = await self.adapter.load(self.chain, self.pools, block=self.chain.latest)
         other = Rows(self.chain, self.adapter, self.pools, fresh)
-        same = all(_timeless(self.raw(k)) == _timeless(other.raw(k)) for k in range(len(self.pools)))
+        same = all(timeless(self.raw(k)) == timeless(other.raw(k)) for k in range(len(self.pools)))
         other.memory.close()
         return same
 
 
-def _timeless(row: bytes) -> bytes:
+def timeless(row: bytes) -> bytes:
     """Return a row without when it was read and what the providers said then, and how the ramp came about."""
     tokens = [row[k : k + TOKEN_BYTES] for k in range(HEAD_BYTES, len(row), TOKEN_BYTES)]
     tokens = [token[:LIVE_RATE] + token[LIVE_RATE + 16 :] for token in tokens]

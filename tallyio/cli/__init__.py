@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "warm": "Compile what a configuration needs, before its first start.",
 }
 GROUPS: Final = {
+    "new": "Begin a plugin of your own.",
     "config": "Explain and check a configuration.",
     "keys": "Make the key of a configuration's signer.",
     "plugins": "List and check installed plugins.",

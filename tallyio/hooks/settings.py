@@ -23,6 +23,7 @@ Secret = Annotated[
 
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_UNKNOWN_VALUE = re.compile(r"Invalid enum value '(?P<value>[^']*)'")
 _STEP = re.compile(r"\.(\w+)")
 
 
@@ -75,6 +76,11 @@ def _explain(reason: str, kind: type[msgspec.Struct], where: str) -> str:
     path = found["path"] if found else ""
     key = f"{where}{path}".removeprefix(".") or "top level"
     said = _PATH.sub("", reason)
+    value = _UNKNOWN_VALUE.search(said)
+    if value is not None:
+        choices = _choices(kind, path)
+        hint = did_you_mean(value["value"], choices)
+        return f"[{key}] has an unknown value {value['value']!r}{hint}; known values: {', '.join(choices)}"
     field = _UNKNOWN_FIELD.search(said)
     if field is None:
         return f"[{key}] {said[:1].lower()}{said[1:]}"
@@ -83,12 +89,34 @@ def _explain(reason: str, kind: type[msgspec.Struct], where: str) -> str:
     return f"[{key}] has an unknown key {field['field']!r}{hint}; known keys: {', '.join(names)}"
 
 
-def _names(kind: type[msgspec.Struct], path: str) -> set[str]:
-    """Return the keys of the records that may stand at `path` below `kind`: msgspec names no type."""
+def _choices(kind: type[msgspec.Struct], path: str) -> list[str]:
+    """Return the texts that the field at `path` below `kind` may be."""
+    parent, _, last = path.rpartition(".")
+    hints = [_field_type(record, last) for record in _reached(kind, parent)]
+    return sorted({value for hint in hints for value in _texts(hint)})
+
+
+def _texts(hint: object) -> Iterator[str]:
+    """Yield the texts that a `Literal` in `hint` allows."""
+    for part in get_args(hint):
+        if isinstance(part, str):
+            yield part
+        else:
+            yield from _texts(part)
+
+
+def _reached(kind: type[msgspec.Struct], path: str) -> list[type[msgspec.Struct]]:
+    """Return the records that may stand at `path` below `kind`: msgspec names no type."""
     there = [kind]
     for step in _STEP.findall(path):
         there = [record for each in there for record in _records(_field_type(each, step))]
-    return {field.encode_name for each in there for field in msgspec.structs.fields(each)}
+    return there
+
+
+def _names(kind: type[msgspec.Struct], path: str) -> set[str]:
+    """Return the keys of the records that may stand at `path` below `kind`."""
+    reached = _reached(kind, path)
+    return {field.encode_name for each in reached for field in msgspec.structs.fields(each)}
 
 
 def _field_type(kind: type[msgspec.Struct], name: str) -> object:

@@ -19,6 +19,7 @@ from tallyio.lab.lab import open_lab as open_lab
 from tallyio.lab.progress import show_progress as show_progress
 from tallyio.lab.remote import RemoteLab as RemoteLab
 from tallyio.lab.remote import open_remote_lab as open_remote_lab
+from tallyio.lab.revm import BareWorld as BareWorld
 from tallyio.lab.revm import RevmBackend as RevmBackend
 from tallyio.lab.revm import RevmWorld as RevmWorld
 from tallyio.lab.revm import build_revm_world as build_revm_world

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from tallyio.lab.artifact import Contract
-from tallyio.lab.fetch import ensure_fetched
+from tallyio.lab.fetch import artifact, ensure_fetched
 from tallyio.lab.recipe import build_world
 from tallyio.lab.steps import (
     BLOCK_GAS_LIMIT,
@@ -27,14 +27,25 @@ from tallyio.lab.steps import (
     Step,
     T,
     Transaction,
+    deploy,
     read,
 )
 from tallyio.lab.traders import Swap
 from tallyio.lab.trading import choose, transactions
-from tallyio.lab.world import ACCOUNTS, CHAIN_ID, DEPLOYER, OPERATOR, RICH_WEI, World
+from tallyio.lab.world import (
+    ACCOUNTS,
+    CHAIN_ID,
+    DEPLOYER,
+    OPERATOR,
+    RICH_WEI,
+    TRADER_ACCOUNTS,
+    V3Venue,
+    World,
+)
 from tallyio.model.errors import MissingExtraError
 from tallyio.model.execution import Call
-from tallyio.model.units import Address, hex_text
+from tallyio.model.market import Token
+from tallyio.model.units import ZERO_ADDRESS, Address, hex_text
 
 
 class RevmBackend:
@@ -119,6 +130,10 @@ class RevmBackend:
     def transact(self, call: Call, *, sender: Address = OPERATOR) -> bytes:
         """Run `call` as the only transaction of a new block; return what it returns. Raises: Reverted."""
         self._next_block()
+        return self._commit(sender, call)
+
+    def append(self, call: Call, *, sender: Address = OPERATOR) -> bytes:
+        """Run `call` as one more transaction of the head; return what it returns. Raises: Reverted."""
         return self._commit(sender, call)
 
     def deploy(self, init_code: bytes) -> Address:
@@ -206,6 +221,38 @@ class RevmWorld:
         swaps = self.backend.run(choose(self.world, seed=seed, number=number))
         self.backend.block(transactions(self.world, swaps))
         return swaps
+
+
+class BareWorld(RevmWorld):
+    """An EVM with rich accounts and a few tokens, for contracts of one's own: nothing is fetched."""
+
+    TOKENS: ClassVar[Mapping[str, int]] = {"ONE": 18, "TWO": 18, "SIX": 6}
+    """Decimals by symbol; `mint(address,uint256)` gives to anybody."""
+
+    def __init__(self, *, largest_code: int | None = None) -> None:
+        """Build it; `largest_code` as for `RevmBackend`."""
+        self.backend = RevmBackend(largest_code=largest_code)
+        nowhere = V3Venue(
+            factory=ZERO_ADDRESS,
+            router=ZERO_ADDRESS,
+            quoter=ZERO_ADDRESS,
+            positions=ZERO_ADDRESS,
+            tick_lens=ZERO_ADDRESS,
+        )
+        self.world = World(
+            chain_id=CHAIN_ID,
+            weth=ZERO_ADDRESS,
+            tokens={symbol: self._token(symbol, decimals) for symbol, decimals in self.TOKENS.items()},
+            v2={},
+            v3=nowhere,
+            pools=(),
+            traders=TRADER_ACCOUNTS,
+            gas_burner=ZERO_ADDRESS,
+        )
+
+    def _token(self, symbol: str, decimals: int) -> Token:
+        made = self.backend.run(deploy(artifact("Token"), symbol, symbol, decimals))
+        return Token(address=made.address, symbol=symbol, decimals=decimals)
 
 
 def build_revm_world() -> RevmWorld:

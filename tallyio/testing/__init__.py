@@ -1,7 +1,53 @@
-"""The test kit: what the tests of a plugin stand on.
+"""The kit for authors of plugins: worlds to test in, and the conformance cards that every plugin passes.
 
-Layer: testing. It joins what lies below for tests alone; nothing but tests imports it.
+Layer: testing. It joins what lies below for tests alone; nothing but tests imports it. Each name is
+imported when it is first asked for. The cards need `tallyio[testing]`:
+
+```python
+from tallyio.testing import ProtocolCards
+
+class TestConformance(ProtocolCards):
+    plugin = "constant_sum"
+
+    def settings(self, chain):
+        return {"pools": [self.deploy(chain)]}
+```
 """
 
-from tallyio.testing.revm_chain import RevmChain as RevmChain
-from tallyio.testing.revm_chain import head_at as head_at
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tallyio.testing.cards import Cards as Cards
+    from tallyio.testing.cards import card as card
+    from tallyio.testing.chain_cards import ChainCards as ChainCards
+    from tallyio.testing.lending_cards import LendingCards as LendingCards
+    from tallyio.testing.notifier_cards import NotifierCards as NotifierCards
+    from tallyio.testing.protocol_cards import ProtocolCards as ProtocolCards
+    from tallyio.testing.revm_chain import RevmChain as RevmChain
+    from tallyio.testing.revm_chain import head_at as head_at
+    from tallyio.testing.signer_cards import SignerCards as SignerCards
+    from tallyio.testing.slow_strategy_cards import SlowStrategyCards as SlowStrategyCards
+    from tallyio.testing.strategy_cards import StrategyCards as StrategyCards
+
+_HOMES: Final = {
+    "Cards": "cards",
+    "card": "cards",
+    "ChainCards": "chain_cards",
+    "LendingCards": "lending_cards",
+    "NotifierCards": "notifier_cards",
+    "ProtocolCards": "protocol_cards",
+    "RevmChain": "revm_chain",
+    "head_at": "revm_chain",
+    "SignerCards": "signer_cards",
+    "SlowStrategyCards": "slow_strategy_cards",
+    "StrategyCards": "strategy_cards",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

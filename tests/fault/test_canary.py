@@ -11,8 +11,8 @@ import pytest
 from coincurve import PrivateKey
 
 from tallyio.lab import open_lab
+from tallyio.testing.memory import hits
 from tests.e2e.harness import make_bot, running
-from tests.fault.memory import hits
 
 pytestmark = pytest.mark.node
 

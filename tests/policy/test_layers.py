@@ -54,9 +54,16 @@ FLOORS: Final = {
         *("hooks", "kernel", "model", "native"),
         reason="it measures contracts on a known machine, and the machine by compiled code",
     ),
-    "testing": uses("hooks", "lab", "model", reason="a test's world is for tests: nothing else imports it"),
+    "authoring": uses(
+        *("bench", "hooks", "kernel", "model"),
+        reason="it writes and checks plugins by their contracts; what runs them stays below",
+    ),
+    "testing": uses(
+        *("engine", "hooks", "lab", "market", "model", "native"),
+        reason="a test's world is for tests: nothing else imports it",
+    ),
     "cli": uses(
-        *("bench", "engine", "hooks", "kernel", "lab", "ledger", "model", "native"),
+        *("authoring", "bench", "engine", "hooks", "kernel", "lab", "ledger", "model", "native"),
         reason="commands join everything, and nothing imports a command",
     ),
 }

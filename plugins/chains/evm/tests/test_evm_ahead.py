@@ -9,12 +9,13 @@ from tallyio_chain_evm.bloom import logs_bloom, possible
 from tallyio_chain_evm.client import EvmClient
 from tallyio_chain_evm.errors import CallTimeout, MalformedReply
 from tallyio_chain_evm.feed import BlockFeed
-from tallyio_chain_evm.testing import FakeNode, Json, error, open_fake, result, silence, take
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tallyio.model.chain import AccountState, Block, Log
 from tallyio.model.hashing import keccak256
 from tallyio.model.units import Address, Hash, hex_text
+from tallyio.testing.node import FakeNode, Json, error, result, silence
+from tests.evm_clients import open_fake, take
 
 VALUES = "eth_getStorageValues"
 POOL = Address(keccak256(b"pool 0")[:20])

@@ -9,12 +9,13 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tallyio_chain_evm.encode import log_json
-from tallyio_chain_evm.testing import PROVIDER_KEY, FakeNode, Json, error, open_fake, result, seen, take
 from trio.testing import MockClock
 
 from tallyio.model.chain import Block, BlockEvent, Rollback
 from tallyio.model.errors import ChainError
 from tallyio.model.units import Hash
+from tallyio.testing.node import PROVIDER_KEY, FakeNode, Json, error, result
+from tests.evm_clients import open_fake, seen, take
 
 
 async def test_the_first_event_is_the_current_head(autojump_clock: MockClock) -> None:

@@ -11,7 +11,6 @@ from tallyio_chain_evm.chain import EvmChain
 from tallyio_chain_evm.client import EvmClient
 from tallyio_chain_evm.errors import GaveUp, RpcError, WrongChain
 from tallyio_chain_evm.state import StateReader
-from tallyio_chain_evm.testing import take
 
 from tallyio.lab import Lab, open_lab
 from tallyio.model.chain import Block, Head, LogFilter, Rollback, StateSlice
@@ -20,6 +19,7 @@ from tallyio.model.execution import Call, SignedTransaction, UnsignedTransaction
 from tallyio.model.hashing import keccak256, selector
 from tallyio.model.transaction import encode_signed, signing_hash, transaction_hash
 from tallyio.model.units import Address, Hash, Wei, hex_text
+from tests.evm_clients import take
 
 pytestmark = pytest.mark.node
 

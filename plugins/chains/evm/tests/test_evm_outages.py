@@ -8,10 +8,11 @@ import re
 import pytest
 import trio
 from tallyio_chain_evm.errors import GaveUp, WrongChain
-from tallyio_chain_evm.testing import PROVIDER_KEY, notice, open_fake, result, seen, silence, take
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tallyio.model.errors import ChainError
+from tallyio.testing.node import PROVIDER_KEY, notice, result, silence
+from tests.evm_clients import open_fake, seen, take
 
 
 async def test_a_lost_connection_is_replaced_and_the_blocks_go_on(autojump_clock: MockClock) -> None:

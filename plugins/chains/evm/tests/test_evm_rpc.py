@@ -15,22 +15,13 @@ from tallyio_chain_evm.errors import (
     RpcError,
     WrongChain,
 )
-from tallyio_chain_evm.testing import (
-    PROVIDER_KEY,
-    Step,
-    chain_of,
-    error,
-    open_fake,
-    open_node,
-    result,
-    silence,
-    text,
-)
 from trio.testing import MockClock
 
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call
 from tallyio.model.units import Address
+from tallyio.testing.node import PROVIDER_KEY, Step, error, open_node, result, silence, text
+from tests.evm_clients import chain_of, open_fake
 
 ACCOUNT = Address(bytes(20))
 CALL = Call(to=ACCOUNT, data=b"\x01")

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 from tallyio_chain_evm.errors import MalformedReply, NoDebugMethods, RpcError
 from tallyio_chain_evm.state import merge_diffs
-from tallyio_chain_evm.testing import Json, error, open_fake, result
 from tallyio_chain_evm.wire import WireDiff
 from trio.testing import MockClock
 
 from tallyio.model.chain import AccountState, Block, Head, Log, Moment
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash, Wei
+from tallyio.testing.node import Json, error, result
+from tests.evm_clients import open_fake
 
 A, B = Address(b"\xaa" * 20), Address(b"\xbb" * 20)
 BLOCK = Hash(b"\x01" * 32)

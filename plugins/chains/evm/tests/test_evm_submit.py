@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from tallyio_chain_evm.errors import CallTimeout, MalformedReply, RpcError
-from tallyio_chain_evm.testing import FakeNode, Step, error, open_fake, result, silence
 from trio.testing import MockClock
 
 from tallyio.model.chain import LogFilter
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import SignedTransaction, UnsignedTransaction
 from tallyio.model.units import ZERO_ADDRESS, Hash, Wei, hex_text
+from tallyio.testing.node import FakeNode, Step, error, result, silence
+from tests.evm_clients import open_fake
 
 HASH = Hash(b"\x77" * 32)
 SENT = SignedTransaction(

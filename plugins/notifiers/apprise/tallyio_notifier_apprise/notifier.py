@@ -106,10 +106,10 @@ def _deliverer(urls: list[str]) -> Deliver:
             raise ConfigError(f"[notifiers.urls_file] URL {line} is none that Apprise knows")
 
     def deliver(notice: Notice, body: str) -> bool:
+        title = redact(notice.title)
+        # Apprise sends nothing that has no body.
         return bool(
-            service.notify(
-                title=f"TallyIO: {redact(notice.title)}", body=body, notify_type=_KIND[notice.level]
-            )
+            service.notify(title=f"TallyIO: {title}", body=body or title, notify_type=_KIND[notice.level])
         )
 
     return deliver

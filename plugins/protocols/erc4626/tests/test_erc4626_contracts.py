@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from tallyio_protocol_erc4626 import hot
 from tallyio_protocol_erc4626.adapter import Erc4626
-from tallyio_protocol_erc4626.layout import FOLLOWS, READ_AT, ROW_BYTES
+from tallyio_protocol_erc4626.layout import FOLLOWS, ROW_BYTES
 from tallyio_protocol_uniswap_v2 import hot as v2_hot
 from tallyio_protocol_uniswap_v2.adapter import UniswapV2
 
@@ -19,59 +18,23 @@ from tallyio.hooks.interfaces import ExchangeProtocol
 from tallyio.lab.artifact import Artifact, Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.recipe import units
-from tallyio.lab.solidity import compile_solidity, package_sources
 from tallyio.lab.steps import BLOCK_SECONDS, Reverted
 from tallyio.lab.world import OPERATOR
 from tallyio.market.abi import LOG_APPLIED, LOG_IGNORED, LOG_RELOAD
-from tallyio.model.erc20 import approve, balance_of, transfer
+from tallyio.model.erc20 import approve, transfer
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call, Leg, Opportunity
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, Hash, checksum
 from tallyio.native.memory import Region
-from tallyio.testing import RevmChain
 from tests.demo_tables import protocol_tables
-
-SOURCE = Path(__file__).parent / "contracts" / "Vaults.sol"
-HELD = 2_000_000 * 10**6
-"""Of USDC, what a new vault gets."""
-GIFT = 123_456_789_123
-"""What its shares are worth more."""
+from tests.erc4626_world import World, timeless, vaults
 
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Artifact]:
     """Return the vaults by name."""
-    fetched = package_sources("@openzeppelin/contracts", "openzeppelin-4.8", "solmate")
-    found = compile_solidity({**fetched, SOURCE.name: SOURCE.read_text()}, [SOURCE.name])
-    return {name.partition(":")[2]: each for name, each in found.items()}
-
-
-class World(RevmChain):
-    """The lab's world and a vault of its USDC, whose shares are worth a little more than at first."""
-
-    def __init__(self, code: Artifact, *arguments: int) -> None:
-        super().__init__()
-        self.usdc = self.world.tokens["USDC"].address
-        self.vault = Contract(code, self.backend.deploy(code.encode_constructor(self.usdc, *arguments)))
-        self.block_of(approve(self.usdc, self.vault.address, 2**255))
-        self.block_of(self.vault.call("deposit", HELD, OPERATOR))
-        self.block_of(transfer(self.usdc, self.vault.address, GIFT))
-
-    def adapter(self, **settings: object) -> Erc4626:
-        """Return the adapter of the vault."""
-        return Erc4626({"vaults": [{"address": checksum(self.vault.address), **settings}]})
-
-    async def open(self, **settings: object) -> tuple[Erc4626, PoolSpec, bytes]:
-        """Return the adapter, the pool and its row."""
-        adapter = self.adapter(**settings)
-        (pool,) = await adapter.discover(self, block=self.latest)
-        (row,) = await adapter.load(self, [pool], block=self.latest)
-        return adapter, pool, row
-
-    def has(self, token: Address, account: Address = OPERATOR) -> int:
-        """Return what an account has."""
-        return int.from_bytes(self.backend.call(balance_of(token, account)))
+    return vaults()
 
 
 def quote(row: bytes, i: int, amount: int) -> int:
@@ -112,12 +75,12 @@ async def test_trades_pay_what_was_quoted_and_rows_follow(made: dict[str, Artifa
         row = _followed(world, adapter, pool, row, start.number)
         start = world.latest
         (fresh,) = await adapter.load(world, [pool], block=start)
-        assert _timeless(row) == _timeless(fresh)
+        assert timeless(row) == timeless(fresh)
     world.block_of(approve(world.usdc, world.vault.address, 2**255))
     world.block_of(world.vault.call("mint", 10**9 + 7, OPERATOR))
     row = _followed(world, adapter, pool, row, start.number)
     (fresh,) = await adapter.load(world, [pool], block=world.latest)
-    assert _timeless(row) == _timeless(fresh)
+    assert timeless(row) == timeless(fresh)
 
 
 def _followed(world: World, adapter: Erc4626, pool: PoolSpec, row: bytes, since: int) -> bytes:
@@ -136,10 +99,6 @@ def _followed(world: World, adapter: Erc4626, pool: PoolSpec, row: bytes, since:
             event, data = adapter.topics.index(log.topics[0]), memory.address + ROW_BYTES
             assert hot.apply_log(memory.address, event, 0, data, len(log.data)) == LOG_APPLIED
         return memory.view("u1", ROW_BYTES).tobytes()
-
-
-def _timeless(row: bytes) -> bytes:
-    return row[:READ_AT] + row[READ_AT + 8 :]
 
 
 # --- refusals --------------------------------------------------------------------------------

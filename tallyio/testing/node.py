@@ -1,8 +1,7 @@
-"""A scripted node: a chain in memory behind a real WebSocket server on streams in memory.
+"""A scripted node: a chain in memory behind a real WebSocket server, on loopback or on streams in memory.
 
-The server side is trio-websocket, an implementation that the plugin does not use, so the two check
-each other. Nothing here touches the network, so tests run on a virtual clock. By default the node
-is honest; `script` makes its next answers lies, errors, silence or any bytes at all.
+Layer: testing. By default the node is honest; `script` makes its next answers lies, errors, silence or any
+bytes at all. On streams in memory nothing touches the network, so tests run on a virtual clock.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,23 +18,14 @@ import trio
 from trio.testing import memory_stream_pair
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from tallyio.model.chain import BlockEvent, Head, Log, Rollback
+from tallyio.model.chain import Head, Log
 from tallyio.model.hashing import keccak256
 from tallyio.model.units import Address, Hash, Wei
-from tallyio_chain_evm.bloom import logs_bloom
-from tallyio_chain_evm.chain import EvmChain
-from tallyio_chain_evm.client import EvmClient
-from tallyio_chain_evm.encode import head_json, log_json
-from tallyio_chain_evm.endpoint import Endpoint
-from tallyio_chain_evm.errors import ConnectionLost
-from tallyio_chain_evm.settings import read_settings
+from tallyio.testing.node_records import head_json, log_json, logs_bloom
 
 PROVIDER_KEY = "k3y-of-a-provider"
 """Stands for what must never be shown."""
-URL = f"ws://127.0.0.1:8545/v3/{PROVIDER_KEY}"
 CHAIN_ID = 31_337
-STANDSTILL_S = 1_000
-"""Of virtual time, or of patience."""
 
 Json = Any
 Step = Callable[[dict[str, Json]], str | None]
@@ -101,7 +92,7 @@ class FakeChain:
 
 
 class FakeNode:
-    """Serves a `FakeChain`; `dial` is how a client reaches it."""
+    """Serves a `FakeChain`: at `listen`, or over `connect`, which needs no network."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.chain = FakeChain()
@@ -162,6 +153,11 @@ class FakeNode:
         """How many clients are connected."""
         return len(self._open)
 
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether anybody hears of new heads."""
+        return bool(self._subscribed)
+
     def cut(self, keep: int) -> Step:
         """Return a step that answers with the first `keep` entries of the true list only."""
 
@@ -172,17 +168,29 @@ class FakeNode:
 
     # --- the server ------------------------------------------------------------------------
 
-    async def dial(self, endpoint: Endpoint) -> trio.abc.Stream:
-        """Connect a client."""
+    async def connect(self) -> trio.abc.Stream:
+        """Connect a client by a stream in memory. Raises: ConnectionRefusedError: the node is dead."""
         await trio.lowlevel.checkpoint()
         if self.dead:
-            raise ConnectionLost(f"{endpoint} does not accept connections (refused)")
-        self.connections += 1
+            raise ConnectionRefusedError("refused")
         ours, theirs = memory_stream_pair()
         self._nursery.start_soon(self._serve, theirs)
         return ours
 
+    async def listen(self) -> str:
+        """Listen on a free port of loopback and return its URL, with a provider's key in the path."""
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self._nursery.start_soon(
+            partial(trio.serve_listeners, self._serve, [listener], handler_nursery=self._nursery)
+        )
+        port: int = listener.socket.getsockname()[1]
+        return f"ws://127.0.0.1:{port}/v3/{PROVIDER_KEY}"
+
     async def _serve(self, stream: trio.abc.Stream) -> None:
+        if self.dead:
+            await trio.aclose_forcefully(stream)
+            return
+        self.connections += 1
         async with trio.open_nursery() as nursery:
             request = await wrap_server_stream(nursery, stream)
             if self.reject_with:
@@ -304,36 +312,9 @@ def _error(request: dict[str, Json], code: int, message: str, data: Json = None)
     return json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": fault})
 
 
-# --- a client of it ------------------------------------------------------------------------
-
-
-def chain_of(node: FakeNode, **settings: object) -> EvmChain:
-    """Return a chain whose endpoint is `node`."""
-    parsed, endpoint = read_settings({"url": URL, "chain_id": CHAIN_ID, **settings})
-    return EvmChain(parsed, endpoint, dial=node.dial)
-
-
-async def take(feed: AsyncIterator[BlockEvent], count: int) -> list[BlockEvent]:
-    """Return the next `count` events; a feed that stands still raises trio.TooSlowError."""
-    with trio.fail_after(STANDSTILL_S):
-        return [await anext(feed) for _ in range(count)]
-
-
-def seen(event: BlockEvent) -> FakeBlock | Rollback:
-    """Return what of an event does not depend on time."""
-    return event if isinstance(event, Rollback) else FakeBlock(event.head, event.logs)
-
-
 @asynccontextmanager
 async def open_node() -> AsyncIterator[FakeNode]:
     """Run a node."""
     async with trio.open_nursery() as nursery:
         yield FakeNode(nursery)
         nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def open_fake(**settings: object) -> AsyncIterator[tuple[FakeNode, EvmClient]]:
-    """Run a node and a client of it."""
-    async with open_node() as node, chain_of(node, **settings).open() as client:
-        yield node, client

@@ -1,20 +1,32 @@
-"""Search the memory of a running process, as whoever got into it could."""
+"""Search the memory of a running process, as whoever got into it could.
+
+Layer: testing.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 22
 _REGION = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r")
 
 
-def hits(pid: int, needles: dict[str, bytes]) -> dict[str, int]:
-    """Return how often each of `needles` stands in the readable memory of process `pid`."""
+Needle = bytes | memoryview
+NOWHERE = range(0)
+
+
+def hits(pid: int, needles: Mapping[str, Needle], *, beside: range = NOWHERE) -> dict[str, int]:
+    """Return how often each of `needles` stands in the readable memory of process `pid`.
+
+    Regions that begin in the addresses `beside` are left out: there the searcher may keep its needles.
+    """
     found = dict.fromkeys(needles, 0)
     overlap = max(map(len, needles.values())) - 1
     for start, end in _regions(pid):
+        if start in beside:
+            continue
         rest = b""
         for data in _read(pid, start, end):
             text = rest + data

@@ -1,0 +1,31 @@
+"""The conformance cards, on pools of three solvers."""
+
+from __future__ import annotations
+
+from tallyio.model.units import Address
+from tallyio.testing import ProtocolCards, RevmChain
+from tallyio.testing.funds import held
+from tests.solidly_world import Town, coin_at, make_town
+
+
+class TestConformance(ProtocolCards):
+    """Volatile and stable pools of each."""
+
+    plugin = "solidly"
+
+    @property
+    def town(self) -> Town:
+        """The factories and their pools."""
+        return self.once("town", make_town)
+
+    def chain(self) -> RevmChain:
+        """Stand where they are."""
+        return self.town.chain
+
+    def settings(self, chain: RevmChain) -> dict[str, object]:
+        """Name the factories."""
+        return self.town.settings()
+
+    def fund(self, chain: RevmChain, token: Address, account: Address, amount: int) -> None:
+        """Set the balance: these coins let anybody."""
+        chain.block_of(coin_at(token).call("set", account, held(chain, token, account) + amount))
