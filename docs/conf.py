@@ -28,6 +28,7 @@ include_patterns = [
     "plugins/*/*/README.md",
     "perf/README.md",
     "examples/**README.md",
+    "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
 ]
@@ -41,7 +42,7 @@ html_copy_source = False
 html_theme_options: dict[str, list[str]] = {"top_of_page_buttons": []}
 
 _SECTION: Final = re.compile(r"^## (?P<name>.*)\n(?P<text>(?:(?!## ).*\n?)*)", re.MULTILINE)
-_LINK: Final = re.compile(r"\]\((?P<page>[^)#:]+)\.md\)")
+_LINK: Final = re.compile(r"\[(?P<title>[^\]]+)\]\((?P<page>[^)#:]+)\.md\)")
 _INSIDE: Final = {"docs/reference/plugins": "/plugins/*/*/README", "examples/README": "*/README"}
 """Pages that lead to many others."""
 
@@ -55,7 +56,8 @@ def toctree(caption: str, pages: list[str]) -> str:
 def contents(index: str) -> str:
     """Return one table of contents for each section of the index, from the links in it."""
     found = {part["name"]: _LINK.findall(part["text"]) for part in _SECTION.finditer(index)}
-    return "".join(toctree(name, list(dict.fromkeys(pages))) for name, pages in found.items() if pages)
+    lists = {name: [f"{title} <{page}>" for title, page in links] for name, links in found.items()}
+    return "".join(toctree(name, pages) for name, pages in lists.items() if pages)
 
 
 def add_contents(_: Sphinx, page: str, source: list[str]) -> None:

@@ -112,6 +112,6 @@ def test_a_screen_whose_command_fails_stops_the_build(tmp_path: Path) -> None:
 
 def test_the_lists_of_the_index_are_the_table_of_contents() -> None:
     made = contents("# T\n\n[a](a.md)\n\n## Learn\n\n- [b](x/b.md)\n- [c](../c.md): c\n\n## Words\n\nnone\n")
-    assert ":caption: Learn\n\nx/b\n../c\n" in made
+    assert ":caption: Learn\n\nb <x/b>\nc <../c>\n" in made
     assert "Words" not in made
     assert made.count("toctree") == 1

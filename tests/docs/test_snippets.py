@@ -110,7 +110,15 @@ CHECKED: Final = {
 }
 """What a block of each language is held to."""
 
-REASONS: Final = ("needs a node", "needs the ledger", "needs root", "takes ", "installs ", "tests/")
+REASONS: Final = (
+    "needs a node",
+    "needs the ledger",
+    "needs root",
+    "needs another checkout",
+    "takes ",
+    "installs ",
+    "tests/",
+)
 """Why a test may leave commands alone, by how the reason begins."""
 
 
