@@ -32,6 +32,7 @@ from tallyio.native.memory import Region
 from tallyio.testing import RevmChain
 
 GAS_PRICE_WEI = 10**9
+MAX_GAS = 1_500_000
 WARM_BLOCKS = 1
 """Not counted: whatever loads on first use."""
 
@@ -80,7 +81,11 @@ async def open_lanes(chain: RevmChain, base: Address) -> tuple[Market, FastLane,
         strategies=[("trips", fast.compiled)],
     )
     books, loans = Books(chain, fuse_lending([]), []), Loans(chain, [], [])
-    return market, FastLane(market, fast), SlowLane(market, books, loans, [("trips", SlowTrips(base))])
+    return (
+        market,
+        FastLane(market, fast),
+        SlowLane(market, books, loans, [("trips", SlowTrips(base))], max_gas={"trips": MAX_GAS}),
+    )
 
 
 def main(blocks: int) -> int:

@@ -9,23 +9,19 @@ import importlib
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from tallyio.authoring.cards import run_cards
 from tallyio.authoring.project import Project, as_installed, read_project
 from tallyio.authoring.report import Checked, Fault, Outcome, Report, Step
 from tallyio.bench.records import Verdict
-from tallyio.bench.run import run_jobs
-from tallyio.bench.script import EFFORTS
+from tallyio.bench.run import QUICK, by_effort, run_jobs
 from tallyio.bench.select import group
 from tallyio.bench.surroundings import look_around
 from tallyio.hooks.catalog import GROUP_PREFIX, Catalog
 from tallyio.hooks.contract import CONTRACT_FILE, Contract, Kind, read_contract
 from tallyio.hooks.host import PluginHost
 from tallyio.model.errors import PluginError
-
-QUICK: Final = ("--processes=1", "--values=3", "--warmups=1", "--min-time=0.02")
-"""pyperf's options for an answer in seconds: enough to see whether a promise with room is kept."""
 
 Tell = Callable[[str], None]
 """Told what is being done."""
@@ -125,8 +121,8 @@ def _where(error: Exception, project: Project) -> str:
 
 def _bench(contract: Contract, package: Path, *, quick: bool) -> Outcome:
     jobs = group(f"{contract.kind} {contract.name}", package, contract.bench)
-    options = QUICK if quick else EFFORTS["fast"]
-    verdicts = run_jobs(jobs, options, pus=look_around().pus, progress=lambda *_: None)
+    measure = by_effort(QUICK if quick else "fast")
+    verdicts = run_jobs(jobs, measure, lanes=look_around().lanes, progress=lambda *_: None)
     faults = tuple(_broken_promise(contract, each) for each in verdicts if each.state != "kept")
     facts = ", ".join(
         f"{each.name} {each.ratio.median:.2g} of {each.max_ratio:g}" for each in verdicts if each.ratio
