@@ -119,7 +119,7 @@ class Cards:
         needs = self._card.needs
         if needs and needs not in self.contract.capabilities:
             pytest.skip(
-                f"{self._card.number}: {self.plugin} does not declare the capability {needs!r} in contract.toml"
+                f"{self._card.number}: {self.plugin} declares no capability {needs!r} in contract.toml"
             )
 
     def fail(self, observed: str, *, fix: str) -> NoReturn:
