@@ -114,7 +114,7 @@ class PoolCards(Cards):
 
     # --- amounts, trades, blocks ---------------------------------------------------------------
 
-    def amounts(self, rows: Sequence[Row]) -> Iterator[tuple[Direction, int]]:
+    def _amounts(self, rows: Sequence[Row]) -> Iterator[tuple[Direction, int]]:
         """Yield directions and amounts, from one unit to beyond the largest that is quoted."""
         desk, draw = self.desk, random.Random(self.seed)
         ways = desk.directions()
@@ -124,7 +124,7 @@ class PoolCards(Cards):
             bits = draw.randrange(1, max(most[way].bit_length(), 1) + 2)
             yield way, min(draw.getrandbits(bits) | 1 << (bits - 1), desk.holds(way))
 
-    def tradeable(self, rows: Sequence[Row]) -> Iterator[tuple[Direction, int]]:
+    def _tradeable(self, rows: Sequence[Row]) -> Iterator[tuple[Direction, int]]:
         """Yield a middling amount of each direction that pays something."""
         desk = self.desk
         for way in desk.directions():
@@ -132,7 +132,7 @@ class PoolCards(Cards):
             if desk.quote(rows[way.pool], way, amount):
                 yield way, amount
 
-    def check_paid(self, way: Direction, amount: int, quoted: int, *, fix: str) -> None:
+    def _check_paid(self, way: Direction, amount: int, quoted: int, *, fix: str) -> None:
         """Compare a quote with the contract, unless a documented exception covers it."""
         desk, pool = self.desk, self.desk.pools[way.pool]
         if self.known_exception(pool, way.i, way.j, amount):
@@ -145,7 +145,7 @@ class PoolCards(Cards):
             fix=fix,
         )
 
-    def check_exact_out(self, way: Direction, row: Row, enough: int, wanted: int) -> bool:
+    def _check_exact_out(self, way: Direction, row: Row, enough: int, wanted: int) -> bool:
         """Check what `wanted` costs, which `enough` would buy; return whether it can be had."""
         desk = self.desk
         taken = desk.quote_exact_out(row, way, wanted)
@@ -166,11 +166,11 @@ class PoolCards(Cards):
         )
         return True
 
-    def history(self, rows: Sequence[Row]) -> Iterator[Block]:
+    def _history(self, rows: Sequence[Row]) -> Iterator[Block]:
         """Make blocks of swaps and of the author's changes, and yield each while it is the head."""
         desk, draw = self.desk, random.Random(self.seed)
         changes = list(self.changes(desk.chain, desk.pools))
-        ways = [way for way, _ in self.tradeable(rows)]
+        ways = [way for way, _ in self._tradeable(rows)]
         for way in draw.choices(ways, k=_TRADES) if ways else ():
             row = Row(desk.load()[way.pool])
             amount = min(desk.middling(row, way), desk.holds(way))

@@ -134,10 +134,10 @@ class ProtocolCards(PoolCards):
         """`quote` is what the contract pays, to the last unit; where it reverts, the quote is 0."""
         desk, paid = self.desk, 0
         with desk.next_block() as rows:
-            for way, amount in self.amounts(rows):
+            for way, amount in self._amounts(rows):
                 quoted = desk.quote(rows[way.pool], way, amount)
                 paid += quoted > 0
-                self.check_paid(way, amount, quoted, fix=_COMPUTE)
+                self._check_paid(way, amount, quoted, fix=_COMPUTE)
         self.require(
             paid > self.quotes // 4, f"only {paid} amounts were quoted", fix="deploy pools that trade"
         )
@@ -164,17 +164,17 @@ class ProtocolCards(PoolCards):
                     last = (amount, quoted) if quoted else last
                     paid += [(amount, quoted)] if quoted and amount <= desk.holds(way) else []
                 for amount, quoted in paid[-_LARGEST:]:
-                    self.check_paid(way, amount, quoted, fix=_REFUSE)
+                    self._check_paid(way, amount, quoted, fix=_REFUSE)
 
     @card(needs=EXACT_OUT)
     def test_p08_exact_out_quotes_equal_the_contract(self) -> None:
         """`quote_exact_out` is what the contract takes for exactly that output, and 0 where it cannot pay."""
         desk, bought = self.desk, 0
         with desk.next_block() as rows:
-            for way, amount in self.amounts(rows):
+            for way, amount in self._amounts(rows):
                 wanted = desk.quote(rows[way.pool], way, amount)
                 if wanted and not self.known_exception(desk.pools[way.pool], way.i, way.j, amount):
-                    bought += self.check_exact_out(way, rows[way.pool], amount, wanted)
+                    bought += self._check_exact_out(way, rows[way.pool], amount, wanted)
         self.require(
             bought > self.quotes // 8, f"only {bought} outputs were quoted", fix="deploy pools that trade"
         )
@@ -184,7 +184,7 @@ class ProtocolCards(PoolCards):
         """`curve` is `quote` in floats: at most 1e-9 of the output and two units off, and it rises."""
         desk, seen = self.desk, 0
         with desk.next_block() as rows:
-            for way, amount in self.amounts(rows):
+            for way, amount in self._amounts(rows):
                 row, quoted = rows[way.pool], desk.quote(rows[way.pool], way, amount)
                 out, slope = desk.curve(row, way, amount)
                 if not quoted or (out, slope) == NO_CURVE:
@@ -195,7 +195,7 @@ class ProtocolCards(PoolCards):
                 seen += 1
                 self.require(
                     abs(out - quoted) <= _CURVE_ERROR * quoted + slack and slope >= 0.0,
-                    f"for {desk.named(way)}, amount {amount}, it says {out}, slope {slope}; the quote is {quoted}",
+                    f"for {desk.named(way)}, amount {amount}, it says {out}, the quote is {quoted}",
                     fix="compute the curve from the same state, in an order that does not cancel",
                 )
         self.require(
@@ -208,7 +208,7 @@ class ProtocolCards(PoolCards):
     def test_p10_the_reference_equals_the_compiled_quote(self) -> None:
         """The reference in Python integers gives every quote that the compiled function gives."""
         desk, rows = self.desk, [Row(raw) for raw in self.desk.load()]
-        for way, amount in self.amounts(rows):
+        for way, amount in self._amounts(rows):
             row = rows[way.pool]
             quoted, expected = desk.quote(row, way, amount), self.reference(row.raw, way.i, way.j, amount)
             self.require(
@@ -222,7 +222,7 @@ class ProtocolCards(PoolCards):
         """After the logs of blocks full of changes a row is what a fresh load of it is."""
         desk, seen = self.desk, 0
         with desk.next_block() as rows:
-            for block in self.history(rows):
+            for block in self._history(rows):
                 statuses = desk.follow(rows, block)
                 seen += sum(1 for _ in desk.events(block))
                 fresh = desk.load()
@@ -245,7 +245,7 @@ class ProtocolCards(PoolCards):
         """A log changes no byte behind those that `event_bytes` promises, so putting them back undoes it."""
         desk = self.desk
         with desk.next_block() as rows:
-            for block in self.history(rows):
+            for block in self._history(rows):
                 for k, event, log in desk.events(block):
                     row, promised = rows[k], desk.changes(event, rows[k])
                     before = row.raw
@@ -261,7 +261,7 @@ class ProtocolCards(PoolCards):
         """The calls of `swap`, made by the executor, spend the input, bring the quote, leave no allowance."""
         desk = self.desk
         with desk.next_block() as rows:
-            for way, amount in self.tradeable(rows):
+            for way, amount in self._tradeable(rows):
                 quoted = desk.quote(rows[way.pool], way, amount)
                 try:
                     traded = desk.try_trade(way, amount, quoted)
@@ -281,7 +281,7 @@ class ProtocolCards(PoolCards):
         """A pool that can flash runs `inner` calls when the output has come and the input is still due."""
         desk, tried = self.desk, 0
         with desk.next_block() as rows:
-            for way, amount in self.tradeable(rows):
+            for way, amount in self._tradeable(rows):
                 if not desk.pools[way.pool].can_flash:
                     continue
                 quoted, bought, tried = (
@@ -295,7 +295,7 @@ class ProtocolCards(PoolCards):
                     passed_on = held(desk.chain, bought, _FRIEND)
                 self.require(
                     done is not None and (done.spent, passed_on) == (amount, quoted),
-                    f"for {desk.named(way)}, {amount} for {quoted}, moved are {done}, and {passed_on} was passed on",
+                    f"for {desk.named(way)}, {amount} for {quoted}: {done}, {passed_on} was passed on",
                     fix="let the pool call back with `encode((*inner, payment))`",
                 )
         self.require(tried, "no pool that trades can flash", fix="set `can_flash`, or do not declare 'flash'")
@@ -305,7 +305,7 @@ class ProtocolCards(PoolCards):
         """`gas` of a swap that pays is positive and fits into a block."""
         desk = self.desk
         with desk.next_block() as rows:
-            for way, amount in self.tradeable(rows):
+            for way, amount in self._tradeable(rows):
                 gas = desk.hot.gas(rows[way.pool].address, way.i, way.j, amount)
                 self.require(
                     0 < gas < _MOST_GAS,
