@@ -13,7 +13,7 @@ from tallyio.testing.cards import Cards, cards_of
 def cards(place: str) -> str:
     """Return the cards of a class as a table: number, rule, capability."""
     rows = [
-        f"| {made.number} | {made.rule.replace('|', chr(92) + '|')} | {f'`{made.needs}`' if made.needs else ''} |"
+        f"| {made.number} | {made.rule} | {f'`{made.needs}`' if made.needs else ''} |"
         for made in cards_of(_find(place))
     ]
     return "\n".join(["| card | rule | only with the capability |", "| --- | --- | --- |", *rows])

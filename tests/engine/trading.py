@@ -235,7 +235,7 @@ class Trading:
             sender=ACCOUNT,
         )
 
-    async def _explain(self, opportunity: Opportunity, head: Head) -> str:  # noqa: ARG002 - the same for all
+    async def _explain(self, opportunity: Opportunity, head: Head) -> str:
         await trio.lowlevel.checkpoint()
         return self.blame
 
