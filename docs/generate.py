@@ -29,6 +29,7 @@ from unittest import mock
 
 import msgspec
 
+from docs.cards import author, cards
 from docs.interfaces import attribute_docs, hooks, interfaces, module
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -310,6 +311,8 @@ def _read(path: Path) -> str:
 PARTS: Final[dict[str, Callable[..., str]]] = {
     part.__name__: part
     for part in (
+        author,
+        cards,
         command,
         constant,
         docstring,

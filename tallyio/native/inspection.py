@@ -16,6 +16,6 @@ _ALLOCATES: Final = re.compile(r"@(NRT_(?:Allocate|MemInfo_(?:alloc|new|varsize_
 def allocations(function: HotFunction[..., Any]) -> list[str]:
     """Return the functions by which the machine code of `function` would take memory: none, by the rules."""
     warm(function)
-    (overload,) = function.overloads.values()
+    overload: Any = next(iter(function.overloads.values()))
     # What numba links into callers: the function as it was optimised, also when it came from the cache.
     return sorted(set(_ALLOCATES.findall(str(overload.library._get_module_for_linking()))))  # noqa: SLF001

@@ -141,7 +141,7 @@ class ChainCards(Cards):
 
     @card()
     def test_b08_nonsense_costs_no_block(self) -> None:
-        """Malformed JSON, wrong types and unknown ids end in ChainError or a new connection, never in a gap."""
+        """Malformed JSON, wrong types and unknown ids cost a new connection at most, and never a block."""
 
         async def play(node: FakeNode, feed: Feed) -> None:
             await self._expect(feed, [node.chain.tip])
@@ -233,7 +233,7 @@ class ChainCards(Cards):
     async def _mined(self, node: FakeNode) -> FakeBlock:
         """Mine until a client that connects anew has subscribed; announce."""
         block = await node.mine()
-        while not node.has_subscribers:
+        while not node.has_subscribers:  # noqa: ASYNC110 - the node tells nobody when one comes
             await trio.sleep(_DRIP_S)
         await node.announce(block)
         return block

@@ -5,6 +5,7 @@ Layer: testing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from tallyio.lab.steps import Reverted
@@ -29,10 +30,8 @@ def give(chain: RevmChain, token: Address, account: Address, amount: int) -> Non
         chain.backend.fund(account, held(chain, token, account) + amount)
         return
     before = held(chain, token, account)
-    try:
+    with suppress(Reverted):
         chain.backend.transact(Call(to=token, data=_MINT + address_word(account) + word(amount)))
-    except Reverted:
-        pass
     if (
         held(chain, token, account) == before
     ):  # a wrapped native token takes any call for a deposit of nothing

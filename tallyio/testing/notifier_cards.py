@@ -131,7 +131,7 @@ class NotifierCards(Cards):
 
     @card(needs=SERVICE)
     def test_n05_a_failing_service_is_not_the_engines_problem(self) -> None:
-        """When the service fails, `notify` returns, and neither logs nor errors show the settings' secrets."""
+        """When the service fails, `notify` returns, and no log shows a secret of the settings."""
         with self._folder() as folder, self.refusing(folder) as settings, _logged() as lines:
             try:
                 self._notify(settings, Notice(level="error", title="lost", body="", key="lost"))

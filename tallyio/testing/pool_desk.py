@@ -167,9 +167,9 @@ class PoolDesk:
         topics = list(self.adapter.topics)
         for log in block.logs:
             for k, pool in enumerate(self.pools):
-                if any(_comes_from(log, source.address, source.topic1) for source in pool.sources):
-                    if log.topics and log.topics[0] in topics:
-                        yield k, topics.index(log.topics[0]), log
+                is_ours = any(_comes_from(log, source.address, source.topic1) for source in pool.sources)
+                if is_ours and log.topics and log.topics[0] in topics:
+                    yield k, topics.index(log.topics[0]), log
 
     def changes(self, event: int, row: Row) -> int:
         """Return how many bytes from a row's start an event may change, as the adapter promises."""
@@ -260,8 +260,10 @@ class PoolDesk:
         return self._run(packer.pack_all(calls), self._idle)
 
     def _run(self, calls: bytes, token: Address) -> Call:
-        terms = {"min_profit": 0, "tip_wei": _NO_TIP, "deadline_block": _FOREVER, "sweep": ()}
-        return Call(to=self.executor, data=encode_run(calls, token=token, **terms))
+        data = encode_run(
+            calls, token=token, min_profit=0, tip_wei=_NO_TIP, deadline_block=_FOREVER, sweep=()
+        )
+        return Call(to=self.executor, data=data)
 
     def _held(self, token: Address) -> int:
         # Of the native currency `run` sends to the owner what is left.

@@ -5,26 +5,19 @@ Layer: testing.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, Final
+from typing import Final
 
-from tallyio.hooks.contract import Kind
-from tallyio.lab.world import OPERATOR, account
+from tallyio.lab.world import account
 from tallyio.market import abi
 from tallyio.market.exports import Steps, check_exports
 from tallyio.market.fusion import PROTOCOL_EXPORTS
-from tallyio.model.chain import Block
 from tallyio.model.erc20 import transfer
 from tallyio.model.errors import PluginError, TallyError
-from tallyio.model.execution import Call
-from tallyio.model.market import PoolSpec
-from tallyio.model.units import Address
 from tallyio.native.inspection import allocations
-from tallyio.testing.cards import Cards, card
-from tallyio.testing.funds import give, held
-from tallyio.testing.pool_desk import Direction, PoolDesk, Row, Traded
-from tallyio.testing.revm_chain import RevmChain
+from tallyio.testing.cards import card
+from tallyio.testing.funds import held
+from tallyio.testing.pool_cards import PoolCards
+from tallyio.testing.pool_desk import Row, Traded
 
 EXACT_OUT: Final = "exact_out"
 FLASH: Final = "flash"
@@ -37,14 +30,13 @@ NO_CURVE: Final = (0.0, 0.0)
 """What `curve` says where it sees nothing."""
 _MOST_GAS: Final = 30_000_000
 _FRIEND: Final = account("whom a card pays")
-_TRADES: Final = 12
 _LARGEST: Final = 4
 """How many of the largest amounts that are quoted are compared with the contract, a direction."""
 _COMPUTE: Final = "compute as the contract does, with its rounding; 0 where it would revert"
 _REFUSE: Final = "return 0 before an intermediate result can pass its width"
 
 
-class ProtocolCards(Cards):
+class ProtocolCards(PoolCards):
     """The cards of a plugin that builds an `ExchangeProtocol`.
 
     The author deploys his protocol's real contracts on an EVM in this process; the cards then let the
@@ -61,93 +53,6 @@ class ProtocolCards(Cards):
             return reference.quote(unpack(row), i, amount_in)
     ```
     """
-
-    kind: ClassVar[Kind] = "protocol"
-
-    quotes: ClassVar[int] = 200
-    """How many random amounts are compared with the contract, over all pools and directions."""
-    curve_units: ClassVar[float] = 2.0
-    """By how many smallest units, of either token, `curve` may be off besides its relative error.
-
-    Two for each rounding that a quote is made of: a pool that crosses ticks has more than one.
-    """
-    seed: ClassVar[int] = 1
-    """Of the amounts: two runs try the same."""
-
-    def chain(self) -> RevmChain:
-        """Return a fresh chain; by default the lab's world. Called once for all cards."""
-        return RevmChain()
-
-    def settings(self, chain: RevmChain) -> Mapping[str, object]:
-        """Deploy what the plugin is to find, unless it is there, and return the plugin's settings table.
-
-        Called once, after `chain`. A few pools of every shape that the plugin claims are enough.
-        """
-        raise NotImplementedError
-
-    def fund(self, chain: RevmChain, token: Address, account: Address, amount: int) -> None:
-        """Give `account` so much of `token` more.
-
-        By default as the lab's token has it, `mint(address,uint256)`, the native currency by decree and
-        the chain's wrapped native token by a deposit.
-        """
-        give(chain, token, account, amount)
-
-    def changes(self, chain: RevmChain, pools: Sequence[PoolSpec]) -> Sequence[Call]:
-        """Return calls, made by `tallyio.lab.world.OPERATOR`, that change the pools besides swaps.
-
-        Deposits, withdrawals, new fees: each is made in a block of its own, between swaps, and the rows
-        must follow. By default none.
-        """
-        return ()
-
-    def pays(self, chain: RevmChain, pool: PoolSpec, i: int, j: int, amount_in: int) -> int | None:
-        """Return what the contract says that `amount_in` of token `i` buys of token `j`; 0: it reverts.
-
-        By default None: the plugin's own calls are then executed, and what arrives is believed. Override
-        it where the contract has a view for it, and more is compared in less time.
-        """
-        return None
-
-    def takes(self, chain: RevmChain, pool: PoolSpec, i: int, j: int, amount_out: int) -> int | None:
-        """Return what the contract takes of token `i` for exactly `amount_out` of `j`; 0: it reverts.
-
-        By default None: then the plugin's calls must bring the output for the quoted input.
-        """
-        return None
-
-    def reference(self, row: bytes, i: int, j: int, amount_in: int) -> int:
-        """Return the quote from the plugin's reference in Python integers. Capability "reference"."""
-        raise NotImplementedError
-
-    def meaning(self, row: bytes) -> object:
-        """Return what of a row must be equal after logs and after a fresh load; by default every byte."""
-        return row
-
-    def curve_slack(self, chain: RevmChain, pool: PoolSpec, j: int) -> float:
-        """Return by how many smallest units of token `j` the curve may be off besides `curve_units`.
-
-        For contracts whose own arithmetic is off by a part of the reserve. By default none.
-        """
-        return 0.0
-
-    def known_exception(self, pool: PoolSpec, i: int, j: int, amount: int) -> str:
-        """Return the name of the documented exception because of which this quote may differ; "": none."""
-        return ""
-
-    # --- what the cards stand on ---------------------------------------------------------------
-
-    @property
-    def desk(self) -> PoolDesk:
-        """The author's pools, and an executor that trades in them; made once for all cards."""
-        return self.once("desk", self._make_desk)
-
-    def _make_desk(self) -> PoolDesk:
-        chain = self.chain()
-        settings = self.settings(chain)
-        return PoolDesk(chain, self.host.protocol(self.plugin, settings), self.fund)
-
-    # --- the cards -----------------------------------------------------------------------------
 
     @card()
     def test_p01_discovery_finds_the_pools(self) -> None:
@@ -173,7 +78,7 @@ class ProtocolCards(Cards):
 
     @card()
     def test_p02_everything_is_read_at_the_given_block(self) -> None:
-        """`discover` and `load` ask the chain at the block that they were given, so that all they read agrees."""
+        """`discover` and `load` ask the chain at the block that they were given, so all they read agrees."""
         desk = self.desk
         asked = desk.chain.asked_at
         del asked[:]
@@ -215,7 +120,7 @@ class ProtocolCards(Cards):
 
     @card()
     def test_p05_hot_functions_allocate_nothing(self) -> None:
-        """The compiled functions take no memory and hold no Python object: they run in lanes, without the GIL."""
+        """The compiled functions take no memory and hold no Python object: they run without the GIL."""
         for export in PROTOCOL_EXPORTS:
             function = getattr(self.desk.hot, export.name, None)
             for taken_by in allocations(function) if function else ():
@@ -250,7 +155,7 @@ class ProtocolCards(Cards):
                 paid = []
                 for amount in _GROWING:
                     quoted = desk.quote(rows[way.pool], way, amount)
-                    # A contract's own rounding, or a fee that grows, may take a little back; a wrap takes most.
+                    # A contract's rounding, or a growing fee, may take a little back; a wrap takes most.
                     self.require(
                         quoted == 0 or 100 * quoted >= 99 * last[1],
                         f"for {desk.named(way)}, {amount} brings {quoted}, but {last[0]} brings {last[1]}",
@@ -276,7 +181,7 @@ class ProtocolCards(Cards):
 
     @card()
     def test_p09_curves_follow_the_quotes(self) -> None:
-        """`curve` is `quote` in floats: at most 1e-9 of the output and two smallest units off, and it rises."""
+        """`curve` is `quote` in floats: at most 1e-9 of the output and two units off, and it rises."""
         desk, seen = self.desk, 0
         with desk.next_block() as rows:
             for way, amount in self._amounts(rows):
@@ -290,7 +195,7 @@ class ProtocolCards(Cards):
                 seen += 1
                 self.require(
                     abs(out - quoted) <= _CURVE_ERROR * quoted + slack and slope >= 0.0,
-                    f"for {desk.named(way)}, amount {amount}, it says {out} with slope {slope}, the quote is {quoted}",
+                    f"for {desk.named(way)}, amount {amount}, it says {out}, the quote is {quoted}",
                     fix="compute the curve from the same state, in an order that does not cancel",
                 )
         self.require(
@@ -308,7 +213,7 @@ class ProtocolCards(Cards):
             quoted, expected = desk.quote(row, way, amount), self.reference(row.raw, way.i, way.j, amount)
             self.require(
                 quoted == expected,
-                f"for {desk.named(way)}, amount {amount}, the reference says {expected}, compiled it is {quoted}",
+                f"for {desk.named(way)}, amount {amount}, the reference says {expected}, not {quoted}",
                 fix="the reference is the specification: find which of the two the contract agrees with",
             )
 
@@ -390,7 +295,7 @@ class ProtocolCards(Cards):
                     passed_on = held(desk.chain, bought, _FRIEND)
                 self.require(
                     done is not None and (done.spent, passed_on) == (amount, quoted),
-                    f"for {desk.named(way)}, {amount} for {quoted}, it moved {done} and {passed_on} was passed on",
+                    f"for {desk.named(way)}, {amount} for {quoted}: {done}, {passed_on} was passed on",
                     fix="let the pool call back with `encode((*inner, payment))`",
                 )
         self.require(tried, "no pool that trades can flash", fix="set `can_flash`, or do not declare 'flash'")
@@ -407,73 +312,3 @@ class ProtocolCards(Cards):
                     f"for {desk.named(way)} it is {gas}",
                     fix="return what a swap usually takes",
                 )
-
-    # --- amounts, trades, blocks ---------------------------------------------------------------
-
-    def _amounts(self, rows: Sequence[Row]) -> Iterator[tuple[Direction, int]]:
-        """Yield directions and amounts, from one unit to beyond the largest that is quoted."""
-        desk, draw = self.desk, random.Random(self.seed)
-        ways = desk.directions()
-        most = {way: desk.most(rows[way.pool], way) for way in ways}
-        for number in range(self.quotes):
-            way = ways[number % len(ways)]
-            bits = draw.randrange(1, max(most[way].bit_length(), 1) + 2)
-            yield way, min(draw.getrandbits(bits) | 1 << (bits - 1), desk.holds(way))
-
-    def _tradeable(self, rows: Sequence[Row]) -> Iterator[tuple[Direction, int]]:
-        """Yield a middling amount of each direction that pays something."""
-        desk = self.desk
-        for way in desk.directions():
-            amount = min(desk.middling(rows[way.pool], way), desk.holds(way))
-            if desk.quote(rows[way.pool], way, amount):
-                yield way, amount
-
-    def _check_paid(self, way: Direction, amount: int, quoted: int, *, fix: str) -> None:
-        """Compare a quote with the contract, unless a documented exception covers it."""
-        desk, pool = self.desk, self.desk.pools[way.pool]
-        if self.known_exception(pool, way.i, way.j, amount):
-            return
-        said = self.pays(desk.chain, pool, way.i, way.j, amount)
-        said = desk.paid(way, amount, quoted) if said is None else said
-        self.require(
-            quoted == said,
-            f"for {desk.named(way)}, amount {amount}, the contract pays {said}, the plugin says {quoted}",
-            fix=fix,
-        )
-
-    def _check_exact_out(self, way: Direction, row: Row, enough: int, wanted: int) -> bool:
-        """Check what `wanted` costs, which `enough` would buy; return whether it can be had."""
-        desk = self.desk
-        taken = desk.quote_exact_out(row, way, wanted)
-        said = self.takes(desk.chain, desk.pools[way.pool], way.i, way.j, wanted)
-        where = f"for {desk.named(way)}, {wanted} out"
-        fix = "compute as the contract's exact-output swap does, with its rounding; 0 where it would revert"
-        if said is not None:
-            self.require(
-                taken == said, f"{where}, the contract takes {said}, the plugin says {taken}", fix=fix
-            )
-            return taken > 0
-        self.require(0 < taken <= enough, f"{where}, {enough} buys it, the plugin says {taken}", fix=fix)
-        traded = desk.try_trade(way, taken, wanted)
-        self.require(
-            traded is not None and traded.spent == taken and traded.got >= wanted,
-            f"{where}, {taken} in, really moved are {traded}",
-            fix=fix,
-        )
-        return True
-
-    def _history(self, rows: Sequence[Row]) -> Iterator[Block]:
-        """Make blocks of swaps and of the author's changes, and yield each while it is the head."""
-        desk, draw = self.desk, random.Random(self.seed)
-        changes = list(self.changes(desk.chain, desk.pools))
-        ways = [way for way, _ in self._tradeable(rows)]
-        for way in draw.choices(ways, k=_TRADES) if ways else ():
-            row = Row(desk.load()[way.pool])
-            amount = min(desk.middling(row, way), desk.holds(way))
-            quoted = desk.quote(row, way, amount)
-            desk.chain.backend.block(())
-            if quoted and desk.trade(way, amount, quoted):
-                yield desk.chain.block(desk.chain.backend.number)
-            if changes:
-                yield desk.chain.block_of(changes.pop(0), sender=OPERATOR)
-        yield desk.chain.block_of()

@@ -22,7 +22,7 @@ _SECONDS: Final = 12
 
 
 class PairScene:
-    """What there is to see after one block, where all there is are pairs. See `tallyio.hooks.search.Scene`."""
+    """What there is to see after one block of pairs. See `tallyio.hooks.search.Scene`."""
 
     def __init__(self, reserves: Sequence[Reserves], *, gas_price_wei: int = int(GAS_PRICE_WEI)) -> None:
         """`reserves` are by pool of `PAIRS`."""

@@ -45,7 +45,7 @@ class SlowStrategyCards(Cards):
 
     @card()
     def test_t01_the_contract_names_the_slow_lane(self) -> None:
-        """The contract names the capability "slow_lane", so that the engine asks for `tallyio_slow_strategy`."""
+        """The contract names the capability "slow_lane", so the engine asks for `tallyio_slow_strategy`."""
         self.require(
             SLOW_LANE in self.contract.capabilities,
             f"it names {list(self.contract.capabilities)}",
@@ -72,7 +72,7 @@ class SlowStrategyCards(Cards):
 
     @card()
     def test_t04_every_proposal_gains_and_adds_up(self) -> None:
-        """Each leg sells what the one before bought, at what the scene pays, and more comes back than went in."""
+        """Each leg sells what the one before bought, as the scene pays, and more comes back than went in."""
         for seed in range(self.scenes):
             scene = self.planted(seed)
             for each in self._search(scene).proposals:

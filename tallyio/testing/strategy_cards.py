@@ -227,7 +227,7 @@ class StrategyCards(Cards):
         path = [tokens[pool][sold] for pool, sold, _ in found.legs]
         ends = [tokens[pool][bought] for pool, _, bought in found.legs]
         self.require(
-            2 <= len(path) <= MAX_LEGS and path[1:] + path[:1] == ends and path[0] == found.token,
+            1 < len(path) <= MAX_LEGS and path[1:] + path[:1] == ends and path[0] == found.token,
             f"{found} leads from {path} to {ends}",
             fix=f"write cycles of 2 to {MAX_LEGS} legs that begin and end with `token`",
         )

@@ -117,7 +117,7 @@ class Bank:
     def __init__(self, *, calls_back: bool = False) -> None:
         self._calls_back = calls_back
 
-    def can_call_back(self, book: BookSpec) -> bool:  # noqa: ARG002 - the interface's
+    def can_call_back(self, book: BookSpec) -> bool:
         """See `LendingProtocol.can_call_back`."""
         return self._calls_back
 
@@ -129,9 +129,9 @@ class Bank:
         collateral: int,
         debt: int,
         repay: int,
-        offer: int,  # noqa: ARG002 - the bank cuts nothing
-        seize: int,  # noqa: ARG002 - the bank computes it
-        recipient: Address,  # noqa: ARG002 - who calls
+        offer: int,
+        seize: int,
+        recipient: Address,
         inner: tuple[Call, ...],
         encode: Callable[[tuple[Call, ...]], bytes],
     ) -> tuple[Call, ...]:

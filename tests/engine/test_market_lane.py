@@ -78,7 +78,7 @@ class Toy(msgspec.Struct, frozen=True):
 
     compiled: CompiledStrategy
 
-    def index(self, shape: MarketShape) -> Index:  # noqa: ARG002 - it looks at nothing
+    def index(self, shape: MarketShape) -> Index:
         """Return an index that knows no pool."""
         return Index()
 

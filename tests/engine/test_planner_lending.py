@@ -49,7 +49,7 @@ class Writer:
         call = self._call(book.address, f"liquidate {key.part}", facts["repay"], facts)
         return (call, taken) if facts["inner"] else (given, call, taken)
 
-    def can_call_back(self, book: BookSpec) -> bool:  # noqa: ARG002 - the interface's
+    def can_call_back(self, book: BookSpec) -> bool:
         """See `LendingProtocol.can_call_back`."""
         return self.calls_back
 

@@ -77,7 +77,7 @@ class FakeChain:
         """The lab's."""
         return CHAIN_ID
 
-    def fees(self, head: Head) -> Fees:  # noqa: ARG002 - gas costs the same after any block
+    def fees(self, head: Head) -> Fees:
         """Return cheap gas."""
         return Fees(base_fee_wei=Wei(10), priority_fee_wei=Wei(1))
 
@@ -92,7 +92,7 @@ class FakeChain:
         self._ask()
         return self.receipts.get(transaction)
 
-    async def nonce(self, account: Address) -> int:  # noqa: ARG002 - there is one account
+    async def nonce(self, account: Address) -> int:
         """Return how many were mined."""
         return self.mined
 
@@ -235,7 +235,7 @@ class Trading:
             sender=ACCOUNT,
         )
 
-    async def _explain(self, opportunity: Opportunity, head: Head) -> str:  # noqa: ARG002 - the same for all
+    async def _explain(self, opportunity: Opportunity, head: Head) -> str:
         await trio.lowlevel.checkpoint()
         return self.blame
 

@@ -59,7 +59,7 @@ FLOORS: Final = {
         reason="it writes and checks plugins by their contracts; what runs them stays below",
     ),
     "testing": uses(
-        *("engine", "hooks", "lab", "market", "model", "native"),
+        *("engine", "hooks", "lab", "lending", "market", "model", "native"),
         reason="a test's world is for tests: nothing else imports it",
     ),
     "cli": uses(

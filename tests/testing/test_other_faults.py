@@ -21,7 +21,7 @@ from tallyio_strategy_arbitrage.strategy import Arbitrage
 
 from tallyio.hooks.interfaces import CompiledProtocol, Notice
 from tallyio.hooks.search import Scene, Search
-from tallyio.market.abi import FOUND
+from tallyio.market.abi import FOUND, word
 from tallyio.model.chain import Block, BlockEvent, Rollback
 from tallyio.model.errors import ChainError
 from tallyio.model.proposal import Proposal
@@ -67,11 +67,12 @@ class Arbitrages(StrategyCards):
         found = CompiledProtocol(module=compiled.module)
         pairs = Protocol(name, found, bench_pools.RESERVES_TOPIC, bench_pools.pack_row)
         made = type("Made", (ChangedWorld,), {"change": staticmethod(type(self).change)})
-        return made(Arbitrage(self.settings()), "arbitrage", pairs)
+        world: MarketWorld = made(Arbitrage(self.settings()), "arbitrage", pairs)
+        return world
 
 
 def pays_one_more(raw: bytes, _: int) -> bytes:
-    at = FOUND.fields["amounts"][1] + 32
+    at = 8 * word(FOUND, "amounts") + 32
     return raw[:at] + bytes([(raw[at] + 1) % 256]) + raw[at + 1 :] if len(raw) > FOUND.itemsize else raw
 
 
@@ -112,8 +113,15 @@ class Eager:
         sale = scene.best_sale(token, scene.pools[0].tokens[1], 10**18)
         if sale is None:
             return Search()
-        facts = {"token": token, "legs": sale.legs, "amount_in": 10**18, "amount_out": 10**18 + 1}
-        return Search(proposals=(Proposal(**facts, gas=1, net_wei=random.random()),))
+        made = Proposal(
+            token=token,
+            legs=sale.legs,
+            amount_in=10**18,
+            amount_out=10**18 + 1,
+            gas=1,
+            net_wei=random.random(),
+        )
+        return Search(proposals=(made,))
 
 
 class EagerCards(SlowStrategyCards):

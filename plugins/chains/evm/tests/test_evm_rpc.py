@@ -278,24 +278,24 @@ async def test_a_refused_handshake_is_not_followed(status: int, autojump_clock: 
 
 
 async def test_a_peer_that_is_no_web_server_is_named(autojump_clock: MockClock) -> None:
-    async def dial(endpoint: object) -> trio.abc.Stream:
+    async def connect() -> trio.abc.Stream:
         ours, theirs = trio.testing.memory_stream_pair()
         await theirs.send_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
         return ours
 
     async with open_node() as node:
-        node.dial = dial  # type: ignore[method-assign]
+        node.connect = connect  # type: ignore[method-assign]
         with pytest.raises(ConnectionLost, match="broke the WebSocket protocol"):
             async with chain_of(node).open():
                 pass
 
 
 async def test_a_peer_that_never_answers_the_handshake_is_given_up(autojump_clock: MockClock) -> None:
-    async def dial(endpoint: object) -> trio.abc.Stream:
+    async def connect() -> trio.abc.Stream:
         return trio.testing.memory_stream_pair()[0]
 
     async with open_node() as node:
-        node.dial = dial  # type: ignore[method-assign]
+        node.connect = connect  # type: ignore[method-assign]
         with pytest.raises(CallTimeout, match="did not finish the connection attempt within 5 s"):
             async with chain_of(node).open():
                 pass

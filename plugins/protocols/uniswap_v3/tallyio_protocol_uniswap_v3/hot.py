@@ -42,7 +42,7 @@ def apply_log(row: int, event: int, topics: int, data: int, data_bytes: int) -> 
     """
     if not INITIALIZE <= event <= FEE or data_bytes != _DATA_BYTES[event]:
         return LOG_RELOAD
-    if event == MINT or event == BURN:  # noqa: PLR1714 - a set would be built on the heap, for every log
+    if event == MINT or event == BURN:  # noqa: PLR1714, SIM109 - a set would be built on the heap
         return _apply_position(row, event, topics, data)
     if event == FEE:
         fee_pips = _signed(data)

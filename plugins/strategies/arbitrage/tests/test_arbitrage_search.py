@@ -32,7 +32,7 @@ class ConstantProduct:
         depth = a * 1000.0 + amount_in * 997.0
         return amount_in * 997.0 * b / depth, 997.0 * b * 1000.0 * a / depth / depth
 
-    def gas(self, leg: Leg, amount_in: int) -> int:  # noqa: ARG002 - the same for all
+    def gas(self, leg: Leg, amount_in: int) -> int:
         """Return a constant."""
         return 100
 
@@ -51,7 +51,7 @@ class Kinked:
     def __init__(self, ranges: Sequence[Range]) -> None:
         self.ranges = ranges
 
-    def curve(self, leg: Leg, amount_in: float) -> tuple[float, float]:  # noqa: ARG002 - one pool
+    def curve(self, leg: Leg, amount_in: float) -> tuple[float, float]:
         """Return output and slope; beyond the last range there is nothing."""
         total = 0.0
         for size, first, last in self.ranges:
@@ -67,7 +67,7 @@ class Kinked:
         """Return the output without its fraction."""
         return int(self.curve(leg, float(amount_in))[0])
 
-    def gas(self, leg: Leg, amount_in: int) -> int:  # noqa: ARG002 - nothing
+    def gas(self, leg: Leg, amount_in: int) -> int:
         """Return nothing."""
         return 0
 
