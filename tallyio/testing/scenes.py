@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from tallyio.hooks.search import BookView, Sale
+from tallyio.hooks.search import BookView, Native, Sale
 from tallyio.model.execution import Leg
 from tallyio.model.lending import LoanOffer
 from tallyio.model.market import PoolSpec
@@ -19,6 +19,7 @@ from tallyio.testing.revm_chain import head_at
 _KEEP: Final = (997, 1_000)
 _SWAP_GAS: Final = 100_000
 _SECONDS: Final = 12
+_MAX_GAS: Final = 10_000_000
 
 
 class PairScene:
@@ -33,8 +34,17 @@ class PairScene:
         self.number: Final = self.head.number + 1
         self.books: Sequence[BookView] = ()
         self.calls_back: Sequence[bool] = ()
+        self.is_independent: Sequence[bool] = ()
+        self.max_gas: Final = _MAX_GAS
         self.loans: Sequence[LoanOffer] = ()
         self.pools: Sequence[PoolSpec] = [pool_of_pair(number) for number in range(len(PAIRS))]
+
+    @property
+    def native(self) -> Native:
+        """There is nothing of the kind. Raises: LookupError."""
+        raise LookupError(
+            "this scene is of Python's integers; for compiled code open a market, and give its own scene"
+        )
 
     def pays(self, leg: Leg) -> int:
         """Return what a pool pays for the input of a leg, exactly."""

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 from tallyio.hooks.contract import SLOW_LANE, Kind
 from tallyio.hooks.search import Scene, Search
-from tallyio.model.execution import Leg
+from tallyio.model.execution import Leg, Liquidation
 from tallyio.model.proposal import Proposal
 from tallyio.testing.cards import Cards, card
 from tallyio.testing.market_worlds import agreeing, with_gap
@@ -153,8 +153,13 @@ class SlowStrategyCards(Cards):
 
 
 def _cycles(scene: Scene, proposal: Proposal) -> int:
-    """Return how many legs bring the proposal's token back: so many cycles there are at most."""
+    """Return how many cycles there are at most.
+
+    So many legs bring the proposal's token back, or liquidations come together before one sale.
+    """
+    heads = [leg for leg in proposal.legs if isinstance(leg, Liquidation)]
     swaps = [leg for leg in proposal.legs if isinstance(leg, Leg)]
-    return sum(
+    back = sum(
         scene.pools[leg.pool].tokens[leg.token_out : leg.token_out + 1] == (proposal.token,) for leg in swaps
     )
+    return max(back, len(heads))
