@@ -50,6 +50,7 @@ format: $(READY)  ## Rewrite files to the project's style.
 
 docs: $(READY)  ## Write what comes from code, and build the pages into docs/build/html. ARGS go to Sphinx.
 	@$(RUN)python docs/generate.py
+	@$(RUN)python -m tests.policy.public_api
 	@$(RUN)python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d docs/build/doctrees . docs/build/html $(ARGS)
 
 wheels: $(READY)  ## Build the wheels of TallyIO and of every plugin into dist/.
