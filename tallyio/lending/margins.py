@@ -208,6 +208,8 @@ def refresh(columns: int, fresh: int) -> None:
     for position in range(count):
         if load(positions, position) != 0:
             set_margin(columns, position)
+        else:  # free, or never used: nobody to look at
+            store_f64(load(columns, MARGINS), position, float("inf"))
     watch, watched = load(columns, WATCH), load(columns, WATCHED)
     for k in range(load(columns, WATCH_COUNT)):
         store(watched, load(watch, k), 0)

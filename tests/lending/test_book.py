@@ -121,6 +121,16 @@ def test_a_reserve_without_a_price_has_its_holders_looked_at_until_there_is_one(
         assert book.at_risk(TIME, 1) == []
 
 
+def test_nobody_is_at_risk_in_a_book_that_is_empty_or_was_emptied(fused: FusedLending) -> None:
+    with open_book(fused, [row(price=10**6)]) as book:
+        assert book.at_risk(TIME, 1) == []
+        book.put(position(1, (0, 1, 5)))
+        assert book.at_risk(TIME, 1) == [key(1)]
+        book.put(position(1))
+        book.change(head(1)).set_reserve(0, row(price=10**7))  # so far that all margins are made anew
+        assert book.at_risk(TIME, 1) == []
+
+
 def test_whoever_owes_nothing_is_never_at_risk(fused: FusedLending) -> None:
     with open_book(fused, [row(price=10**6)], [position(1, (0, 5, 0))]) as book:
         book.change(head(1)).set_reserve(0, row(price=1))
