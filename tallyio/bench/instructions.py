@@ -1,8 +1,8 @@
 """How many instructions an operation takes: by the processor's own counter, or else one by one.
 
-Layer: bench. Many virtual machines and containers do not lend the counter out; then a child process does
-the operation in single steps, which takes some 30 us an instruction and gives the same number. Where
-neither is allowed, the answer is a sentence that says so.
+Layer: bench. Many virtual machines and containers do not lend the counter out; then a child process does the
+operation in single steps, which takes some 30 us an instruction and gives the same number. Where neither is
+allowed, the answer is a sentence that says so.
 """
 
 from __future__ import annotations
