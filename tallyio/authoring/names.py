@@ -8,7 +8,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable
-from typing import Final, cast
+from typing import Final
 
 from tallyio.hooks.catalog import Installed
 from tallyio.hooks.contract import KINDS, Kind
@@ -27,7 +27,7 @@ def check_kind(kind: str) -> Kind:
             f"{kind!r} is no kind of plugin{did_you_mean(kind, KINDS)}",
             way_out=f"name one of: {', '.join(KINDS)}",
         )
-    return cast("Kind", kind)
+    return kind
 
 
 def check_name(kind: Kind, name: str, installed: Iterable[Installed]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tallyio.authoring import template, update
+from tallyio.authoring import template
 from tallyio.authoring.template import STATE_FILE, Answers, State, read_state
 from tallyio.authoring.update import Texts, decide
 from tallyio.cli import main
@@ -236,7 +236,7 @@ def test_without_git_a_merge_changes_nothing(
     bench = toy / "tallyio_notifier_toy" / "bench.py"
     bench.write_text(f"# mine\n{bench.read_text()}")
     before = {path: path.read_bytes() for path in toy.rglob("*") if path.is_file()}
-    monkeypatch.setattr(update.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     code, answer = told(capsys, "--update", str(toy))
     assert code == 4
     assert "needs git; nothing was changed" in answer["error"]["message"]
