@@ -54,7 +54,7 @@ docs: $(READY)  ## Write what comes from code, and build the pages into docs/bui
 	@$(RUN)python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d docs/build/doctrees . docs/build/html $(ARGS)
 
 wheels: $(READY)  ## Build the wheels of TallyIO and of every plugin into dist/.
-	@$(RUN)python release/wheels.py dist
+	@$(RUN)python -m tests.wheels dist
 
 lock: | $(UV)  ## Resolve anew and export the locks: names, versions and hashes, no addresses.
 	@$(UV) lock --quiet --upgrade

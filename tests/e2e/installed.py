@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from release.wheels import PACKAGES, build
 from tests.policy.modules import ROOT
+from tests.wheels import PACKAGES, build
 
 UV: Final = ROOT / ".tool" / "bin" / "uv"
 

@@ -14,10 +14,10 @@ from shutil import copytree
 
 import pytest
 
-from release.wheels import build
 from tests.policy.modules import ROOT, Module, require_none
 from tests.policy.public_api import is_public
 from tests.policy.test_plugins_apart import private_imports
+from tests.wheels import build
 
 SOURCE = ROOT / "examples" / "virtual_reserves"
 ALSO_PUBLIC = frozenset({"tallyio.testing"})

@@ -1,4 +1,4 @@
-"""Build the wheels of TallyIO and of every plugin here: `make wheels`, or `python release/wheels.py FOLDER`.
+"""Build the wheels of TallyIO and of every plugin here: `make wheels`, or `python -m tests.wheels FOLDER`.
 
 The build backend runs in this process: no network, no environment of its own per package, and the
 same time stamp in every file, so that equal sources give equal wheels.
