@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from tallyio.hooks.search import BookView, Sale
+from tallyio.hooks.search import BookView, Native, Sale
 from tallyio.model.execution import Leg
 from tallyio.model.lending import LoanOffer
 from tallyio.model.market import PoolSpec
@@ -19,6 +19,7 @@ from tallyio.testing.revm_chain import head_at
 _KEEP: Final = (997, 1_000)
 _SWAP_GAS: Final = 100_000
 _SECONDS: Final = 12
+_MOST_GAS: Final = 10_000_000
 
 
 class PairScene:
@@ -33,8 +34,15 @@ class PairScene:
         self.number: Final = self.head.number + 1
         self.books: Sequence[BookView] = ()
         self.calls_back: Sequence[bool] = ()
+        self.is_independent: Sequence[bool] = ()
         self.loans: Sequence[LoanOffer] = ()
+        self.max_gas: Final = _MOST_GAS
         self.pools: Sequence[PoolSpec] = [pool_of_pair(number) for number in range(len(PAIRS))]
+
+    @property
+    def native(self) -> Native:
+        """Raises: LookupError: what is in Python's integers has no address."""
+        raise LookupError("these pairs are not in native memory; override `quiet` and `planted` of the cards")
 
     def pays(self, leg: Leg) -> int:
         """Return what a pool pays for the input of a leg, exactly."""
