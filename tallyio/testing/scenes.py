@@ -19,7 +19,7 @@ from tallyio.testing.revm_chain import head_at
 _KEEP: Final = (997, 1_000)
 _SWAP_GAS: Final = 100_000
 _SECONDS: Final = 12
-_MAX_GAS: Final = 10_000_000
+_MOST_GAS: Final = 10_000_000
 
 
 class PairScene:
@@ -35,16 +35,14 @@ class PairScene:
         self.books: Sequence[BookView] = ()
         self.calls_back: Sequence[bool] = ()
         self.is_independent: Sequence[bool] = ()
-        self.max_gas: Final = _MAX_GAS
         self.loans: Sequence[LoanOffer] = ()
+        self.max_gas: Final = _MOST_GAS
         self.pools: Sequence[PoolSpec] = [pool_of_pair(number) for number in range(len(PAIRS))]
 
     @property
     def native(self) -> Native:
-        """There is nothing of the kind. Raises: LookupError."""
-        raise LookupError(
-            "this scene is of Python's integers; for compiled code open a market, and give its own scene"
-        )
+        """Raises: LookupError: what is in Python's integers has no address."""
+        raise LookupError("these pairs are not in native memory; override `quiet` and `planted` of the cards")
 
     def pays(self, leg: Leg) -> int:
         """Return what a pool pays for the input of a leg, exactly."""
