@@ -32,4 +32,4 @@ def test_what_is_called_by_address_answers_as_by_name() -> None:
 
 def test_a_function_of_another_signature_has_no_address_to_call() -> None:
     with pytest.raises(SignatureError, match="_scaled is int64"):
-        address_of(_scaled)  # type: ignore[arg-type]  # what the check is for
+        address_of(_scaled)
