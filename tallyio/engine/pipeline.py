@@ -18,7 +18,7 @@ from tallyio.hooks.interfaces import ChainClient, SignerClient
 from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import NewIntent
 from tallyio.model.chain import Fees, Head
-from tallyio.model.errors import ChainError, SignerError, SignerRefused
+from tallyio.model.errors import ChainError, SignerError, SignerRefused, UnsafeRefused
 from tallyio.model.execution import Opportunity, Plan, Simulation, UnsignedTransaction
 from tallyio.model.stages import Gate, Stage
 from tallyio.model.transaction import signing_hash
@@ -134,7 +134,10 @@ class Pipeline:
         if refused is not None:
             return Gate.LIMIT, refused
         trace.reach(Stage.RISK)
-        candidate.plan = self._plan(opportunity, head.number + self._terms.inclusion_blocks)
+        try:
+            candidate.plan = self._plan(opportunity, head.number + self._terms.inclusion_blocks)
+        except UnsafeRefused as error:  # one strategy's fault ends nobody else's run
+            return Gate.REFUSED, error.message
         try:
             simulation = await self._simulate(candidate.plan, head)
         except ChainError as error:

@@ -92,6 +92,13 @@ async def test_the_evm_has_the_last_word(answer: object, gate: Gate, says: str, 
         assert desk.rows("nonce") == []
 
 
+async def test_an_opportunity_that_makes_no_plan_stops_alone(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        desk.unplannable = {1}
+        assert await desk.take(1, 2, head=HEAD) == [(1, Gate.REFUSED, "has amounts that do not join")]
+        assert desk.rows("nonce, state") == [(0, "submitted")]
+
+
 async def test_a_profit_below_its_gas_is_left(tmp_path: Path) -> None:
     async with trading(tmp_path, first=FIRST) as desk:
         desk.native = 1.0

@@ -20,7 +20,7 @@ from tallyio.ledger.journal import Journal
 from tallyio.ledger.ledger import Ledger, open_ledger
 from tallyio.ledger.records import Mode
 from tallyio.model.chain import Fees, Head, Log, Receipt
-from tallyio.model.errors import ChainError, SignerError, SignerRefused
+from tallyio.model.errors import ChainError, SignerError, SignerRefused, UnsafeRefused
 from tallyio.model.execution import (
     Call,
     Leg,
@@ -175,6 +175,8 @@ class Trading:
         """How many were signed already when each was simulated."""
         self.blame = ""
         """What is known of why a simulation fails."""
+        self.unplannable: set[int] = set()
+        """Numbers of opportunities whose legs make no plan."""
         self.stale = False
         self.native = 1e9
         self.outcomes = Outcomes(
@@ -227,6 +229,8 @@ class Trading:
             return journal._db.execute(f"SELECT {columns} FROM intents ORDER BY id").fetchall()  # noqa: S608 - our own words
 
     def _plan(self, opportunity: Opportunity, deadline_block: int) -> Plan:
+        if opportunity.id in self.unplannable:
+            raise UnsafeRefused("has amounts that do not join", way_out="nothing was signed")
         return Plan(
             call=Call(to=EXECUTOR, data=b"run " + opportunity.id.to_bytes(4)),
             token=opportunity.token,
