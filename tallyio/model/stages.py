@@ -28,7 +28,7 @@ class Gate(StrEnum):
     """What stopped an opportunity that died."""
 
     REFUSED = "refused"
-    """Its strategy left it alone, since the protocol forbids it now or it would not pay; or it makes no plan."""
+    """Its strategy left it alone: the protocol forbids it, or it would not pay. Or its legs make no plan."""
     NOT_CHOSEN = "not_chosen"
     """Another opportunity of the same block uses one of its pools or positions and pays more."""
     GAS = "gas"
