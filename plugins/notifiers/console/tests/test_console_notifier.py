@@ -22,5 +22,5 @@ async def test_a_warning_is_one_redacted_line_and_its_repeat_none() -> None:
 
 
 def test_a_wrong_level_names_the_key() -> None:
-    with pytest.raises(ConfigError, match=r"\[notifiers.level\] invalid enum value 'loud'"):
+    with pytest.raises(ConfigError, match=r"\[notifiers.level\] has an unknown value 'loud'"):
         ConsoleNotifier.from_settings({"level": "loud"})
