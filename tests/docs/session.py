@@ -26,7 +26,7 @@ PROGRAMS: Final = {
 }
 TIMEOUT_S: Final = 240
 READY: Final = "ready:"
-OTHERS: Final = {"mypy", "pip", "pytest", "for", "echo", "sysctl"}
+OTHERS: Final = {"git", "mypy", "pip", "pytest", "for", "echo", "sysctl"}
 """Programs and words of a shell that pages name and tests never start."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from tallyio.model.chain import Rollback
 from tallyio.model.errors import ChainError
 from tallyio.model.stages import Gate
+from tallyio.model.units import Hash
 from tests.engine.trading import GAS_USED, LIMITS, TOKEN, Trading, chain_of, trading
 
 BLOCKS = chain_of(10, 20)
@@ -74,6 +75,18 @@ async def test_reverts_in_a_row_halt_trading_and_cost_gas_only(tmp_path: Path) -
         assert desk.desk.halted == f"{LIMITS.max_reverts} transactions in a row reverted on the chain"
         assert desk.rows("success, realised") == [(0, "0")] * 3
         assert desk.notices[-1].title == "trading halted"
+
+
+async def test_who_was_first_at_what_a_reverted_transaction_wanted_is_named(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        desk.chain.include(desk.sent(1), BLOCKS[2], gain=0, success=False)
+        desk.rival = Hash(bytes([7]) * 32)
+        await desk.outcomes.settle(BLOCKS[2])
+        last = desk.report.recent[-1]
+        assert last.endswith(
+            f"reverted: transaction 0x{'07' * 32} was there first; its gas is lost, nothing else"
+        )
 
 
 async def test_a_silent_node_leaves_everything_for_the_next_block(tmp_path: Path) -> None:

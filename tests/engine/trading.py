@@ -175,6 +175,8 @@ class Trading:
         """How many were signed already when each was simulated."""
         self.blame = ""
         """What is known of why a simulation fails."""
+        self.rival: Hash | None = None
+        """Who was first at what a transaction wanted."""
         self.unplannable: set[int] = set()
         """Numbers of opportunities whose legs make no plan."""
         self.stale = False
@@ -189,6 +191,7 @@ class Trading:
             report=self.report,
             notify=self.notices.append,
             settle_blocks=3,
+            rival=lambda _: self.rival,
         )
         self.pipeline = Pipeline(
             terms=Terms(
