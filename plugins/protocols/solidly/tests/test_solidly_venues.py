@@ -89,7 +89,10 @@ def test_the_plugin_loads_through_its_hook() -> None:
         ({"factory": FACTORY}, "needs solver, names and fee; set all three, or a preset: aerodrome"),
         ({"factory": FACTORY, "solver": "solidly", "names": "pair"}, "needs solver, names and fee"),
         ({"solver": "solidly", "names": "pair", "fee": "by_kind"}, "has neither factory nor preset"),
-        ({"preset": "aerodrome", "solver": "newton"}, r"\[protocols.solidly.venues\[0\].solver\] has an unknown value"),
+        (
+            {"preset": "aerodrome", "solver": "newton"},
+            r"venues\[0\].solver\] has an unknown value",
+        ),
         ({"preset": "aerodrome", "fee": "fixed"}, "has fee 'fixed' and no fee_numerator"),
         ({"preset": "aerodrome", "fee_numerator": 3}, "has fee 'by_pool' and a fee_numerator"),
         ({"preset": "solidly", "fee_denominator": 5}, "has fee 'fixed' and no fee_numerator"),
