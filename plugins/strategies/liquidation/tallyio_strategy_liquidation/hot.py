@@ -203,7 +203,10 @@ def _fail(offer: int, trial: int, fault: int) -> None:
 def _attempt(scene: int, offer: int) -> float:
     """Return the net of what the trial asks, minus infinity without a deal; the best is kept in `offer`."""
     trial = load(scene, _TRIAL)
-    if call(load(scene, _ASK), scene, trial) != LAWFUL:
+    verdict = call(load(scene, _ASK), scene, trial)
+    if verdict != LAWFUL:
+        if load(offer, _FAULT) == NO_LOAN:  # less would be lent, but the protocol does not take less
+            _fail(offer, trial, verdict)
         return _NEVER
     fault = call(load(scene, _PRICE_OFFER), scene, trial)
     if fault != DEAL:
