@@ -52,7 +52,9 @@ def test_what_books_need_is_compiled_too(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["warm", str(config), "--json"]) == 0
     with_books = json.loads(capsys.readouterr().out)["functions"]
     parts = re.split(r"\n(?=\[)", Template(text).substitute(facts))
-    kept = [part for part in parts if not re.match(r"\[+(protocols\.(aave|morpho|venus)|strategies\.liq)", part)]
+    kept = [
+        part for part in parts if not re.match(r"\[+(protocols\.(aave|morpho|venus)|strategies\.liq)", part)
+    ]
     config.write_text("\n".join(kept), encoding="utf-8")
     assert main(["warm", str(config), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["functions"] < with_books
