@@ -182,12 +182,22 @@ def _goal_cells(figure: Figure, goal: Goal) -> tuple[str | Text, ...]:
     beside = f"{figure.reference} {_digits(figure.reference_value)}" if figure.reference_value else ""
     return (
         figure.name,
-        f"{_spread_text(goal.values)} {figure.unit}",
+        _judged(figure, goal.values),
         "",
         beside,
         _spread_text(goal.ratios) if goal.ratios else "",
         goal.aim,
         Text(goal.verdict, style=_STYLES[goal.verdict]).append(_aside(goal), style="dim"),
+    )
+
+
+def _judged(figure: Figure, values: Spread) -> str:
+    """Return what the goal was held against: where that is the fastest round, the others beside it."""
+    if figure.value == values.median:
+        return f"{_spread_text(values)} {figure.unit}"
+    return (
+        f"{_digits(figure.value)} {figure.unit} at best, median {_digits(values.median)}"
+        f" ({_digits(values.low)} to {_digits(values.high)})"
     )
 
 

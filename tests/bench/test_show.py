@@ -94,6 +94,22 @@ def test_a_goal_is_shown_with_its_spread_and_a_miss_says_why() -> None:
     assert list(misses([figure])) == ["a.goal: half of it is a call"]
 
 
+def test_a_goal_that_is_held_against_the_fastest_round_shows_that_round_and_the_median() -> None:
+    goal = Goal(
+        aim="<= 110 ns",
+        verdict="met",
+        values=Spread(median=130, low=96.4, high=155),
+        ratios=None,
+        calm="144 ns as measured",
+    )
+    figure = Figure(name="a.goal", value=98.7, unit="ns", goal=goal)
+    text = io.StringIO()
+    Console(file=text, width=200).print(table_of([], [figure]))
+    assert " ".join(text.getvalue().splitlines()[1].split()) == (
+        "a.goal 98.7 ns at best, median 130 (96.4 to 155) <= 110 ns met; 144 ns as measured"
+    )
+
+
 def test_a_comparison_shows_what_changed_first() -> None:
     same = Change(name="a", outcome="same", factor=1.0, low=0.99, high=1.01, processes=(3, 3))
     slower = Change(
