@@ -52,7 +52,7 @@ async def load_market(  # noqa: PLR0913 - what a market is loaded from
     for name, adapter in protocols:
         pools = await adapter.discover(chain, block=head)
         rows = await adapter.load(chain, pools, block=head)
-        tell(f"{name}: {len(pools)} pools")
+        tell(f"{name}: {len(pools)} pool{'' if len(pools) == 1 else 's'}")
         adapters += [adapter] * len(pools)
         holdings.append(
             Holding(
