@@ -44,6 +44,8 @@ class Sent(msgspec.Struct, kw_only=True):
     """What stopped it, as far as was said."""
     gas_cost_wei: int = 0
     """What the block that holds it charged."""
+    rival: Hash | None = None
+    """Whose transaction was first at one of its positions since it was priced, as far as is known."""
     reorged: bool = False
     """Whether a block that held it left the chain."""
 

@@ -49,7 +49,7 @@ class Outcomes:
         settle_blocks: int,
         rival: Callable[[Sent], Hash | None] = _nobody,
     ) -> None:
-        """`rival` returns who was first at what a transaction of the newest block wanted, if it knows."""
+        """`rival` returns whose transaction of the newest block touched what ours wants, if any."""
         self._first = first
         self._account = account
         self._chain = chain
@@ -71,6 +71,7 @@ class Outcomes:
         self._heads[head.hash] = head
         while len(self._heads) > HEADS_KEPT:
             self._heads.popitem(last=False)
+        self._see_rivals(head)
         try:
             for block, landed in (await self._included(head)).items():
                 await self._settle(self._heads.get(block), landed, now=head)
@@ -89,6 +90,14 @@ class Outcomes:
                 sent.trace = None  # its first inclusion was counted
                 sent.reorged = True
                 await self._submit(sent)
+        for sent in self._inflight:
+            sent.rival = None  # its block may have left the chain; the new branch tells
+
+    def _see_rivals(self, head: Head) -> None:
+        """Note who touched what ours was priced on, in any block since."""
+        for sent in self._inflight:
+            if sent.rival is None and head.number > sent.found_in:
+                sent.rival = self._rival(sent)
 
     async def _included(self, head: Head) -> dict[Hash, list[Landed]]:
         """Return what is included, by block."""
@@ -109,8 +118,9 @@ class Outcomes:
         """
         gains = [(sent.token, self._gain(sent, receipt)) for sent, receipt in landed]
         fault = head and await self._contradiction(head, gains, now)
-        for (sent, receipt), (_, gain) in zip(landed, gains, strict=True):
-            await self._landed(sent, receipt, gain)
+        firsts = [await self._who_was_first(sent, receipt) for sent, receipt in landed]
+        for (sent, receipt), (_, gain), first in zip(landed, gains, firsts, strict=True):
+            await self._landed(sent, receipt, gain, first)
         if fault is not None:
             self._desk.halt(f"the books do not balance: {fault}")
 
@@ -126,7 +136,14 @@ class Outcomes:
     def _gain(self, sent: Sent, receipt: Receipt) -> int:
         return realised(receipt, token=sent.token, account=self._account) if receipt.status else 0
 
-    async def _landed(self, sent: Sent, receipt: Receipt, gain: int) -> None:
+    async def _who_was_first(self, sent: Sent, receipt: Receipt) -> Hash | None:
+        """Return whose transaction was first where ours reverted; None: nobody's, as far as is known."""
+        if receipt.status or sent.rival is None:
+            return None
+        other = await self._chain.receipt(sent.rival)
+        return other.transaction_hash if other and _place(other) < _place(receipt) else None
+
+    async def _landed(self, sent: Sent, receipt: Receipt, gain: int, first: Hash | None) -> None:
         sent.gas_cost_wei = receipt.gas_used * receipt.effective_gas_price_wei
         outcome = Settlement(
             block_number=receipt.block_number,
@@ -144,9 +161,9 @@ class Outcomes:
         self._report.gas_cost_wei += sent.gas_cost_wei
         if not receipt.status:
             where = f"transaction {hex_text(receipt.transaction_hash)} in block {receipt.block_number}"
-            first = self._rival(sent)
+            gate = Gate.LOST if first else Gate.REVERTED
             why = f": transaction {hex_text(first)} was there first" if first else ""
-            await self._die(sent, Gate.REVERTED, f"{where} reverted{why}; its gas is lost, nothing else")
+            await self._die(sent, gate, f"{where} reverted{why}; its gas is lost, nothing else")
         elif gain < sent.predicted:
             self._desk.halt(f"opportunity {sent.opportunity} realised {gain}, predicted {sent.predicted}")
         if receipt.status and self._is_ours(sent):
@@ -209,3 +226,8 @@ class Outcomes:
 
     def _tell(self, level: str, title: str, body: str) -> None:
         self._notify(Notice(level=level, title=title, body=body, key=f"{title}:{body}"))
+
+
+def _place(receipt: Receipt) -> tuple[int, int]:
+    """Return where on the chain a transaction is."""
+    return receipt.block_number, receipt.transaction_index

@@ -59,6 +59,8 @@ class Report:
         self.simulated = 0
         self.signed = 0
         self.died: Counter[Gate] = Counter()
+        self.lost: dict[int, str] = {}
+        """By opportunity, who was first."""
         self.trades: list[Trade] = []
         self.profit: dict[Address, ProfitLine] = {}
         self.gas_cost_wei = 0
@@ -87,6 +89,9 @@ class Report:
         self.died[gate] += 1
         if instead is not None:
             self.died = self.died - Counter([instead])
+        self.lost.pop(opportunity, None)
+        if gate is Gate.LOST:
+            self.lost[opportunity] = reason
         if gate is not Gate.NOT_CHOSEN:
             self.say(f"#{opportunity} died at {gate}: {reason}")
 
@@ -135,6 +140,7 @@ class Report:
             "signed": self.signed,
             "landed": self.landed,
             "died": {str(gate): count for gate, count in sorted(self.died.items())},
+            "lost": [{"opportunity": number, "reason": reason} for number, reason in self.lost.items()],
         }
 
     def profit_text(self) -> dict[str, dict[str, str]]:

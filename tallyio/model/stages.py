@@ -47,5 +47,7 @@ class Gate(StrEnum):
     """The node refused it, or no block took it in time."""
     REVERTED = "reverted"
     """It landed, and the executor reverted: gas is lost, nothing else."""
+    LOST = "lost"
+    """It reverted, for somebody else was first at one of its positions: gas is lost, nothing else."""
     REORGED = "reorged"
     """The block that held it left the chain."""

@@ -15,6 +15,7 @@ from tests.engine.trading import GAS_USED, LIMITS, TOKEN, Trading, chain_of, tra
 BLOCKS = chain_of(10, 20)
 FIRST, HEAD = BLOCKS[:2]
 COST = GAS_USED * 11
+RIVAL = Hash(bytes([7]) * 32)
 
 
 def block(number: int) -> int:
@@ -80,13 +81,61 @@ async def test_reverts_in_a_row_halt_trading_and_cost_gas_only(tmp_path: Path) -
 async def test_who_was_first_at_what_a_reverted_transaction_wanted_is_named(tmp_path: Path) -> None:
     async with trading(tmp_path, first=FIRST) as desk:
         await desk.take(1, head=HEAD)
+        desk.chain.include(RIVAL, BLOCKS[2], gain=0)
         desk.chain.include(desk.sent(1), BLOCKS[2], gain=0, success=False)
-        desk.rival = Hash(bytes([7]) * 32)
+        desk.rival = RIVAL
         await desk.outcomes.settle(BLOCKS[2])
-        last = desk.report.recent[-1]
-        assert last.endswith(
-            f"reverted: transaction 0x{'07' * 32} was there first; its gas is lost, nothing else"
+        (lost,) = desk.report.lost.values()
+        assert lost.endswith(
+            f"in block 12 reverted: transaction 0x{'07' * 32} was there first; its gas is lost, nothing else"
         )
+        assert desk.report.died == {Gate.LOST: 1}
+        assert desk.report.gas_cost_wei == COST
+
+
+async def test_who_was_first_blocks_ago_is_remembered(tmp_path: Path) -> None:
+    """No block took ours in time, and the rival's had touched what it wanted."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        desk.chain.include(RIVAL, BLOCKS[2], gain=0)
+        desk.rival = RIVAL
+        await desk.outcomes.settle(BLOCKS[2])
+        desk.rival = None
+        desk.chain.include(desk.sent(1), BLOCKS[3], gain=0, success=False)
+        await desk.outcomes.settle(BLOCKS[3])
+        assert desk.report.died == {Gate.LOST: 1}
+
+
+async def test_nobody_is_named_who_came_before_the_price_or_after_ours(tmp_path: Path) -> None:
+    """What happened in the block that ours was priced on is in its price; what is behind it did no harm."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        desk.rival = RIVAL
+        await desk.outcomes.settle(HEAD)
+        desk.rival = None
+        desk.chain.include(desk.sent(1), BLOCKS[2], gain=0, success=False)
+        await desk.outcomes.settle(BLOCKS[2])
+        await desk.take(2, head=BLOCKS[2])
+        desk.chain.include(desk.sent(2), BLOCKS[3], gain=0, success=False)
+        desk.chain.include(RIVAL, BLOCKS[3], gain=0)
+        desk.rival = RIVAL
+        await desk.outcomes.settle(BLOCKS[3])
+        assert desk.report.died == {Gate.REVERTED: 2}
+        assert desk.report.lost == {}
+
+
+async def test_a_rival_whose_block_left_the_chain_is_forgotten(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        desk.chain.include(RIVAL, BLOCKS[2], gain=0)
+        desk.rival = RIVAL
+        await desk.outcomes.settle(BLOCKS[2])
+        desk.rival = None
+        await desk.outcomes.roll_back(Rollback(dropped=(BLOCKS[2].hash,), ancestor=HEAD.hash))
+        (head,) = chain_of(12, 1, fork="b", parent=HEAD.hash)
+        desk.chain.include(desk.sent(1), head, gain=0, success=False)
+        await desk.outcomes.settle(head)
+        assert desk.report.died == {Gate.REVERTED: 1}
 
 
 async def test_a_silent_node_leaves_everything_for_the_next_block(tmp_path: Path) -> None:

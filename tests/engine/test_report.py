@@ -69,6 +69,20 @@ def test_a_later_gate_replaces_an_earlier_one() -> None:
     assert made.opportunities()["died"] == {"reverted": 2}
 
 
+def test_what_was_lost_is_listed_with_who_was_first_until_another_gate_has_it() -> None:
+    made = report()
+    made.death(1, Gate.LOST, "transaction 0x07 was there first")
+    made.death(2, Gate.LOST, "transaction 0x08 was there first")
+    listed = [
+        {"opportunity": 1, "reason": "transaction 0x07 was there first"},
+        {"opportunity": 2, "reason": "transaction 0x08 was there first"},
+    ]
+    assert made.opportunities()["lost"] == listed
+    made.death(1, Gate.REORGED, "its block left the chain", instead=Gate.LOST)
+    assert made.opportunities()["lost"] == listed[1:]
+    assert made.opportunities()["died"] == {"lost": 1, "reorged": 1}
+
+
 def test_recent_events_are_bounded_and_leave_out_what_was_merely_outbid() -> None:
     made = report()
     made.death(1, Gate.NOT_CHOSEN, "outbid")

@@ -117,7 +117,7 @@ class FakeChain:
             transaction_hash=transaction,
             block_hash=head.hash,
             block_number=head.number,
-            transaction_index=0,
+            transaction_index=sum(known.block_hash == head.hash for known in self.receipts.values()),
             status=success,
             gas_used=GAS_USED,
             effective_gas_price_wei=Wei(11),

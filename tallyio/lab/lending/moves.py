@@ -34,13 +34,14 @@ LOWEST_PERCENT: Final = 70
 HIGHEST_PERCENT: Final = 120
 """Of its first answer: where a price turns."""
 
-COMPETES_PERCENT: Final = 70
-"""In how many blocks of a hundred the competitor looks around."""
-LOOKS_AT: Final = 60
-"""How many borrowers it looks at then."""
-OUTBIDS_PERCENT: Final = 70
+WATCHES_PERCENT: Final = 40
+"""Of how many of a hundred borrowers in Aave the competitor knows; who they are depends on the seed alone.
+
+At those it is first, whoever else wants them.
+"""
+WORTH_PERCENT: Final = 105
+"""Of what is owed: it leaves alone whose collateral is worth less, for nobody would gain by it."""
 OUTBID_WEI: Final = Wei(80 * 10**9)
-LOW_BID_WEI: Final = Wei(10**6)
 
 _WAD: Final = 10**18
 _PPM: Final = 1_000_000
@@ -54,7 +55,7 @@ def moves(world: World, *, seed: int, number: int) -> Recipe[tuple[Transaction, 
         return ()
     rng = Random(f"{_SALT} {block_rng(seed, number).random()}")
     posts = yield from _prices(facts, rng)
-    taken = yield from _competitor(world, facts, rng)
+    taken = yield from _competitor(world, facts, seed)
     return (*posts, *taken)
 
 
@@ -82,26 +83,30 @@ def _moved(rng: Random, answer: int, first: int) -> int:
     return answer + (answer * size // _PPM) * (1 if is_up else -1)
 
 
-def _competitor(world: World, facts: LendingFacts, rng: Random) -> Recipe[tuple[Transaction, ...]]:
-    """Return the liquidation that the competitor sends, if it sees one."""
-    if rng.randrange(100) >= COMPETES_PERCENT:
-        return ()
+def _competitor(world: World, facts: LendingFacts, seed: int) -> Recipe[tuple[Transaction, ...]]:
+    """Return the liquidations that the competitor sends, of those that it knows and that pay."""
     pool = Contract(aave_artifacts(AaveVersion.V3_0)["Pool"], facts.aave_pool)
+    wanted: list[Borrower] = []
+    for borrower in _watched(facts, seed):
+        secured, owed, *_, factor = yield from read(pool, "getUserAccountData", borrower.account)
+        if factor < _WAD and secured * 100 > owed * WORTH_PERCENT:
+            wanted.append(borrower)
+    return tuple(
+        Transaction(
+            sender=facts.competitor,
+            call=_liquidation(world, pool, borrower),
+            gas_limit=CALL_GAS,
+            priority_fee_wei=OUTBID_WEI,
+            may_fail=True,
+        )
+        for borrower in wanted
+    )
+
+
+def _watched(facts: LendingFacts, seed: int) -> list[Borrower]:
+    rng = Random(f"{_SALT} watched {seed}")
     borrowers = [each for each in facts.borrowers if each.place == "aave"]
-    for borrower in rng.sample(borrowers, LOOKS_AT):
-        *_, factor = yield from read(pool, "getUserAccountData", borrower.account)
-        if factor < _WAD:
-            outbids = rng.randrange(100) < OUTBIDS_PERCENT
-            return (
-                Transaction(
-                    sender=facts.competitor,
-                    call=_liquidation(world, pool, borrower),
-                    gas_limit=CALL_GAS,
-                    priority_fee_wei=OUTBID_WEI if outbids else LOW_BID_WEI,
-                    may_fail=True,
-                ),
-            )
-    return ()
+    return [each for each in borrowers if rng.randrange(100) < WATCHES_PERCENT]
 
 
 def _liquidation(world: World, pool: Contract, borrower: Borrower) -> Call:
