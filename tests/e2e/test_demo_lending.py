@@ -40,11 +40,14 @@ async def test_liquidations_land_over_three_protocols_paid_by_every_lender(tmp_p
     assert set(places) == PROTOCOLS
     assert {re.sub("^v2[ab]$", "v2", lender) for lender in lent} == LOANS
     counts = facts["opportunities"]
-    assert counts["signed"] == counts["landed"] + counts["died"].get("reverted", 0)
+    assert counts["lost"]
+    assert counts["died"]["lost"] == len(counts["lost"])
+    assert counts["signed"] == counts["landed"] + len(counts["lost"])
     told = json.loads((await tallyio("why", "--data-dir", tmp_path, "--last", 1_000, "--json")).out)
-    lost = [each["reason"] for each in told["opportunities"] if each["gate"] == "reverted"]
-    # The competitor is not first in every run; that its transaction is named then, test_outcomes shows too.
-    assert all("was there first; its gas is lost, nothing else" in reason for reason in lost)
+    lost = {each["id"]: each["reason"] for each in told["opportunities"] if each["gate"] == "lost"}
+    assert {each["opportunity"]: each["reason"] for each in counts["lost"]} == lost
+    for reason in lost.values():
+        assert re.search("0x[0-9a-f]{64} was there first; its gas is lost, nothing else$", reason)
 
 
 async def test_positions_shows_who_is_near_and_what_it_would_bring(tmp_path: Path) -> None:
