@@ -1,67 +1,38 @@
-"""A small lending world for faults, with a live bot on it, and a clock that only tests move.
+"""A live bot on a small lending world, and a clock that only tests move.
 
-No traders, no competitor, no strategy but liquidation: whatever the bot does is about the position that a
-test opens. Everybody starts healthy.
+No strategy but liquidation: whatever the bot does is about the position that a test opens.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-import msgspec
 import trio
 
 from tallyio.engine.executor import deployment
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
 from tallyio.lab import Lab, open_lab
-from tallyio.lab.artifact import Contract
-from tallyio.lab.fetch import artifact
-from tallyio.lab.lending.aave import (
-    LARGEST_CODE,
-    AaveMarket,
-    AaveVersion,
-    Listing,
-    deploy_aave,
-    deploy_sentinel,
-)
-from tallyio.lab.lending.facts import LendingFacts, MorphoPair
-from tallyio.lab.lending.feeds import Feed
-from tallyio.lab.lending.morpho import Morpho, MorphoMarket, create_market, deploy_morpho, lend
-from tallyio.lab.lending.venus import Listing as VenusListing
-from tallyio.lab.lending.venus import VenusWorld, deploy_venus
-from tallyio.lab.recipe import DECIMALS, USD_PRICES, build_world, units
-from tallyio.lab.steps import Recipe, Send, Transaction, deploy, read, send
-from tallyio.lab.world import CHAIN_ID, DEPLOYER, OPERATOR, World, account
+from tallyio.lab.lending.aave import LARGEST_CODE
+from tallyio.lab.lending.moves import OUTBID_WEI
+from tallyio.lab.recipe import USD_PRICES, units
+from tallyio.lab.steps import Transaction
+from tallyio.lab.world import CHAIN_ID, OPERATOR, account
 from tallyio.model.erc20 import approve, balance_of, transfer
 from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import Call
 from tallyio.model.hashing import selector
-from tallyio.model.market import Token
-from tallyio.model.units import ZERO_ADDRESS, Address, checksum
+from tallyio.model.units import Address, checksum, hex_text
 from tests.e2e.harness import GAS_MONEY_WEI, POLL_S, Bot, Running, running
-from tests.fault.odd_contracts import EXPIRING, FORGETFUL, TAXED, compiled
+from tests.fault.lending_places import DOLLAR, GAS, Places, build_ground
 
-DOLLAR: Final = 10**8
-GRACE_SECONDS: Final = 60
-LLTV: Final = 86 * 10**16
-MORPHO_SCALE: Final = 10**36
-SUPPLY_USD: Final = 2_000_000
-SCARCE: Final = 1_400 * 10**18
-"""What Aave has of GEM, a token of a dollar that only one other pool knows."""
 WAIT_S: Final = 60.0
 THINKING_S: Final = 3.0
 """For how long a block waits for the next while the bot neither sends nor writes what is waited for."""
-GAS: Final = 900_000
-POOL_GAS: Final = 6_000_000
-AAVE_SYMBOLS: Final = ("WETH", "USDC", "WBTC")
-VENUS_SYMBOLS: Final = ("WETH", "USDC", "USDT")
 
 CONFIG: Final = """
 [run]
@@ -116,141 +87,6 @@ deadline_s = 30.0
 """
 
 
-class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in the world."""
-
-    aave: AaveMarket
-    sequencer: Feed
-    """Behind the pool's sentinel."""
-    morpho: Morpho
-    forgetful: Contract
-    """The oracle of `markets[0]`."""
-    constant: Contract
-    """The oracle of `markets[1]`, whose price stays fresh."""
-    markets: tuple[MorphoMarket, MorphoMarket]
-    """WETH secures USDC, and the taxed token does."""
-    venus: VenusWorld
-    expiring: Contract
-    """The oracle of Venus."""
-    taxed: Contract
-    gem: Contract
-
-
-def build_ground(found: list[Places]) -> Recipe[World]:
-    """Build the world, and put what stands there besides into `found`."""
-    world = yield from build_world()
-    tokens = {symbol: token.address for symbol, token in world.tokens.items()}
-    gem = yield from deploy(artifact("Token"), "Gem", "GEM", 18)
-    taxed = yield from deploy(compiled(TAXED))
-    yield from _pair(world, gem, units("WETH", SUPPLY_USD), SUPPLY_USD * 10**18)
-    yield from _pair(world, taxed, units("WETH", SUPPLY_USD), SUPPLY_USD * 10**18)
-    aave, sequencer = yield from _aave(tokens, gem)
-    forgetful = yield from deploy(compiled(FORGETFUL))
-    constant = yield from deploy(compiled(FORGETFUL))
-    morpho, markets = yield from _morpho(tokens, taxed, [forgetful, constant])
-    venus, expiring = yield from _venus(tokens)
-    places = Places(
-        aave=aave,
-        sequencer=sequencer,
-        morpho=morpho,
-        forgetful=forgetful,
-        constant=constant,
-        markets=markets,
-        venus=venus,
-        expiring=expiring,
-        taxed=taxed,
-        gem=gem,
-    )
-    found.append(places)
-    odd = {"GEM": Token(address=gem.address, symbol="GEM", decimals=18)}
-    odd["TAXD"] = Token(address=taxed.address, symbol="TAXD", decimals=18)
-    return msgspec.structs.replace(world, tokens=world.tokens | odd, lending=_facts(places))
-
-
-def _pair(world: World, token: Contract, ether: int, amount: int) -> Recipe[None]:
-    """Open a pool of `token` and WETH, with what arrives of both."""
-    factory = Contract(artifact("UniswapV2Factory"), world.v2["v2a"].factory)
-    weth = world.weth
-    create = factory.call("createPair", token.address, weth)
-    yield from send(OPERATOR, create, token.call("mint", OPERATOR, 10 * amount), gas_limit=POOL_GAS)
-    (pair,) = yield from read(factory, "getPair", token.address, weth)
-    minted = Contract(artifact("UniswapV2Pair"), pair).call("mint", OPERATOR)
-    yield from send(OPERATOR, transfer(token.address, pair, amount), transfer(weth, pair, ether), minted)
-
-
-def _aave(tokens: dict[str, Address], gem: Contract) -> Recipe[tuple[AaveMarket, Feed]]:
-    listings = [
-        Listing(
-            symbol=symbol,
-            token=tokens[symbol],
-            decimals=DECIMALS[symbol],
-            price=USD_PRICES[symbol] * DOLLAR,
-        )
-        for symbol in AAVE_SYMBOLS
-    ]
-    listings.append(Listing(symbol="GEM", token=gem.address, decimals=18, price=DOLLAR))
-    market = yield from deploy_aave(AaveVersion.V3_6, listings)
-    sequencer = yield from deploy_sentinel(market, grace_seconds=GRACE_SECONDS)
-    for listing in listings:
-        amount = SCARCE if listing.symbol == "GEM" else units(listing.symbol, SUPPLY_USD)
-        pool = market.pool
-        calls = (
-            approve(listing.token, pool.address, amount),
-            pool.call("supply", listing.token, amount, OPERATOR, 0),
-        )
-        yield from send(OPERATOR, *calls, gas_limit=GAS)
-    return market, sequencer
-
-
-def _morpho(
-    tokens: dict[str, Address], taxed: Contract, oracles: list[Contract]
-) -> Recipe[tuple[Morpho, tuple[MorphoMarket, MorphoMarket]]]:
-    morpho = yield from deploy_morpho([LLTV])
-    prices = (2_500 * MORPHO_SCALE // 10**12, MORPHO_SCALE // 10**12)
-    markets = []
-    for oracle, price, secured in zip(oracles, prices, (tokens["WETH"], taxed.address), strict=True):
-        yield from send(OPERATOR, oracle.call("post", price, 0))
-        market = MorphoMarket(tokens["USDC"], secured, oracle.address, morpho.rate.address, LLTV)
-        yield from create_market(morpho, market)
-        yield from lend(morpho, market, OPERATOR, units("USDC", SUPPLY_USD))
-        markets.append(market)
-    return morpho, (markets[0], markets[1])
-
-
-def _venus(tokens: dict[str, Address]) -> Recipe[tuple[VenusWorld, Contract]]:
-    listings = [VenusListing(symbol="BNB", token=None, price=10**18)]
-    listings += [
-        VenusListing(
-            symbol=symbol,
-            token=tokens[symbol],
-            decimals=DECIMALS[symbol],
-            price=USD_PRICES[symbol] * 10 ** (36 - DECIMALS[symbol]),
-            supply=units(symbol, SUPPLY_USD),
-        )
-        for symbol in VENUS_SYMBOLS
-    ]
-    venus = yield from deploy_venus(listings)
-    expiring = yield from deploy(compiled(EXPIRING), venus.oracle.address)
-    yield from send(DEPLOYER, venus.setter_facet.call("_setPriceOracle", expiring.address))
-    return venus, expiring
-
-
-def _facts(places: Places) -> LendingFacts:
-    return LendingFacts(
-        feeds={symbol: feed.aggregator.address for symbol, feed in places.aave.feeds.items()},
-        aave_provider=places.aave.provider.address,
-        aave_pool=places.aave.pool.address,
-        morpho=places.morpho.contract.address,
-        vault=ZERO_ADDRESS,
-        pairs=tuple(MorphoPair(id=each.id, collateral="", debt="USDC") for each in places.markets),
-        venus_comptroller=places.venus.comptroller,
-        venus_oracle=places.venus.oracle.address,
-        vtokens={},
-        borrowers=(),
-        competitor=ZERO_ADDRESS,
-    )
-
-
 class LendingBot(Bot):
     """A bot that does nothing but liquidate."""
 
@@ -275,10 +111,13 @@ class Ground:
 
     # --- what happens on the chain
 
+    async def block(self, *transactions: Transaction) -> list[dict[str, Any]]:
+        """Mine a block of these and of what waits in the node, the best payers first; return its receipts."""
+        return await self.lab._backend.block(transactions)
+
     async def operate(self, *calls: Call, sender: Address = OPERATOR, gas_limit: int = GAS) -> None:
         """Let somebody make calls in a block. Raises: Reverted."""
-        sent = tuple(Transaction(sender=sender, call=call, gas_limit=gas_limit) for call in calls)
-        await self.lab._backend.run(_send(sent))
+        await self.block(*(Transaction(sender=sender, call=call, gas_limit=gas_limit) for call in calls))
 
     async def somebody(self, **tokens: int) -> Address:
         """Return a new account with gas and so much of some tokens."""
@@ -287,6 +126,13 @@ class Ground:
         await self.lab.fund(new, 10**18)
         await self.operate(*(transfer(self.token(symbol), new, tokens[symbol]) for symbol in tokens))
         return new
+
+    async def rival(self, call: Call) -> Transaction:
+        """Return what somebody sends who calls Aave with USDC of his own, and pays for haste."""
+        payer = await self.somebody(USDC=self.units("USDC", 10_000))
+        amount = await self.balance("USDC", payer)
+        await self.operate(approve(self.token("USDC"), call.to, amount), sender=payer)
+        return Transaction(sender=payer, call=call, gas_limit=GAS, priority_fee_wei=OUTBID_WEI)
 
     def token(self, symbol: str) -> Address:
         """Return the address of a token."""
@@ -349,6 +195,11 @@ class Ground:
         """Return how many smallest units of a token are so many dollars at the first price."""
         return units(symbol, usd) if symbol in USD_PRICES else usd * 10**18
 
+    async def funds(self) -> tuple[int, dict[str, int]]:
+        """Return what the bot's account has: native currency in wei, and tokens by address."""
+        wei = await self.lab.rpc("eth_getBalance", hex_text(self.bot.account), "latest")
+        return int(wei, 16), await self.bot.balances()
+
     async def price(self, symbol: str, percent: int) -> None:
         """Let Aave's feed of a token say so many percent of its first price."""
         usd = USD_PRICES.get(symbol, 1)
@@ -382,6 +233,18 @@ class Ground:
             await self.lab.mine()
 
     # --- what the bot did
+
+    async def sent(self) -> str:
+        """Wait until exactly one transaction of the bot waits in the node; return its hash."""
+        asked = "SELECT hash FROM intents WHERE state = 'submitted' AND success IS NULL"
+        await self.soon(lambda: len(self.bot.rows(asked)) == 1)
+        return str(self.bot.rows(asked)[0][0])
+
+    async def back_again(self) -> None:
+        """Wait until the bot has given the node again what no block took."""
+        with trio.fail_after(WAIT_S):
+            while not await self.bot.waiting():  # noqa: ASYNC110 - another process
+                await trio.sleep(POLL_S)
 
     def reasons(self, person: Address) -> list[str]:
         """Return why the bot left somebody's position alone, in order."""
@@ -439,10 +302,6 @@ class Ground:
                         await trio.sleep(POLL_S)
 
 
-def _send(transactions: tuple[Transaction, ...]) -> Recipe[None]:
-    yield Send(transactions)
-
-
 @asynccontextmanager
 async def open_ground(folder: Path) -> AsyncIterator[Ground]:
     """Build the world and run the bot on it."""
@@ -462,48 +321,3 @@ async def open_ground(folder: Path) -> AsyncIterator[Ground]:
             yield Ground(lab, bot, run, found[0])
             ended = await run.stop()
             assert ended.code == 0, ended.err
-
-
-class Stage:
-    """A Trio run in a thread of its own, which holds a context open for tests that take turns."""
-
-    def __init__(self, ground: Ground, token: trio.lowlevel.TrioToken) -> None:
-        self.ground = ground
-        self._token = token
-
-    def play(self, act: Callable[[Ground], Awaitable[None]]) -> None:
-        """Run an act in that thread to its end."""
-        trio.from_thread.run(act, self.ground, trio_token=self._token)
-
-
-@contextmanager
-def staged(ground: AbstractAsyncContextManager[Ground]) -> Iterator[Stage]:
-    """Hold `ground` open in a thread. What its end raises is raised here."""
-    ready: queue.Queue[Stage | BaseException] = queue.Queue()
-    leave = threading.Event()
-    failed: list[BaseException] = []
-
-    async def hold() -> None:
-        async with ground as entered:
-            ready.put(Stage(entered, trio.lowlevel.current_trio_token()))
-            await trio.to_thread.run_sync(leave.wait)
-
-    def stand() -> None:
-        try:
-            trio.run(hold)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            failed.append(error)
-            ready.put(error)
-
-    thread = threading.Thread(target=stand)
-    thread.start()
-    try:
-        stage = ready.get()
-        if isinstance(stage, BaseException):
-            raise stage
-        yield stage
-    finally:
-        leave.set()
-        thread.join()
-    if failed:
-        raise failed[0]

@@ -7,17 +7,23 @@ takes the position to the unit. So it was the gate, and nothing else.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tallyio.lab.lending.moves import OUTBID_WEI
+from tallyio.lab.steps import Transaction
 from tallyio.lab.world import DEPLOYER, OPERATOR
 from tallyio.model.erc20 import approve, transfer
 from tallyio.model.hashing import selector
-from tallyio.model.units import Address
-from tests.fault.lending_ground import DOLLAR, GRACE_SECONDS, Ground, Stage, open_ground, staged
+from tallyio.model.units import Address, Wei, hex_text
+from tests.e2e.harness import tallyio
+from tests.fault.lending_ground import Ground, open_ground
+from tests.fault.lending_places import DOLLAR, GRACE_SECONDS
 from tests.fault.odd_contracts import FRESH_SECONDS, TAX_PERCENT
+from tests.fault.stage import Stage, staged
 
 if TYPE_CHECKING:
     from tallyio.model.execution import Call
@@ -35,7 +41,7 @@ ETHER_IN_MORPHO = 2_500 * 10**24
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage[Ground]]:
     with staged(open_ground(tmp_path_factory.mktemp("ground"))) as made:
         yield made
 
@@ -54,7 +60,7 @@ def is_error(said: str, error: str) -> bool:
     return any(each in said for each in (mark.hex(), mark.decode("latin-1"), error.partition("(")[0]))
 
 
-def test_a_paused_reserve_and_the_grace_period_after_it(stage: Stage) -> None:
+def test_a_paused_reserve_and_the_grace_period_after_it(stage: Stage[Ground]) -> None:
     async def act(ground: Ground) -> None:
         person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
         configure = ground.places.aave.configurator
@@ -75,7 +81,7 @@ def test_a_paused_reserve_and_the_grace_period_after_it(stage: Stage) -> None:
     stage.play(act)
 
 
-def test_a_sequencer_that_is_down_or_was_a_moment_ago(stage: Stage) -> None:
+def test_a_sequencer_that_is_down_or_was_a_moment_ago(stage: Stage[Ground]) -> None:
     async def act(ground: Ground) -> None:
         person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
         sequencer = ground.places.sequencer.aggregator
@@ -96,7 +102,7 @@ def test_a_sequencer_that_is_down_or_was_a_moment_ago(stage: Stage) -> None:
     stage.play(act)
 
 
-def test_frozen_collateral_is_no_reason_on_aave(stage: Stage) -> None:
+def test_frozen_collateral_is_no_reason_on_aave(stage: Stage[Ground]) -> None:
     """Frozen reserves take no deposits and lend nothing; the contract liquidates them, and so do we."""
 
     async def act(ground: Ground) -> None:
@@ -117,7 +123,7 @@ def test_frozen_collateral_is_no_reason_on_aave(stage: Stage) -> None:
     stage.play(act)
 
 
-def test_collateral_that_venus_lets_nobody_seize(stage: Stage) -> None:
+def test_collateral_that_venus_lets_nobody_seize(stage: Stage[Ground]) -> None:
     async def act(ground: Ground) -> None:
         person = await ground.borrow_venus(10_000, 7_400)
         seized, setter = ground.places.venus.market("WETH").vtoken, ground.places.venus.setter_facet
@@ -150,7 +156,7 @@ async def venus_refusal(ground: Ground, person: Address) -> str:
 # --- dust ------------------------------------------------------------------------------------
 
 
-def test_where_only_dust_could_be_left_the_position_is_left_alone(stage: Stage) -> None:
+def test_where_only_dust_could_be_left_the_position_is_left_alone(stage: Stage[Ground]) -> None:
     """Nobody lends all of a debt of 900, and whatever remains of it is less than a thousand."""
 
     async def act(ground: Ground) -> None:
@@ -177,7 +183,7 @@ def test_where_only_dust_could_be_left_the_position_is_left_alone(stage: Stage) 
     stage.play(act)
 
 
-def test_of_a_debt_as_much_is_repaid_as_leaves_no_dust(stage: Stage) -> None:
+def test_of_a_debt_as_much_is_repaid_as_leaves_no_dust(stage: Stage[Ground]) -> None:
     """Half of 3,960 would take all but 400 of 2,480 dollars of ether; a thousand must stay."""
 
     async def act(ground: Ground) -> None:
@@ -210,7 +216,7 @@ async def a_token(ground: Ground, symbol: str) -> Address:
 # --- prices ----------------------------------------------------------------------------------
 
 
-def test_an_oracle_of_morpho_that_is_stale_is_no_price(stage: Stage) -> None:
+def test_an_oracle_of_morpho_that_is_stale_is_no_price(stage: Stage[Ground]) -> None:
     async def act(ground: Ground) -> None:
         oracle, low = ground.places.forgetful, ETHER_IN_MORPHO * LOWER // 100
         await ground.operate(oracle.call("post", ETHER_IN_MORPHO, 0))
@@ -231,7 +237,7 @@ def test_an_oracle_of_morpho_that_is_stale_is_no_price(stage: Stage) -> None:
     stage.play(act)
 
 
-def test_an_expired_price_of_venus_is_no_price(stage: Stage) -> None:
+def test_an_expired_price_of_venus_is_no_price(stage: Stage[Ground]) -> None:
     async def act(ground: Ground) -> None:
         person = await ground.borrow_venus(10_000, 7_400)
         oracle, vtoken = ground.places.expiring, ground.places.venus.market("WETH").vtoken.address
@@ -248,7 +254,7 @@ def test_an_expired_price_of_venus_is_no_price(stage: Stage) -> None:
     stage.play(act)
 
 
-def test_aave_takes_a_price_of_any_age_and_none_of_zero(stage: Stage) -> None:
+def test_aave_takes_a_price_of_any_age_and_none_of_zero(stage: Stage[Ground]) -> None:
     """Its oracle looks at no time: what the feed said in 1970 counts, and we count with it."""
 
     async def act(ground: Ground) -> None:
@@ -269,7 +275,7 @@ def test_aave_takes_a_price_of_any_age_and_none_of_zero(stage: Stage) -> None:
 # --- tokens and blocks -----------------------------------------------------------------------
 
 
-def test_collateral_that_keeps_a_part_of_what_is_sent(stage: Stage) -> None:
+def test_collateral_that_keeps_a_part_of_what_is_sent(stage: Stage[Ground]) -> None:
     """The contract seizes an amount and less of it arrives, so what follows cannot be paid."""
 
     async def act(ground: Ground) -> None:
@@ -295,7 +301,7 @@ def test_collateral_that_keeps_a_part_of_what_is_sent(stage: Stage) -> None:
     stage.play(act)
 
 
-def test_a_block_with_a_liquidation_leaves_the_chain(stage: Stage) -> None:
+def test_a_block_with_a_liquidation_leaves_the_chain(stage: Stage[Ground]) -> None:
     """The position is open again in the book, the transaction in the ledger, and both close once more."""
 
     async def act(ground: Ground) -> None:
@@ -315,7 +321,70 @@ def test_a_block_with_a_liquidation_leaves_the_chain(stage: Stage) -> None:
     stage.play(act)
 
 
-def test_the_ledger_and_the_chain_tell_the_same_story_in_the_end(stage: Stage) -> None:
+# --- somebody else ---------------------------------------------------------------------------
+
+
+def test_what_somebody_took_in_the_block_of_the_price_is_left_to_him(stage: Stage[Ground]) -> None:
+    """He is behind the price in its block, where nobody can be who waits for it. The other is ours."""
+
+    async def act(ground: Ground) -> None:
+        people = [await ground.borrow_aave({"WETH": 10_000}, USDC=7_400) for _ in range(2)]
+        taken, left = people
+        rush = await ground.rival(aave_call(ground, taken))
+        tried = len(ground.bot.rows("SELECT id FROM intents"))
+        feed = ground.places.aave.feeds["WETH"].aggregator
+        post = feed.call("post", 2_500 * DOLLAR * LOWER // 100)
+        first = Transaction(sender=OPERATOR, call=post, priority_fee_wei=Wei(2 * OUTBID_WEI))
+        theirs = (await ground.block(first, rush))[1]
+        assert theirs["from"] == hex_text(rush.sender)
+        (trade,) = await ground.landed()
+        assert len(ground.bot.rows("SELECT id FROM intents")) == tried + 1
+        ours = await ground.lab.rpc("eth_getTransactionReceipt", trade["hash"])
+        named = {topic[-40:] for log in ours["logs"] for topic in log["topics"]}
+        assert left.hex() in named
+        assert taken.hex() not in named
+        assert ground.reasons(taken) == []
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
+
+
+@pytest.mark.parametrize("blocks", [0, 1], ids=["in the block of ours", "in the block before ours"])
+def test_somebody_who_is_first_costs_the_gas_of_one_revert(stage: Stage[Ground], blocks: int) -> None:
+    """Ours is on its way already. The ledger says lost, and whose transaction was there first."""
+
+    async def act(ground: Ground) -> None:
+        person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
+        rush = await ground.rival(aave_call(ground, person))
+        await ground.until(lambda: not ground.bot.open_intents())
+        await ground.price("WETH", LOWER)
+        sent = await ground.sent()
+        wei, tokens = await ground.funds()
+        if blocks:
+            await ground.lab.rpc("anvil_dropTransaction", sent)
+        mined = await ground.block(rush)
+        if blocks:
+            await ground.back_again()
+            mined += await ground.block()
+        theirs, ours = mined
+        assert (theirs["from"], theirs["status"]) == (hex_text(rush.sender), "0x1")
+        assert (ours["transactionHash"], ours["status"]) == (sent, "0x0")
+        assert int(ours["blockNumber"], 16) - int(theirs["blockNumber"], 16) == blocks
+        first = theirs["transactionHash"]
+        why = f"reverted: transaction {first} was there first; its gas is lost, nothing else"
+        await ground.soon(lambda: any(why in reason for reason in ground.stopped("lost")))
+        cost = int(ours["gasUsed"], 16) * int(ours["effectiveGasPrice"], 16)
+        assert await ground.funds() == (wei - cost, tokens)
+        told = await tallyio("why", "--data-dir", ground.bot.data_dir, "--last", 1, "--json")
+        (lost,) = json.loads(told.out)["opportunities"]
+        assert (lost["gate"], lost["hash"]) == ("lost", sent)
+        assert lost["reason"] == f"transaction {sent} in block {int(ours['blockNumber'], 16)} {why}"
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
+
+
+def test_the_ledger_and_the_chain_tell_the_same_story_in_the_end(stage: Stage[Ground]) -> None:
     async def act(ground: Ground) -> None:
         await ground.until(lambda: not ground.bot.open_intents())
         await ground.bot.check_books()
