@@ -9,6 +9,7 @@ import pytest
 from tallyio_protocol_aave_v3.adapter import AaveV3
 from tallyio_protocol_morpho_blue.adapter import MorphoBlue
 
+from tallyio.engine.simulator import Simulator
 from tallyio.engine.trades import Lending
 from tallyio.hooks.lending import FlashLender
 from tallyio.lab.artifact import Contract
@@ -19,16 +20,20 @@ from tallyio.lab.recipe import DECIMALS, USD_PRICES
 from tallyio.lab.steps import Reverted
 from tallyio.lab.world import OPERATOR
 from tallyio.lending.loans import choose_loan, own_offer
-from tallyio.model.execution import Leg, Liquidation, Opportunity
+from tallyio.model.chain import Block
+from tallyio.model.execution import Leg, Liquidation, Opportunity, Plan
 from tallyio.model.lending import BookSpec, LoanOffer, PositionKey
 from tallyio.model.units import Address, checksum
 from tallyio.testing import RevmChain
+from tests.engine.inprocess import InProcessChain
 from tests.engine.practice import OWNER, Practice
 
 USDC, WETH = 10**6, 10**18
 DOLLAR = 10**8
 VARIABLE = 2
 SYMBOLS = ("WETH", "USDC")
+HEALTHY = "45"
+"""Aave's number for a position that is none of the liquidator's business."""
 SOURCES = ("aave", "morpho", "uniswap v2", "uniswap v3", "own funds")
 
 
@@ -146,14 +151,19 @@ class AavePractice(Practice):
         assert isinstance(v3, FlashLender)
         return {"aave": self.aave, "morpho": self.blue, "uniswap v2": v2, "uniswap v3": v3}
 
-    def earn(self, found: Opportunity, book: BookSpec) -> int:
-        """Land the plan of `found`; return by how much the owner's balance grew."""
+    def plan_for(self, found: Opportunity, book: BookSpec) -> Plan:
+        """Return the plan of `found`, whoever lends."""
         lenders: dict[Address, FlashLender] = {self.pool.address: self.aave, self.morpho.address: self.blue}
         for spec, adapter in zip(self.specs, self.adapters, strict=True):
             assert isinstance(adapter, FlashLender)
             lenders[spec.address] = adapter
         lending = Lending(books=[book], protocols=[self.aave], lenders=lenders)
-        return self.land(self.plan(found, lending=lending))
+        made: Plan = self.plan(found, lending=lending)
+        return made
+
+    def earn(self, found: Opportunity, book: BookSpec) -> int:
+        """Land the plan of `found`; return by how much the owner's balance grew."""
+        return self.land(self.plan_for(found, book))
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +218,30 @@ async def test_a_debtor_who_was_saved_meanwhile_costs_a_revert(desk: AavePractic
     with pytest.raises(Reverted):
         desk.earn(found, book)
     assert_nothing_left(desk)
+
+
+async def test_the_simulation_sees_that_somebody_was_first_a_block_ago(
+    desk: AavePractice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same plan, as of the block before the other's liquidation and as of its own."""
+    book = await desk.book()
+    found = desk.found((desk.liquidation(book, desk.keys[0], 1_000 * USDC), "v3:WETH/USDC:3000"))
+    plan = desk.plan_for(await desk.lend("morpho", found, found.amount_in), book)
+    monkeypatch.setattr(desk, "transact", desk.transact)  # the chain replaces it, and other tests follow
+    chain = InProcessChain(desk)
+    simulator = Simulator(chain.client)
+    before = await simulator.simulate(plan, desk.head)
+    assert (before.success, before.profit) == (True, found.profit)
+    rival = desk.world.traders[2]
+    token = Contract(artifact("Token"), desk.token("USDC"))
+    tokens = [desk.token(symbol) for symbol in SYMBOLS]
+    for call in (
+        token.call("approve", desk.pool.address, 10**5 * USDC),
+        desk.pool.call("liquidationCall", *tokens, desk.keys[0].account, 10**5 * USDC, False),
+    ):
+        desk.transact(call, rival)
+        await simulator.follow(Block(head=desk.head, logs=(), bytes_in_ns=0, decoded_ns=0))
+    after = await simulator.simulate(plan, desk.head)
+    assert not after.success
+    assert after.profit == 0
+    assert HEALTHY in after.reason
