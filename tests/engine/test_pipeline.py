@@ -13,6 +13,7 @@ from tests.engine.trading import GAS_USED, LIMITS, candidate, chain_of, simulati
 
 BLOCKS = chain_of(10, 4)
 FIRST, HEAD = BLOCKS[:2]
+GAS_LIMIT = GAS_USED * 5 // 4 * 125 // 100
 
 
 async def test_what_is_chosen_is_persisted_signed_and_submitted_in_nonce_order(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ async def test_a_transaction_covers_its_gas_and_every_base_fee_up_to_its_deadlin
     async with trading(tmp_path, first=FIRST) as desk:
         await desk.take(1, head=HEAD)
         (sent,) = desk.chain.submitted
-        assert sent.unsigned.gas_limit == GAS_USED * 5 // 4 * 125 // 100
+        assert sent.unsigned.gas_limit == GAS_LIMIT
         assert (sent.unsigned.max_fee_wei, sent.unsigned.max_priority_fee_wei) == (12 + 1, 1)
 
 
@@ -112,6 +113,20 @@ async def test_limits_hold_and_what_waits_counts(tmp_path: Path) -> None:
         ((number, gate, reason),) = await desk.take(1, 2, 3, 4, 5, head=HEAD)
         assert (number, gate) == (5, Gate.LIMIT)
         assert reason == f"4 transactions are under way, the limit is {LIMITS.max_pending}"
+
+
+async def test_a_strategy_keeps_to_its_own_gas(tmp_path: Path) -> None:
+    for most in (GAS_LIMIT - 1, GAS_LIMIT):
+        async with trading(tmp_path, first=FIRST, max_gas={"test": most, "another": 1}) as desk:
+            reason = f"gas limit {GAS_LIMIT} is above max_gas {most} of test"
+            dead = [] if most == GAS_LIMIT else [(1, Gate.LIMIT, reason)]
+            assert await desk.take(1, head=HEAD) == dead
+            assert len(desk.chain.submitted) == (most == GAS_LIMIT)
+
+
+async def test_the_gas_of_another_strategy_is_no_limit(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST, max_gas={"another": 1}) as desk:
+        assert await desk.take(1, head=HEAD) == []
 
 
 async def test_a_refusal_of_the_signer_gives_every_unsigned_nonce_back(tmp_path: Path) -> None:
