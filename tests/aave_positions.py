@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import msgspec
+from tallyio_protocol_aave_v3 import reference
 from tallyio_protocol_aave_v3.layout import (
     ACTIVE,
     AS_COLLATERAL,
@@ -15,10 +16,11 @@ from tallyio_protocol_aave_v3.layout import (
     Reserve,
     Rules,
 )
-from tallyio_protocol_aave_v3.reference import RAY, Pool
+from tallyio_protocol_aave_v3.reference import RAY, Outcome, Pool
 
+from tallyio.lending import abi
 from tallyio.model.lending import Balance, Position, PositionKey
-from tests.aave_world import BORROWER, LISTINGS
+from tests.aave_world import BORROWER, LISTINGS, AaveWorld, Taken, reason
 
 NOW = 1_800_000_000
 YEAR = 365 * 24 * 3_600
@@ -89,3 +91,21 @@ def sides_of(draw: random.Random, position: Position) -> tuple[int, int]:
     return draw.choice(everything if is_odd or not held else held), draw.choice(
         everything if is_odd or not owed else owed
     )
+
+
+def check(world: AaveWorld, pool: Pool, k: int, made: Outcome, said: Taken | str) -> None:
+    """Hold our outcome of an offer against the contract's."""
+    if made.verdict == abi.LAWFUL:
+        assert not isinstance(said, str), said
+        assert (made.repay, made.seize, made.written_off) == (said.repay, said.seize, said.written_off)
+        income = reference.normalized_income(pool.reserves[k], NOW)
+        rules = pool.own.rules
+        scaled = (
+            reference.ceil(made.fee, RAY, income)
+            if rules & Rules.DIRECTED
+            else reference.half_up(made.fee, RAY, income)
+        )
+        assert scaled == said.scaled_fee
+    else:
+        assert isinstance(said, str), made
+        assert reason(world.version, made.verdict) in said, (made, said)

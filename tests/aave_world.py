@@ -93,6 +93,15 @@ class Taken(NamedTuple):
     scaled_fee: int
 
 
+class Attempt(NamedTuple):
+    """A liquidation that somebody sends: two reserves by number, and what is offered."""
+
+    borrower: Address
+    collateral: int
+    debt: int
+    offer: int
+
+
 class AaveWorld:
     """A market on an EVM of its own. Rows and positions are written into storage, as no history would."""
 
@@ -141,17 +150,17 @@ class AaveWorld:
                 self._store(self.market.pool.address, base, terms)
 
     def put_position(self, position: Position) -> None:
-        """Write the borrower's bits, balances and category."""
-        pool, bits = self.market.pool.address, 0
+        """Write its owner's bits, balances and category."""
+        owner, pool, bits = position.key.account, self.market.pool.address, 0
         held = {balance.reserve: balance for balance in position.balances}
         for number, asset in enumerate(self.assets):
             balance = held.get(number, Balance(reserve=number))
             bits |= (balance.debt != 0) << 2 * number
             bits |= (balance.flags & AS_COLLATERAL != 0) << 2 * number + 1
-            self._scaled(asset.a_token, self.a_slot, balance.collateral)
-            self._scaled(asset.debt_token, self.debt_slot, balance.debt)
-        self._store(pool, self._mapped(_USERS, address_word(BORROWER)), bits)
-        self._store(pool, self._mapped(_USER_CATEGORIES, address_word(BORROWER)), position.flags)
+            self._scaled(asset.a_token, self.a_slot, owner, balance.collateral)
+            self._scaled(asset.debt_token, self.debt_slot, owner, balance.debt)
+        self._store(pool, self._mapped(_USERS, address_word(owner)), bits)
+        self._store(pool, self._mapped(_USER_CATEGORIES, address_word(owner)), position.flags)
 
     # --- what the contracts say
 
@@ -163,18 +172,26 @@ class AaveWorld:
 
     def liquidate(self, collateral: int, debt: int, offer: int) -> Taken | str:
         """Return what a liquidation does, or why it reverts; nothing stays."""
-        assets = (self.assets[collateral].token.address, self.assets[debt].token.address)
-        call = self.market.pool.call("liquidationCall", *assets, BORROWER, offer, False)
+        return self.liquidate_in_turn([Attempt(BORROWER, collateral, debt, offer)])[0]
+
+    def liquidate_in_turn(self, attempts: Sequence[Attempt]) -> list[Taken | str]:
+        """Return what each does in one transaction with those before it, or why it reverts; nothing stays."""
         checkpoint = self.backend.evm.snapshot()
         try:
-            self._call(call, LIQUIDATOR)
-            return self._taken(debt)
-        except Reverted as error:
-            return str(error)
+            return [self._attempt(*each) for each in attempts]
         finally:
             self.backend.evm.revert(checkpoint)
 
     # --- within
+
+    def _attempt(self, borrower: Address, collateral: int, debt: int, offer: int) -> Taken | str:
+        assets = (self.assets[collateral].token.address, self.assets[debt].token.address)
+        call = self.market.pool.call("liquidationCall", *assets, borrower, offer, False)
+        try:
+            self._call(call, LIQUIDATOR)
+        except Reverted as error:
+            return str(error)
+        return self._taken(debt)
 
     def _call(self, call: Any, sender: Address) -> bytes:
         try:
@@ -232,9 +249,9 @@ class AaveWorld:
             bits |= 1 << 62  # siloed
         return bits if rules & Rules.BITMAPS else bits | reserve.category << 168
 
-    def _scaled(self, token: Address, slot: int, amount: int) -> None:
+    def _scaled(self, token: Address, slot: int, owner: Address, amount: int) -> None:
         # The rest of the word is the index at which the balance was last written; it only shapes events.
-        state = self._mapped(slot, address_word(BORROWER))
+        state = self._mapped(slot, address_word(owner))
         self._store(token, state, amount | 10**27 << _HALF)
         self._store(token, slot + 2, 10**36)  # the supply, more than anybody has
 

@@ -12,17 +12,14 @@ from collections import Counter
 
 import pytest
 from tallyio_protocol_aave_v3 import reference, terms
-from tallyio_protocol_aave_v3.layout import (
-    Rules,
-)
-from tallyio_protocol_aave_v3.reference import RAY, UNLIMITED, Outcome, Pool
+from tallyio_protocol_aave_v3.reference import UNLIMITED
 from tallyio_protocol_aave_v3.revisions import RULES_3_0, RULES_3_6
 
 from tallyio.lab.lending.aave import AaveVersion
 from tallyio.lending import abi
 from tests.aave_memory import Memory
-from tests.aave_positions import NOW, random_pool, random_position, sides_of
-from tests.aave_world import AaveWorld, Taken, reason, world_of
+from tests.aave_positions import NOW, check, random_pool, random_position, sides_of
+from tests.aave_world import AaveWorld, world_of
 
 POSITIONS = int(os.environ.get("TALLYIO_LENDING_CASES", "500"))
 RULES = {AaveVersion.V3_0: RULES_3_0, AaveVersion.V3_6: RULES_3_6}
@@ -36,24 +33,6 @@ def memory() -> Memory:
 @pytest.fixture(scope="module", params=tuple(AaveVersion), ids=lambda version: version.value)
 def world(request: pytest.FixtureRequest) -> AaveWorld:
     return world_of(request.param)
-
-
-def check(world: AaveWorld, pool: Pool, k: int, made: Outcome, said: Taken | str) -> None:
-    """Hold our outcome of an offer against the contract's."""
-    if made.verdict == abi.LAWFUL:
-        assert not isinstance(said, str), said
-        assert (made.repay, made.seize, made.written_off) == (said.repay, said.seize, said.written_off)
-        income = reference.normalized_income(pool.reserves[k], NOW)
-        rules = pool.own.rules
-        scaled = (
-            reference.ceil(made.fee, RAY, income)
-            if rules & Rules.DIRECTED
-            else reference.half_up(made.fee, RAY, income)
-        )
-        assert scaled == said.scaled_fee
-    else:
-        assert isinstance(said, str), made
-        assert reason(world.version, made.verdict) in said, (made, said)
 
 
 def test_health_repay_and_seize_equal_the_contracts(world: AaveWorld, memory: Memory) -> None:
