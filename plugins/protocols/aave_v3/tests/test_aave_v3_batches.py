@@ -97,9 +97,9 @@ def batch(draw: random.Random, pool: Pool) -> list[Wanted]:
         else:
             other = owned(random_position(draw, pool), owner)
             wanted.append(want(pool, other, sides_of(draw, other)))
-    # A part of the most, now and then, or one wei less, which may leave dust.
+    # The most, all there is, a part, or one wei less, which may leave dust.
     return [
-        want(pool, each.position, (each.k, each.j), draw.choice((UNLIMITED, most - 1, most // 3)))
+        want(pool, each.position, (each.k, each.j), draw.choice((most, UNLIMITED - 1, most - 1, most // 3)))
         if (most := each.outcome.most) > 3
         else each
         for each in wanted
