@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from random import Random
 
+import msgspec
 import pytest
 from tallyio_strategy_liquidation.bench_scene import (
     UNIT,
@@ -60,10 +61,10 @@ def check_exact(scene: MadeUpScene, proposal: Proposal) -> None:
         repay = head.offer or head.amount_in
         terms = scene.books[head.book].liquidate(head.key, **where, repay=repay)
         assert (terms.verdict, terms.repay, terms.seize) == (LAWFUL, head.amount_in, head.amount_out)
-        assert scene.books[head.book].spec.reserves[head.debt].debt == proposal.token
     for path in paths:
         for leg in path:
             assert scene.market.quote(leg.pool, leg.token_in, leg.token_out, leg.amount_in) == leg.amount_out
+    check_tokens(scene, proposal)
     assert sum(head.amount_out for head in heads) == sum(path[0].amount_in for path in paths)
     assert len({leg.uses for leg in proposal.legs}) == len(proposal.legs)
     assert proposal.amount_in == sum(head.amount_in for head in heads)
@@ -74,6 +75,35 @@ def check_exact(scene: MadeUpScene, proposal: Proposal) -> None:
         assert fee == proposal.loan.offer.fee(proposal.amount_in)
     gain = (proposal.amount_out - proposal.amount_in - fee) * scene.native_per_unit(proposal.token)
     assert proposal.net_wei == pytest.approx(gain - proposal.gas * scene.gas_price_wei, rel=1e-9, abs=1e3)
+
+
+def check_tokens(scene: MadeUpScene, proposal: Proposal) -> None:
+    """Look whether every path of the sale begins with what is seized and ends with what is repaid."""
+    heads, paths = parts(proposal)
+    sides = [scene.books[head.book].spec.reserves for head in heads]
+    assert {side[head.debt].debt for side, head in zip(sides, heads, strict=True)} == {proposal.token}
+    seized = {side[head.collateral].collateral for side, head in zip(sides, heads, strict=True)}
+    assert len(seized) == 1
+    for path in paths:
+        sold = [scene.pools[leg.pool].tokens[leg.token_in] for leg in path]
+        bought = [scene.pools[leg.pool].tokens[leg.token_out] for leg in path]
+        assert [*sold, proposal.token] == [*seized, *bought]
+
+
+@pytest.mark.parametrize("changed", ["collateral", "debt"])
+def test_a_proposal_about_other_tokens_than_are_sold_would_be_noticed(changed: str) -> None:
+    """All tokens cost the same here, so amounts alone would not give it away."""
+    with open_scene([small(3)], ONE_POOL) as scene:
+        [proposal] = Liquidations({}).search(scene).proposals
+        check_tokens(scene, proposal)
+        heads, _ = parts(proposal)
+        assert len(heads) > 1
+        for wrong in (heads[:1], heads):
+            legs = [
+                msgspec.structs.replace(leg, **{changed: 3}) if leg in wrong else leg for leg in proposal.legs
+            ]
+            with pytest.raises(AssertionError):
+                check_tokens(scene, msgspec.structs.replace(proposal, legs=tuple(legs)))
 
 
 @pytest.mark.parametrize("depth", [20, 100, 10_000])
