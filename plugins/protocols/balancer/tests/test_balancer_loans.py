@@ -18,10 +18,11 @@ from tallyio.model.execution import Call
 from tallyio.model.hashing import selector
 from tallyio.model.units import Address, checksum
 from tests.balancer_rows import Chain
-from tests.balancer_world import World
+from tests.balancer_world import GIVEN_IN, World
 from tests.loan_checks import Borrower
 
 HELD = 10**24
+EVEN = [5 * 10**17] * 2
 MOST = 10**16
 """The collector allows a percent."""
 
@@ -57,6 +58,11 @@ class Bench:
         """Let loans cost so much of 10**18."""
         self.manage(self.collector, "setFlashLoanFeePercentage(uint256)", percentage.to_bytes(32))
 
+    def held(self, owner: Address) -> int:
+        """Return what somebody has of the token."""
+        token = Contract(artifact("Token"), self.token)
+        return int.from_bytes(self.backend.call(token.call("balanceOf", owner)))
+
     def _ask(self, signature: str) -> bytes:
         return self.backend.call(Call(to=self.vault.address, data=selector(signature)))
 
@@ -77,6 +83,36 @@ async def test_the_vault_lends_what_it_holds_at_the_collectors_fee(bench: Bench,
     assert (offer.available, offer.gas) == (HELD, GAS)
     amounts = {draw.getrandbits(draw.randrange(1, 79)) + 1 for _ in range(30)}
     bench.borrower.check(adapter, offer, {1, *amounts})
+
+
+@pytest.mark.parametrize("percentage", [7, MOST])
+async def test_the_fee_of_a_loan_goes_to_the_collector_and_moves_no_pool(
+    bench: Bench, percentage: int
+) -> None:
+    """So whoever was priced on a pool's balances may go with a loan of all that is in it."""
+    bench.ask_fee(percentage)
+    pool = bench.world.pool("weighted_v1", [bench.token, bench.world.token(6)], fee=10**15, weights=EVEN)
+    pool.hold([(HELD, 0), (HELD, 0)])
+    adapter = bench.adapter("b")
+    (offer,) = await adapter.loans(bench.chain, {bench.token}, block=bench.chain.latest)
+    fee = offer.fee(HELD)
+    assert fee == -(-HELD * percentage // 10**18) > 0
+    assert not offer.disturbs
+
+    def state() -> tuple[object, ...]:
+        quotes = [pool.query(GIVEN_IN, i, 1 - i, 10**k) for i in (0, 1) for k in (9, 15, 21)]
+        assert all(quotes)
+        return (
+            bench.held(bench.vault.address),
+            bench.backend.read(bench.vault, "getPoolTokens", pool.id),
+            quotes,
+        )
+
+    before = state()
+    bench.backend.transact(bench.borrower.run(adapter, offer, HELD))
+    assert bench.held(bench.collector) == fee
+    assert bench.held(bench.borrower.executor) == HELD - fee
+    assert state() == before
 
 
 async def test_what_the_vault_has_not_got_is_not_offered(bench: Bench) -> None:
