@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from tallyio.model.market import PoolSpec
 from tallyio.model.proposal import Proposal
 from tallyio.model.stages import Gate
 from tallyio.model.units import Hash
-from tests.engine.trading import LIMITS, NO_LIMITS, POOL, TOKEN, Trading, chain_of, trading
+from tests.engine.trading import LIMITS, POOL, TOKEN, Trading, chain_of, trading
 
 BLOCKS = chain_of(10, 12)
 FIRST = BLOCKS[0]
@@ -34,11 +34,11 @@ BOOK = BookSpec(
 )
 
 
-def found(pool: int, profit: int = 500, *, strategy: str = "test") -> Proposal:
+def found(pool: int, profit: int = 500) -> Proposal:
     """Return what a strategy would find in `pool`."""
     leg = Leg(pool=pool, token_in=0, token_out=0, amount_in=1_000, amount_out=1_000 + profit)
     return Proposal(
-        strategy=strategy,
+        strategy="test",
         token=TOKEN,
         legs=(leg,),
         amount_in=leg.amount_in,
@@ -76,13 +76,7 @@ class FakeLane:
 class Run:
     """An engine over fakes; `send` gives it blocks."""
 
-    def __init__(
-        self,
-        desk: Trading,
-        events: AsyncIterator[BlockEvent] | None = None,
-        *,
-        room: Mapping[str, int] = NO_LIMITS,
-    ) -> None:
+    def __init__(self, desk: Trading, events: AsyncIterator[BlockEvent] | None = None) -> None:
         self.desk = desk
         self.lane = FakeLane()
         self.reloads: list[tuple[int, Hash]] = []
@@ -110,7 +104,6 @@ class Run:
                 desk=desk.desk,
                 report=desk.report,
                 max_pending=LIMITS.max_pending,
-                room=room,
             )
         )
 
@@ -140,10 +133,10 @@ def block(head: Head) -> Block:
 
 
 @asynccontextmanager
-async def run(folder: Path, *, room: Mapping[str, int] = NO_LIMITS) -> AsyncIterator[Run]:
-    """Run an engine for as long as the context lasts; `room` is by strategy."""
+async def run(folder: Path) -> AsyncIterator[Run]:
+    """Run an engine for as long as the context lasts."""
     async with trading(folder, first=FIRST) as desk, trio.open_nursery() as nursery:
-        made = Run(desk, room=room)
+        made = Run(desk)
         await nursery.start(made.engine.run)
         yield made
         nursery.cancel_scope.cancel()
@@ -235,20 +228,19 @@ async def test_a_transaction_that_has_just_landed_leaves_room_for_the_next(tmp_p
 
 async def test_what_a_strategy_has_under_way_takes_its_own_room(tmp_path: Path) -> None:
     """A transaction gives its room back once a block holds it, and another strategy's takes none of it."""
-    async with run(tmp_path, room={"test": 2}) as made:
-        others = [found(pool, 400, strategy="another") for pool in range(4)]
-        made.lane.finds = {
-            11: (found(0), others[1]),
-            12: (found(2, 600), found(3), others[3]),
-            13: (found(0), found(1)),
-        }
-        for head, pools in ((BLOCKS[1], {0, 1}), (BLOCKS[2], {0, 1, 2, 3})):
-            await made.decided(head)
-            busy = [(sent.strategy, *sent.uses) for sent in made.desk.inflight]
-            assert {pool for _, pool in busy} == pools
+
+    def another(pool: int) -> Proposal:
+        return msgspec.structs.replace(found(pool, 400), strategy="another")
+
+    async with run(tmp_path) as made:
+        made.engine._parts = msgspec.structs.replace(made.engine._parts, room={"test": 2})
+        made.lane.finds = {11: (found(0), another(1)), 12: (found(2, 600), found(3), another(3))}
+        made.lane.finds[13] = (found(0), found(1))
+        await made.decided(BLOCKS[1])
+        await made.decided(BLOCKS[2])
+        busy = [(sent.strategy, *sent.uses) for sent in made.desk.inflight]
         assert sorted(busy) == [("another", 1), ("another", 3), ("test", 0), ("test", 2)]
-        crowded = made.desk.reasons(Gate.NOT_CHOSEN)
-        assert crowded == ["test has as many transactions under way as its max_pending allows"]
+        assert made.engine.report.died == {Gate.NOT_CHOSEN: 1}
         done = [sent.transaction.hash for sent in made.desk.inflight if sent.uses <= {0, 1}]
         for each in done:
             made.desk.chain.include(each, BLOCKS[3], gain=500)
@@ -256,8 +248,9 @@ async def test_what_a_strategy_has_under_way_takes_its_own_room(tmp_path: Path) 
         made.send.send_nowait(Block(head=BLOCKS[3], logs=logs, bytes_in_ns=0, decoded_ns=1))
         with trio.fail_after(5):
             await made.engine.wait_decided(13)
+        # Of four, two wait: there is room for two more, and for one of this strategy.
         assert [sent.opportunity for sent in made.desk.inflight if sent.found_in == 13] == [6]
-        assert made.desk.reasons(Gate.NOT_CHOSEN) == crowded * 2
+        assert made.engine.report.died == {Gate.NOT_CHOSEN: 2}
 
 
 async def test_a_block_that_arrives_during_the_decision_makes_it_stale(tmp_path: Path) -> None:

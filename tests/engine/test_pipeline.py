@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tallyio.engine.trace import TOTAL
@@ -115,18 +116,18 @@ async def test_limits_hold_and_what_waits_counts(tmp_path: Path) -> None:
         assert reason == f"4 transactions are under way, the limit is {LIMITS.max_pending}"
 
 
-async def test_a_strategy_keeps_to_its_own_gas(tmp_path: Path) -> None:
-    for most in (GAS_LIMIT - 1, GAS_LIMIT):
-        async with trading(tmp_path, first=FIRST, max_gas={"test": most, "another": 1}) as desk:
-            reason = f"gas limit {GAS_LIMIT} is above max_gas {most} of test"
-            dead = [] if most == GAS_LIMIT else [(1, Gate.LIMIT, reason)]
-            assert await desk.take(1, head=HEAD) == dead
-            assert len(desk.chain.submitted) == (most == GAS_LIMIT)
-
-
-async def test_the_gas_of_another_strategy_is_no_limit(tmp_path: Path) -> None:
-    async with trading(tmp_path, first=FIRST, max_gas={"another": 1}) as desk:
-        assert await desk.take(1, head=HEAD) == []
+@pytest.mark.parametrize(
+    ("most", "says"),
+    [
+        ({"test": GAS_LIMIT, "another": 1}, ""),
+        ({"test": GAS_LIMIT - 1}, f"gas limit {GAS_LIMIT} is above max_gas {GAS_LIMIT - 1} of test"),
+    ],
+)
+async def test_a_strategy_keeps_to_its_own_gas(most: dict[str, int], says: str, tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        desk.pipeline._terms = msgspec.structs.replace(desk.pipeline._terms, max_gas=most)
+        assert await desk.take(1, head=HEAD) == ([(1, Gate.LIMIT, says)] if says else [])
+        assert len(desk.chain.submitted) == (not says)
 
 
 async def test_a_refusal_of_the_signer_gives_every_unsigned_nonce_back(tmp_path: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 import trio
@@ -44,7 +43,6 @@ EXECUTOR = Address(bytes([0xEE]) * 20)
 POOL = Address(bytes([0x66]) * 20)
 TOKEN = Address(bytes([0x77]) * 20)
 GAS_USED = 100_000
-NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 LIMITS = RiskLimits(
     max_pending=4,
     max_gas=10**6,
@@ -161,15 +159,7 @@ class FakeSigner:
 class Trading:
     """Everything between an opportunity and its outcome; tests reach for the parts they look at."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        journal: Path,
-        *,
-        first: Head,
-        paper: bool = False,
-        max_gas: Mapping[str, int] = NO_LIMITS,
-    ) -> None:
+    def __init__(self, ledger: Ledger, journal: Path, *, first: Head, paper: bool = False) -> None:
         self.ledger = ledger
         self._journal = journal
         self.chain = FakeChain()
@@ -210,7 +200,6 @@ class Trading:
                 max_fee_wei=LIMITS.max_fee_wei,
                 inclusion_blocks=2,
                 gas_margin_percent=25,
-                max_gas=max_gas,
             ),
             desk=self.desk,
             plan=self._plan,
@@ -241,12 +230,6 @@ class Trading:
         """Return columns of the intents, by id."""
         with Journal(self._journal) as journal:
             return journal._db.execute(f"SELECT {columns} FROM intents ORDER BY id").fetchall()  # noqa: S608 - our own words
-
-    def reasons(self, gate: Gate) -> list[str]:
-        """Return why opportunities stopped at a gate, by id."""
-        asked = "SELECT reason FROM opportunities WHERE gate = ? ORDER BY id"
-        with Journal(self._journal) as journal:
-            return [row[0] for row in journal._db.execute(asked, (gate,))]
 
     def _plan(self, opportunity: Opportunity, deadline_block: int) -> Plan:
         if opportunity.id in self.unplannable:
@@ -320,13 +303,8 @@ def _hash(number: int, fork: str) -> Hash:
 
 
 @asynccontextmanager
-async def trading(
-    folder: Path, *, first: Head, paper: bool = False, max_gas: Mapping[str, int] = NO_LIMITS
-) -> AsyncIterator[Trading]:
-    """Open a desk whose ledger is in `folder`; opened again, that is the next run.
-
-    `max_gas` is by strategy, for those that have a limit of their own.
-    """
+async def trading(folder: Path, *, first: Head, paper: bool = False) -> AsyncIterator[Trading]:
+    """Open a desk whose ledger is in `folder`; opened again, that is the next run."""
     mode: Mode = "paper" if paper else "live"
     async with open_ledger(folder, mode=mode, chain_id=CHAIN_ID, account=ACCOUNT, record={}) as ledger:
-        yield Trading(ledger, folder / "ledger.sqlite", first=first, paper=paper, max_gas=max_gas)
+        yield Trading(ledger, folder / "ledger.sqlite", first=first, paper=paper)
