@@ -20,6 +20,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from tallyio.testing.book_cards import Judged as Judged
     from tallyio.testing.cards import Cards as Cards
     from tallyio.testing.cards import card as card
     from tallyio.testing.chain_cards import ChainCards as ChainCards
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tallyio.testing.strategy_cards import StrategyCards as StrategyCards
 
 _HOMES: Final = {
+    "Judged": "book_cards",
     "Cards": "cards",
     "card": "cards",
     "ChainCards": "chain_cards",
