@@ -56,7 +56,7 @@ class TestConformance(LendingCards):
             [comet.call("pause", False, False, False, False, True)],
             [
                 comet.call("pause", False, False, False, False, False),
-                transfer(world.token("USDC"), comet.address, TARGET),
+                transfer(world.token("USDC"), comet.address, 2 * TARGET),
             ],
         ]
 
