@@ -21,7 +21,10 @@ from tallyio.kernel.resources import data_path
 from tests.policy.modules import ROOT
 
 EVERY = [*(Answers(kind=kind, name="sample") for kind in KINDS)]
-EVERY.append(Answers(kind="strategy", name="sample", slow=True))
+EVERY += [
+    Answers(kind="strategy", name="sample", slow=True),
+    Answers(kind="protocol", name="sample", lending=True),
+]
 NOTIFIER = Answers(kind="notifier", name="toy")
 
 
@@ -38,7 +41,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Answers, Pa
     folder = tmp_path_factory.mktemp("packages")
     made = []
     for answers in EVERY:
-        target = folder / f"{answers.kind}{'_slow' if answers.slow else ''}"
+        target = folder / f"{answers.kind}{'_slow' if answers.slow else ''}{'_lending' * answers.lending}"
         template.write_new(answers, target)
         made.append((answers, target))
     return made
@@ -73,7 +76,7 @@ def test_what_is_written_is_in_our_own_style(packages: list[tuple[Answers, Path]
         (folder / "ruff.toml").write_text(
             f'extend = "{config}"\n'
             f'[lint.extend-per-file-ignores]\n"tests/**" = {json.dumps(lenient)}\n'
-            '[lint.isort]\nknown-first-party = ["pool_world"]\n'
+            '[lint.isort]\nknown-first-party = ["book_world", "pool_world"]\n'
         )
     folders = [str(folder) for _, folder in packages]
     for words in (["check"], ["format", "--check", "--diff"]):
@@ -92,7 +95,7 @@ def test_no_mark_of_the_template_is_left(packages: list[tuple[Answers, Path]]) -
 
 def test_every_file_of_the_template_is_used(packages: list[tuple[Answers, Path]]) -> None:
     folders = {each.name for each in (data_path("examples") / "plugin").iterdir() if each.is_dir()}
-    assert folders == {*KINDS, "slow_strategy", "common"}
+    assert folders == {*KINDS, "slow_strategy", "lending_protocol", "common"}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,7 @@ def test_a_name_that_no_package_may_have_is_refused(
         (["protocl", "toy"], 3, "'protocl' is no kind of plugin (did you mean \"protocol\"?)"),
         (["protocol", "a" * 41], 3, "has 41 characters"),
         (["signer", "toy", "--slow"], 3, "--slow is for a strategy, not for a signer"),
+        (["strategy", "toy", "--lending"], 3, "--lending is for a protocol, not for a strategy"),
         (["protocol"], 2, "name a kind and a name"),
     ],
 )
