@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -22,8 +24,8 @@ from tests.policy.modules import ROOT
 
 EVERY = [*(Answers(kind=kind, name="sample") for kind in KINDS)]
 EVERY += [
-    Answers(kind="strategy", name="sample", slow=True),
-    Answers(kind="protocol", name="sample", lending=True),
+    Answers(kind="strategy", name="slow_sample", slow=True),
+    Answers(kind="protocol", name="lending_sample", lending=True),
 ]
 NOTIFIER = Answers(kind="notifier", name="toy")
 
@@ -41,7 +43,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Answers, Pa
     folder = tmp_path_factory.mktemp("packages")
     made = []
     for answers in EVERY:
-        target = folder / f"{answers.kind}{'_slow' if answers.slow else ''}{'_lending' * answers.lending}"
+        target = folder / template.distribution_of(answers)
         template.write_new(answers, target)
         made.append((answers, target))
     return made
@@ -51,19 +53,19 @@ def test_every_kind_gets_a_sound_contract_and_everything_a_distribution_needs(
     packages: list[tuple[Answers, Path]],
 ) -> None:
     for answers, folder in packages:
-        package = f"tallyio_{answers.kind}_sample"
+        package = f"tallyio_{answers.kind}_{answers.name}"
         contract = read_contract(folder / package, kind=answers.kind, name=answers.name)
         assert contract.owners == ("you",)
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
         assert project["name"] == package.replace("_", "-")
-        assert project["entry-points"] == {f"tallyio.{answers.kind}": {"sample": f"{package}.plugin"}}
+        assert project["entry-points"] == {f"tallyio.{answers.kind}": {answers.name: f"{package}.plugin"}}
         for file in (
             "README.md",
             ".gitignore",
             ".github/workflows/check.yml",
             f"{package}/py.typed",
             "tests/test_conformance.py",
-            "tests/test_sample.py",
+            f"tests/test_{answers.name}.py",
         ):
             assert (folder / file).is_file(), f"{answers.kind} lacks {file}"
 
@@ -83,6 +85,26 @@ def test_what_is_written_is_in_our_own_style(packages: list[tuple[Answers, Path]
         command = [ruff, *words, "--quiet", "--no-cache", *folders]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
+
+
+def test_what_is_written_is_strictly_typed(packages: list[tuple[Answers, Path]], tmp_path: Path) -> None:
+    """All side by side, as no project has them: so mypy looks at TallyIO once. Its cache is `make lint`'s."""
+    for answers, folder in packages:
+        package = f"tallyio_{answers.kind}_{answers.name}"
+        shutil.copytree(folder / package, tmp_path / package)
+        for path in (folder / "tests").glob("*.py"):
+            is_imported = not path.name.startswith("test_")
+            shutil.copy(path, tmp_path / (path.name if is_imported else f"{path.stem}_of_{package}.py"))
+    mypy = str(Path(sys.executable).with_name("mypy"))
+    done = subprocess.run(
+        [mypy, "--config-file", str(ROOT / "pyproject.toml"), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "MYPYPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_no_mark_of_the_template_is_left(packages: list[tuple[Answers, Path]]) -> None:
