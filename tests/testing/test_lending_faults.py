@@ -26,6 +26,8 @@ CAP = 10**6
 NUMBER = 32
 SEIZE = NUMBER
 MOST = 4 * NUMBER
+REPAY = 4
+"""Which argument of `liquidate` the offer is."""
 
 
 class Loans(LendingCards):
@@ -52,8 +54,8 @@ class Loans(LendingCards):
         return Judged(status=abi.HEALTHY)
 
     def _make_desk(self) -> LendingDesk:
-        desk, desk.protocol, desk.specs = sound_desk()
-        desk.hot = hot
+        desk, protocol, specs = sound_desk()
+        desk.protocol, desk.specs, desk.hot = protocol, specs, hot
         type(self).plant(desk)
         return desk
 
@@ -120,8 +122,9 @@ def gives_one_more(*arguments: Any) -> int:
 
 
 def cuts_too_much(*arguments: Any) -> int:
-    *before, repay, time, number, out = arguments
-    verdict = hot.liquidate(*before, min(repay, CAP), time, number, out)
+    cut, out = list(arguments), arguments[-1]
+    cut[REPAY] = min(cut[REPAY], CAP)
+    verdict = hot.liquidate(*cut)
     put_number(out + MOST, number_at(out))
     return int(verdict)
 
