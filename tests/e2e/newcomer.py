@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -144,6 +145,13 @@ class Newcomer(msgspec.Struct, frozen=True):
         command = [*pip, "install", "--quiet", "--no-compile", "--no-index", *map(str, wheels)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         assert done.returncode == 0, done.stderr
+
+    def unpack(self, wheels: Iterable[Path]) -> None:
+        """Do what an installer does with pure wheels without scripts, in a moment."""
+        (site,) = (self.folder / "env" / "lib").glob("python*/site-packages")
+        for wheel in wheels:
+            with zipfile.ZipFile(wheel) as packed:
+                packed.extractall(site)
 
 
 def build_wheels(sources: Iterable[Path], target: Path) -> list[Path]:

@@ -171,7 +171,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     made = arrive(tmp_path_factory.mktemp("newcomer"), EVM)
     lines = [(made.folder, ["new", "plugin", each.kind, each.name, *each.options]) for each in STARTS]
     assert [said.code for said in made.tallyio(lines)] == [0] * len(STARTS)
-    made.install(build_wheels((each.folder(made) for each in STARTS), made.folder / "shipped"))
+    made.unpack(build_wheels((each.folder(made) for each in STARTS), made.folder / "shipped"))
     return made
 
 
