@@ -20,6 +20,7 @@ from tallyio.bench.select import group
 from tallyio.bench.surroundings import look_around
 from tallyio.hooks.catalog import GROUP_PREFIX, Catalog
 from tallyio.hooks.contract import CONTRACT_FILE, Contract, Kind, read_contract
+from tallyio.hooks.described import settings_type
 from tallyio.hooks.host import PluginHost
 from tallyio.model.errors import PluginError
 
@@ -107,7 +108,11 @@ def _hooks(project: Project, kind: Kind, name: str, module: str) -> Outcome:
             f"cannot be imported: {type(error).__name__}: {error} ({_where(error, project)})",
             way_out="mend that line, or add what it needs to dependencies in pyproject.toml",
         ) from error
-    return Outcome(step="hooks", facts=PluginHost(Catalog.scan()).load(kind, name))
+    catalog = Catalog.scan()
+    hook = PluginHost(catalog).load(kind, name)
+    record = settings_type(catalog.sound(kind, name))
+    read_as = f", settings {record.__name__}" if record else ""
+    return Outcome(step="hooks", facts=f"{hook}{read_as}")
 
 
 def _where(error: Exception, project: Project) -> str:

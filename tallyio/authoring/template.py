@@ -30,6 +30,8 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: str
     slow: bool = False
     """Of a strategy: written in Python only, for the slow lane."""
+    lending: bool = False
+    """Of a protocol: one whose positions can be liquidated, instead of one with pools."""
     owner: str = "you"
     """Who answers for it: goes into the contract."""
 

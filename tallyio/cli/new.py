@@ -27,6 +27,7 @@ def plugin(  # noqa: PLR0913 - what may be said of a new package, each once
     *,
     folder: Path | None = None,
     slow: bool = False,
+    lending: bool = False,
     owner: str = "you",
     update: Path | None = None,
     json: bool = False,
@@ -40,6 +41,7 @@ def plugin(  # noqa: PLR0913 - what may be said of a new package, each once
         name: Lower-case words with underscores, such as constant_sum.
         folder: Where to write; made if it is missing. tallyio-KIND-NAME by default.
         slow: A strategy in plain Python, looked at once a block, instead of a compiled one.
+        lending: A protocol that lends, whose positions can be liquidated, instead of one with pools.
         owner: Who answers for it, for its contract.
         update: Bring the package in this folder, written by an older TallyIO, up to this one's template;
             your changes stay. Exit code 1 if some contradict the template's: they are marked in the files.
@@ -57,10 +59,11 @@ def plugin(  # noqa: PLR0913 - what may be said of a new package, each once
     from tallyio.model.errors import ConfigError  # noqa: PLC0415 - the same
 
     known = check_kind(kind)
-    if slow and known != "strategy":
-        raise ConfigError(f"--slow is for a strategy, not for a {known}", way_out="leave it out")
+    for option, given, fits in (("--slow", slow, "strategy"), ("--lending", lending, "protocol")):
+        if given and known != fits:
+            raise ConfigError(f"{option} is for a {fits}, not for a {known}", way_out="leave it out")
     check_name(known, name, Catalog.scan().all())
-    answers = template.Answers(kind=known, name=name, slow=slow, owner=owner)
+    answers = template.Answers(kind=known, name=name, slow=slow, lending=lending, owner=owner)
     target = folder or Path(template.distribution_of(answers))
     files = template.write_new(answers, target)
     if json:

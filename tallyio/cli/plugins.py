@@ -78,7 +78,8 @@ def check(target: str, *, quick: bool = False, json: bool = False) -> int:
 
 
 def _check_installed(catalog: Catalog, name: str, *, json: bool) -> int:
-    from tallyio.hooks.host import PluginHost  # noqa: PLC0415 - help needs none of it
+    from tallyio.hooks.described import settings_type  # noqa: PLC0415 - help needs none of it
+    from tallyio.hooks.host import PluginHost  # noqa: PLC0415 - the same
     from tallyio.model.errors import PluginError  # noqa: PLC0415 - the same
 
     faults = []
@@ -86,6 +87,7 @@ def _check_installed(catalog: Catalog, name: str, *, json: bool) -> int:
         if plugin.name == name:
             try:
                 PluginHost(catalog).load(plugin.kind, name)
+                settings_type(plugin)
             except PluginError as error:
                 faults.append(str(error))
     if json:

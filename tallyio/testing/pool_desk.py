@@ -5,7 +5,7 @@ Layer: testing. What the cards of protocols are written with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -13,27 +13,20 @@ from typing import Any, Final, NamedTuple
 import trio
 
 from tallyio.engine.allowances import GuardedPacker
-from tallyio.engine.executor import deployment, encode_run
 from tallyio.hooks.interfaces import ExchangeProtocol
-from tallyio.lab.fetch import artifact
-from tallyio.lab.steps import Reverted, deploy
-from tallyio.lab.world import OPERATOR
+from tallyio.lab.steps import Reverted
 from tallyio.market.abi import LOG_IGNORED, LOG_RELOAD
 from tallyio.market.batch import TOPIC_BYTES, TOPIC_SLOTS
 from tallyio.model.chain import Block, Log
 from tallyio.model.errors import TallyError
 from tallyio.model.execution import Call
 from tallyio.model.market import PoolSpec
-from tallyio.model.units import Address, Wei
+from tallyio.model.units import Address
 from tallyio.native.memory import Region
-from tallyio.testing.funds import held
 from tallyio.testing.revm_chain import RevmChain
+from tallyio.testing.trader import Fund, Trader
 
-RICH: Final = 1 << 140
-"""What the executor holds of every token at first."""
-_FOREVER: Final = 1 << 64
 _LARGEST_BITS: Final = 160
-_NO_TIP: Final = Wei(0)
 
 
 class Direction(NamedTuple):
@@ -76,22 +69,14 @@ class Row:
 class PoolDesk:
     """The pools that an adapter found on a chain, and an executor that holds plenty of their tokens."""
 
-    def __init__(
-        self,
-        chain: RevmChain,
-        adapter: ExchangeProtocol,
-        fund: Callable[[RevmChain, Address, Address, int], None],
-    ) -> None:
+    def __init__(self, chain: RevmChain, adapter: ExchangeProtocol, fund: Fund) -> None:
         """Discover. `fund` gives an account tokens; what it cannot give is done without."""
         self.chain = chain
         self.adapter = adapter
         self.hot: Any = import_module(adapter.compiled.module)
-        self.executor = chain.backend.deploy(deployment(OPERATOR))
-        # `run` counts its gain in one token: here in one that no pool has.
-        self._idle = chain.backend.run(deploy(artifact("Token"), "idle", "IDLE", 18)).address
+        self.trader = Trader(chain)
         self.pools = self.discover()
-        for token in sorted({token for pool in self.pools for token in pool.tokens}):
-            fund(chain, token, self.executor, RICH)
+        self.trader.enrich((token for pool in self.pools for token in pool.tokens), fund)
 
     def discover(self) -> list[PoolSpec]:
         """Return the pools as of the head."""
@@ -207,12 +192,12 @@ class PoolDesk:
         Raises: UnsafeRefused: the calls leave an allowance, or are too long for the executor.
         """
         sold, bought = self.tokens(way)
-        before = self._held(sold), self._held(bought)
+        before = self.trader.held(sold), self.trader.held(bought)
         try:
             self.chain.backend.append(self.run_of(way, amount_in, amount_out, inner=inner))
         except Reverted:
             return None
-        return Traded(before[0] - self._held(sold), self._held(bought) - before[1])
+        return Traded(before[0] - self.trader.held(sold), self.trader.held(bought) - before[1])
 
     def try_trade(self, way: Direction, amount_in: int, amount_out: int) -> Traded | None:
         """Return what `trade` would do, and undo it."""
@@ -236,11 +221,7 @@ class PoolDesk:
 
     def holds(self, way: Direction) -> int:
         """Return how much the executor has to sell."""
-        return held(self.chain, self.tokens(way)[0], self.executor)
-
-    def empty(self, token: Address) -> None:
-        """Let the executor give all of a token to its owner."""
-        self.chain.backend.append(self._run(b"", token))
+        return self.trader.holds(self.tokens(way)[0])
 
     def run_of(
         self, way: Direction, amount_in: int, amount_out: int, *, inner: tuple[Call, ...] = ()
@@ -253,21 +234,11 @@ class PoolDesk:
             token_out=way.j,
             amount_in=amount_in,
             amount_out=amount_out,
-            recipient=self.executor,
+            recipient=self.trader.address,
             inner=inner,
             encode=packer.pack,
         )
-        return self._run(packer.pack_all(calls), self._idle)
-
-    def _run(self, calls: bytes, token: Address) -> Call:
-        data = encode_run(
-            calls, token=token, min_profit=0, tip_wei=_NO_TIP, deadline_block=_FOREVER, sweep=()
-        )
-        return Call(to=self.executor, data=data)
-
-    def _held(self, token: Address) -> int:
-        # Of the native currency `run` sends to the owner what is left.
-        return held(self.chain, token, self.executor) + held(self.chain, token, OPERATOR)
+        return self.trader.run_of(packer.pack_all(calls))
 
 
 def _comes_from(log: Log, address: Address, topic1: bytes) -> bool:

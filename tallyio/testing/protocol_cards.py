@@ -290,7 +290,7 @@ class ProtocolCards(PoolCards):
                     tried + 1,
                 )
                 with desk.chain.backend.undone():
-                    desk.empty(bought)
+                    desk.trader.empty(bought)
                     done = desk.trade(way, amount, quoted, inner=(transfer(bought, _FRIEND, quoted),))
                     passed_on = held(desk.chain, bought, _FRIEND)
                 self.require(

@@ -20,6 +20,7 @@ import pytest
 
 _CARD: Final = "__tallyio_card__"
 _OPTION: Final = "--tallyio-cards-json"
+_PLAY: Final = "let the card run; what the plugin cannot do it does not declare in contract.toml"
 
 type Entry = dict[str, Any]
 
@@ -57,7 +58,15 @@ class Report:
         ]
 
 
+def _fail(report: pytest.TestReport, said: str) -> None:
+    report.outcome, report.longrepr = "failed", said
+    if hasattr(report, "wasxfail"):
+        del report.wasxfail  # what was expected no longer counts
+
+
 def _said(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return f"a failure was expected: {report.wasxfail or report.longreprtext}"
     if isinstance(report.longrepr, tuple):  # of a skip: file, line, reason
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     return report.longreprtext
@@ -77,10 +86,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let what a card said travel with its report: with pytest-xdist that is made in another process."""
+    """Let what a card said travel with its report: with pytest-xdist that is made in another process.
+
+    A card that is skipped by anything but a capability that the contract does not declare has failed.
+    """
     report = yield
     cards, made = getattr(item, "cls", None), getattr(getattr(item, "obj", None), _CARD, None)
     if cards is not None and made is not None and (report.when == "call" or not report.passed):
+        if report.skipped and not _said(report).startswith(f"{made.number}: "):
+            _fail(report, f"{made.number} {made.rule}: it was skipped: {_said(report)}. Fix: {_PLAY}")
         entry = {
             "plugin": cards.plugin,
             "kind": cards.kind,

@@ -160,6 +160,27 @@ def test_the_line_that_cannot_be_imported_is_named(papers: Path, capsys: pytest.
     assert f"({papers / 'papers' / 'plugin.py'}:3)" in message
 
 
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ("papers.plugin:Settings", "cannot be imported (AttributeError: module 'papers.plugin' has no"),
+        ("papers.plugin:tallyio_notifier", "is no msgspec.Struct"),
+        ("tallyio.model.chain:Head", "lies outside papers"),
+    ],
+)
+def test_settings_that_are_no_record_are_refused(
+    settings: str, fault: str, papers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = CONTRACT.replace("[[bench]]", f"settings = {settings!r}\n[[bench]]")
+    (papers / "papers" / "contract.toml").write_text(contract)
+    code, answer = checked(capsys, papers)
+    assert code == 3
+    step, message, way_out = last_fault(answer)
+    assert step == "hooks"
+    assert f"names its settings {settings!r} in contract.toml, which {fault}" in message
+    assert 'settings = "package.module:Name"' in way_out
+
+
 def test_a_benchmark_that_measures_nothing_is_told_with_its_last_words(
     papers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -19,9 +20,13 @@ from tallyio.cli import main
 from tallyio.hooks.contract import KINDS, read_contract
 from tallyio.kernel.resources import data_path
 from tests.policy.modules import ROOT
+from tests.strict_types import found_by_mypy
 
 EVERY = [*(Answers(kind=kind, name="sample") for kind in KINDS)]
-EVERY.append(Answers(kind="strategy", name="sample", slow=True))
+EVERY += [
+    Answers(kind="strategy", name="slow_sample", slow=True),
+    Answers(kind="protocol", name="lending_sample", lending=True),
+]
 NOTIFIER = Answers(kind="notifier", name="toy")
 
 
@@ -38,7 +43,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Answers, Pa
     folder = tmp_path_factory.mktemp("packages")
     made = []
     for answers in EVERY:
-        target = folder / f"{answers.kind}{'_slow' if answers.slow else ''}"
+        target = folder / template.distribution_of(answers)
         template.write_new(answers, target)
         made.append((answers, target))
     return made
@@ -48,19 +53,19 @@ def test_every_kind_gets_a_sound_contract_and_everything_a_distribution_needs(
     packages: list[tuple[Answers, Path]],
 ) -> None:
     for answers, folder in packages:
-        package = f"tallyio_{answers.kind}_sample"
+        package = f"tallyio_{answers.kind}_{answers.name}"
         contract = read_contract(folder / package, kind=answers.kind, name=answers.name)
         assert contract.owners == ("you",)
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
         assert project["name"] == package.replace("_", "-")
-        assert project["entry-points"] == {f"tallyio.{answers.kind}": {"sample": f"{package}.plugin"}}
+        assert project["entry-points"] == {f"tallyio.{answers.kind}": {answers.name: f"{package}.plugin"}}
         for file in (
             "README.md",
             ".gitignore",
             ".github/workflows/check.yml",
             f"{package}/py.typed",
             "tests/test_conformance.py",
-            "tests/test_sample.py",
+            f"tests/test_{answers.name}.py",
         ):
             assert (folder / file).is_file(), f"{answers.kind} lacks {file}"
 
@@ -73,13 +78,26 @@ def test_what_is_written_is_in_our_own_style(packages: list[tuple[Answers, Path]
         (folder / "ruff.toml").write_text(
             f'extend = "{config}"\n'
             f'[lint.extend-per-file-ignores]\n"tests/**" = {json.dumps(lenient)}\n'
-            '[lint.isort]\nknown-first-party = ["pool_world"]\n'
+            '[lint.isort]\nknown-first-party = ["book_world", "pool_world"]\n'
         )
     folders = [str(folder) for _, folder in packages]
     for words in (["check"], ["format", "--check", "--diff"]):
         command = [ruff, *words, "--quiet", "--no-cache", *folders]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
+
+
+def test_what_is_written_is_strictly_typed(packages: list[tuple[Answers, Path]], tmp_path: Path) -> None:
+    """All side by side, as no project has them: so mypy looks at TallyIO once."""
+    side_by_side = tmp_path / "packages"
+    side_by_side.mkdir()
+    for answers, folder in packages:
+        package = f"tallyio_{answers.kind}_{answers.name}"
+        shutil.copytree(folder / package, side_by_side / package)
+        for path in (folder / "tests").glob("*.py"):
+            is_imported = not path.name.startswith("test_")
+            shutil.copy(path, side_by_side / (path.name if is_imported else f"{path.stem}_of_{package}.py"))
+    assert not found_by_mypy([side_by_side], tmp_path)
 
 
 def test_no_mark_of_the_template_is_left(packages: list[tuple[Answers, Path]]) -> None:
@@ -92,7 +110,7 @@ def test_no_mark_of_the_template_is_left(packages: list[tuple[Answers, Path]]) -
 
 def test_every_file_of_the_template_is_used(packages: list[tuple[Answers, Path]]) -> None:
     folders = {each.name for each in (data_path("examples") / "plugin").iterdir() if each.is_dir()}
-    assert folders == {*KINDS, "slow_strategy", "common"}
+    assert folders == {*KINDS, "slow_strategy", "lending_protocol", "common"}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +138,7 @@ def test_a_name_that_no_package_may_have_is_refused(
         (["protocl", "toy"], 3, "'protocl' is no kind of plugin (did you mean \"protocol\"?)"),
         (["protocol", "a" * 41], 3, "has 41 characters"),
         (["signer", "toy", "--slow"], 3, "--slow is for a strategy, not for a signer"),
+        (["strategy", "toy", "--lending"], 3, "--lending is for a protocol, not for a strategy"),
         (["protocol"], 2, "name a kind and a name"),
     ],
 )

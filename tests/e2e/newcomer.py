@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -29,23 +30,36 @@ from pathlib import Path
 import copier, rich.console, tallyio.cli.plugins, tallyio.cli.new, tallyio.authoring.check, tallyio.hooks.host
 from tallyio.cli import main
 
-for number, (folder, words) in enumerate(json.load(sys.stdin)):
+def run(number, folder, words):
+    os.chdir(folder)
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(Path(sys.argv[1]) / f"{number}.{name}", os.O_WRONLY | os.O_CREAT), stream)
+    try:
+        code = main(words)
+    except BaseException:
+        traceback.print_exc()
+        code = 70
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+running, codes = {}, {}
+def wait():
+    child, status = os.wait()
+    codes[running.pop(child)] = os.waitstatus_to_exitcode(status)
+
+for number, line in enumerate(json.load(sys.stdin)):
+    if len(running) == int(sys.argv[2]):
+        wait()
     child = os.fork()
     if not child:
-        os.chdir(folder)
-        for stream, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(Path(sys.argv[1]) / f"{number}.{name}", os.O_WRONLY | os.O_CREAT), stream)
-        try:
-            code = main(words)
-        except BaseException:
-            traceback.print_exc()
-            code = 70
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        run(number, *line)
+    running[child] = number
+while running:
+    wait()
+print(*(codes[number] for number in sorted(codes)))
 """
-"""Runs command lines, each in a process of its own; forked, so that libraries are imported once."""
+"""Runs command lines, so many at a time, each in a process of its own: forked, so imports happen once."""
 
 _BUILD: Final = """
 import os, sys
@@ -105,12 +119,12 @@ class Newcomer(msgspec.Struct, frozen=True):
         assert done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 
-    def tallyio(self, lines: Sequence[tuple[Path, Sequence[str]]]) -> list[Said]:
-        """Run `tallyio` with each line of words, in its folder; return what they said."""
+    def tallyio(self, lines: Sequence[tuple[Path, Sequence[str]]], *, at_once: int = 1) -> list[Said]:
+        """Run `tallyio` with each line of words, in its folder; return what they said, in order."""
         said = self.folder / f"said-{len(list(self.folder.glob('said-*')))}"
         said.mkdir()
         done = subprocess.run(
-            [self.python, "-c", _DRIVER, str(said)],
+            [self.python, "-c", _DRIVER, str(said), str(at_once)],
             cwd=self.folder,
             env=self.environment,
             input=json.dumps([(str(folder), list(words)) for folder, words in lines]),
@@ -131,6 +145,13 @@ class Newcomer(msgspec.Struct, frozen=True):
         command = [*pip, "install", "--quiet", "--no-compile", "--no-index", *map(str, wheels)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         assert done.returncode == 0, done.stderr
+
+    def unpack(self, wheels: Iterable[Path]) -> None:
+        """Do what an installer does with pure wheels without scripts, in a moment."""
+        (site,) = (self.folder / "env" / "lib").glob("python*/site-packages")
+        for wheel in wheels:
+            with zipfile.ZipFile(wheel) as packed:
+                packed.extractall(site)
 
 
 def build_wheels(sources: Iterable[Path], target: Path) -> list[Path]:

@@ -1,6 +1,8 @@
-"""Run one card of a class as pytest would, and return how it failed."""
+"""Run one card of a class as pytest would, and return how it failed; and what stands in for a real part."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
@@ -18,3 +20,13 @@ def failure(cards: type[Cards], test: str) -> str:
     finally:
         cards.teardown_class()
     return str(caught.value)
+
+
+class Instead:
+    """The real thing, but for what a fault replaces."""
+
+    def __init__(self, real: object, **faults: object) -> None:
+        self._real, self._faults = real, faults
+
+    def __getattr__(self, name: str) -> Any:
+        return self._faults[name] if name in self._faults else getattr(self._real, name)

@@ -26,9 +26,8 @@ from tallyio.model.chain import Block, BlockEvent, Rollback
 from tallyio.model.errors import ChainError
 from tallyio.model.proposal import Proposal
 from tallyio.model.units import checksum
-from tallyio.testing import ChainCards, NotifierCards, SlowStrategyCards, StrategyCards
+from tallyio.testing import SECRET, ChainCards, Mailbox, NotifierCards, SlowStrategyCards, StrategyCards
 from tallyio.testing.market_worlds import TOKENS, MarketWorld, Protocol
-from tallyio.testing.notifier_cards import SECRET, Mailbox
 from tests.testing.planted import failure
 
 # --- strategies ------------------------------------------------------------------------------

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 import pytest
 from tallyio_protocol_uniswap_v2 import hot
 
+from tallyio.hooks.interfaces import ExchangeProtocol
 from tallyio.market.abi import GAS_SIGNATURE, LOG_APPLIED
 from tallyio.model.chain import Head
 from tallyio.model.market import PoolSpec
@@ -19,7 +19,7 @@ from tallyio.model.units import checksum
 from tallyio.native.jit import hot as compiled
 from tallyio.testing import ProtocolCards, RevmChain
 from tallyio.testing.pool_desk import PoolDesk
-from tests.testing.planted import failure
+from tests.testing.planted import Instead, failure
 
 Plant = Callable[[PoolDesk], None]
 
@@ -52,22 +52,11 @@ class Pairs(ProtocolCards):
         return desk
 
 
-class Adapter:
-    """The real adapter, but for what a fault replaces."""
-
-    def __init__(self, desk: PoolDesk, **faults: object) -> None:
-        self._real, self._faults = desk.adapter, faults
-
-    def __getattr__(self, name: str) -> Any:
-        return self._faults.get(name) or getattr(self._real, name)
-
-
 def compiled_fault(**faults: object) -> Plant:
     """Return what replaces compiled functions."""
 
     def plant(desk: PoolDesk) -> None:
-        names = ("quote", "curve", "gas", "apply_log", "quote_exact_out")
-        desk.hot = SimpleNamespace(**{name: getattr(hot, name) for name in names} | faults)
+        desk.hot = Instead(hot, **faults)
 
     return plant
 
@@ -76,7 +65,7 @@ def adapter_fault(make: Callable[[PoolDesk], dict[str, object]]) -> Plant:
     """Return what replaces parts of the adapter."""
 
     def plant(desk: PoolDesk) -> None:
-        desk.adapter = Adapter(desk, **make(desk))
+        desk.adapter = cast("ExchangeProtocol", Instead(desk.adapter, **make(desk)))
 
     return plant
 

@@ -71,10 +71,12 @@ class VirtualReserves:
         amount_in: int,
         amount_out: int,  # noqa: ARG002 - the pool computes what it pays, and lends nothing
         recipient: Address,
-        inner: tuple[Call, ...],  # noqa: ARG002 - the pool computes what it pays, and lends nothing
+        inner: tuple[Call, ...],
         encode: Callable[[tuple[Call, ...]], bytes],  # noqa: ARG002 - the pool computes what it pays, and lends nothing
     ) -> tuple[Call, ...]:
-        """Pay the pool, then let it swap what it was paid."""
+        """Pay the pool, then let it swap what it was paid. Raises: ValueError: `inner`: it lends nothing."""
+        if inner:
+            raise ValueError(f"pool 0x{pool.address.hex()} cannot flash")
         pay = transfer(pool.tokens[token_in], pool.address, amount_in)
         return (pay, Call(to=pool.address, data=SWAP + _word(token_in) + recipient.rjust(WORD, b"\0")))
 

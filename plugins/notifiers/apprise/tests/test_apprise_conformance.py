@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tallyio.testing import NotifierCards
-from tallyio.testing.notifier_cards import SECRET, Mailbox
+from tallyio.testing import SECRET, Mailbox, NotifierCards
 from tallyio.testing.services import open_hanging_service, open_http_service
 
 

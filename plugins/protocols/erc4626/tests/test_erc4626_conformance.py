@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+from tallyio_protocol_erc4626.layout import GAS, TOTAL_ASSETS
+from tallyio_protocol_erc4626.reference import Vault, quote
+
 from tallyio.lab.world import OPERATOR
 from tallyio.model.units import Address, checksum
 from tallyio.testing import ProtocolCards, RevmChain
@@ -25,6 +29,12 @@ class TestConformance(ProtocolCards):
         """Name it."""
         assert isinstance(chain, World)
         return {"vaults": [{"address": checksum(chain.vault.address), "kind": "virtual", "idle": True}]}
+
+    def reference(self, row: bytes, i: int, j: int, amount_in: int) -> int:
+        """Ask the specification."""
+        numbers = (int.from_bytes(row[at : at + 16], "little") for at in range(TOTAL_ASSETS, GAS, 16))
+        names = (field.name for field in msgspec.structs.fields(Vault))
+        return quote(Vault(**dict(zip(names, numbers, strict=True))), i, amount_in)
 
     def fund(self, chain: RevmChain, token: Address, account: Address, amount: int) -> None:
         """Deposit for shares."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+
+from tallyio_protocol_solidly.layout import KIND, UNITS, WORD_BYTES, unpack_reserves
+from tallyio_protocol_solidly.reference import Pool, quote
+
 from tallyio.model.units import Address
 from tallyio.testing import ProtocolCards, RevmChain
 from tallyio.testing.funds import held
@@ -25,6 +30,15 @@ class TestConformance(ProtocolCards):
     def settings(self, chain: RevmChain) -> dict[str, object]:
         """Name the factories."""
         return self.town.settings()
+
+    def reference(self, row: bytes, i: int, j: int, amount_in: int) -> int:
+        """Ask the specification."""
+        units = tuple(
+            int.from_bytes(row[at : at + WORD_BYTES], "little") for at in (UNITS, UNITS + WORD_BYTES)
+        )
+        kind, numerator, denominator = struct.unpack_from("<3q", row, KIND)
+        pool = Pool(unpack_reserves(row), (units[0], units[1]), kind, numerator, denominator)
+        return quote(pool, i, amount_in)
 
     def fund(self, chain: RevmChain, token: Address, account: Address, amount: int) -> None:
         """Set the balance: these coins let anybody."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tallyio_protocol_uniswap_v3 import reference
+
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.steps import Reverted
@@ -10,6 +12,7 @@ from tallyio.market.concentrated.reference_math import HIGHEST_LIMIT, LOWEST_LIM
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import checksum
 from tallyio.testing import ProtocolCards, RevmChain
+from tests.concentrated_rows import facts_of
 
 
 class TestConformance(ProtocolCards):
@@ -32,6 +35,10 @@ class TestConformance(ProtocolCards):
             return 0
         paid, price, _, _ = quoter.artifact.decode("quoteExactInputSingle", said)
         return 0 if price in {LOWEST_LIMIT, HIGHEST_LIMIT} else int(paid)
+
+    def reference(self, row: bytes, i: int, j: int, amount_in: int) -> int:
+        """Ask the specification."""
+        return reference.quote(reference.Pool(**facts_of(row)), amount_in, zero_for_one=i == 0)
 
     def meaning(self, row: bytes) -> object:
         """Leave out the room that a row has for more ticks."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
+from tallyio_protocol_uniswap_v4 import reference
+from tallyio_protocol_uniswap_v4.own import LP_FEE, Own
+
 from tallyio.market.concentrated.layout import contents
 from tallyio.model.units import checksum
 from tallyio.testing import ProtocolCards, RevmChain
+from tests.concentrated_rows import facts_of
 from tests.v4_desk import Key
 from tests.v4_world import V4World
 
@@ -30,6 +36,12 @@ class TestConformance(ProtocolCards):
         """Name the manager."""
         assert isinstance(chain, V4World)
         return {"venues": [{"name": "lab", "factory": checksum(chain.manager)}]}
+
+    def reference(self, row: bytes, i: int, j: int, amount_in: int) -> int:
+        """Ask the specification."""
+        (lp_fee, protocol_fee) = struct.unpack_from("<2q", row, LP_FEE)
+        pool = reference.Pool(**facts_of(row), own=Own(lp_fee=lp_fee, protocol_fee=protocol_fee))
+        return reference.quote(pool, amount_in, zero_for_one=i == 0)
 
     def meaning(self, row: bytes) -> object:
         """Leave out the room that a row has for more ticks."""
