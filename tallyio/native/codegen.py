@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import llvmlite.binding as llvm
 from numba.core.bytecode import FunctionIdentity
@@ -24,6 +25,12 @@ from tallyio.native.cache import CacheFiles, DiskCache
 _MERGED: Final = "linkonce_odr"
 """The linkage of what several modules define equally: linked once, and dropped where nothing uses it."""
 
+_ONLY_TO_INLINE: Final = "available_externally"
+"""The linkage of what is defined elsewhere: LLVM may inline it, and drops it after that."""
+
+import os
+_LARGEST_INLINED: Final = int(os.environ.get("N", "10000000"))
+
 _ENVIRONMENT: Final = "_ZN08NumbaEnv"
 
 # numba numbers functions from 1 in every process and names their symbols by module, name and number.
@@ -33,40 +40,124 @@ _ENVIRONMENT: Final = "_ZN08NumbaEnv"
 FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))  # noqa: SLF001 - numba has no other place
 
 
+class Part(NamedTuple):
+    """One function's own code, optimised, with what was inlined into it."""
+
+    symbol: str
+    calls: tuple[str, ...]
+    """The symbols of the other parts that it calls."""
+    may_be_inlined: bool
+    bitcode: bytes
+    """A module that defines it."""
+    declaration: str
+    """A module that declares it, with all that LLVM found out about it, such as which memory it reads."""
+
+
 class Linkable(CPUCodeLibrary):
-    """A function as LLVM's bitcode, optimised together with all that it calls."""
+    """A function and all that it calls, as LLVM's bitcode."""
+
+    # numba links the bodies of all that a function calls, directly or not, and optimises the lot again for
+    # every caller: what was inlined nowhere is optimised once for every function above it, to no effect.
+    # Here a body is there to be inlined, unless it is too large for that, and is dropped afterwards.
+
+    parts: dict[str, Part]
+    """By symbol, what is called before who calls it; the last is the function itself."""
 
     def finalize(self) -> None:
-        """Link what it calls and optimise; numba asks for it before the first caller links it."""
+        """Optimise this function; numba asks for it before the first caller links it."""
+        called: dict[str, Part] = {}
+        for library in dict.fromkeys(self._linking_libraries):
+            if isinstance(library, Linkable):
+                called.update(library.parts)
+            else:  # numba's own
+                self._final_module.link_in(library._get_module_for_linking(), preserve=True)  # noqa: SLF001 - as numba
+        (symbol,) = [each.name for each in self._final_module.functions if each.linkage is llvm.Linkage.external and not each.is_declaration]
+        self._surround(called)
+        self._optimize_final_module()
+        own = self._final_module
+        own.verify()
+        self._finalize_dynamic_globals()
+        function = own.get_function(symbol)
+        declaration, function.linkage = _declaration(own, symbol), _MERGED
+        calls = _declared(own, called)
+        self.parts = {each: called[each] for each in _reached(called, calls)}
+        self.parts[symbol] = Part(symbol, calls, _may_be_inlined(function), own.as_bitcode(), declaration)
+        self._finalized = True
+
+    def _surround(self, called: dict[str, Part]) -> None:
+        """Let the optimiser see what this function calls."""
+        own, self._final_module = self._final_module, self._empty()
+        direct = _declared(own, called)
+        bodies = _reached({name: part for name, part in called.items() if part.may_be_inlined}, direct)
+        for name in direct:
+            if name not in bodies:
+                self._final_module.link_in(llvm.parse_assembly(called[name].declaration))
+        for name in bodies:
+            body = llvm.parse_bitcode(called[name].bitcode)
+            body.get_function(name).linkage = "external"  # or the linker leaves it out until somebody calls it
+            self._final_module.link_in(body)
+        self._final_module.link_in(own)  # last: the linker keeps the declarations that were there first
+        for name in bodies:
+            self._final_module.get_function(name).linkage = _ONLY_TO_INLINE
         # A place for each Python object that a function needs: hot ones need none, so that all of them
         # go, instead of coming along with every function into every caller.
         for variable in self._final_module.global_variables:
             if variable.name.startswith(_ENVIRONMENT):
                 variable.linkage = _MERGED
-        super().finalize()
 
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        self._verify_declare_only_symbols()
-        self._take(self._final_module)
+    def merged(self) -> Any:
+        """Return a module of this function and all that it calls."""
+        module = self._empty()
+        for part in reversed(self.parts.values()):
+            body = llvm.parse_bitcode(part.bitcode)
+            if not list(module.functions):
+                body.get_function(part.symbol).linkage = "external"
+            module.link_in(body)
+        return module
 
-    def _take(self, module: Any) -> None:
-        for function in module.functions:
-            if not function.is_declaration and function.linkage == llvm.Linkage.external:
-                function.linkage = _MERGED
-        self._final_module = self._shared_module = module
-        self._finalized = True
+    def _empty(self) -> Any:
+        return llvm.parse_assembly(str(self._codegen._create_empty_module(self.name)))  # noqa: SLF001 - as numba
 
-    def bitcode(self) -> bytes:
-        """Return what `of_bitcode` takes."""
-        return bytes(self._final_module.as_bitcode())
+    def _get_module_for_linking(self) -> Any:
+        return self.merged()
 
     @classmethod
-    def of_bitcode(cls, codegen: Any, name: str, bitcode: bytes) -> Linkable:
-        """Return what `bitcode` was kept of."""
+    def of_parts(cls, codegen: Any, name: str, parts: Iterable[Part]) -> Linkable:
+        """Return what `parts` were kept of."""
         made = cls(codegen, name)
-        made._take(llvm.parse_bitcode(bitcode))
+        made.parts = {part.symbol: part for part in parts}
+        made._finalized = True
         return made
+
+
+def _reached(parts: dict[str, Part], start: Iterable[str]) -> list[str]:
+    """Return which of `parts` are called from `start`, itself included, in the order of `parts`."""
+    reached, todo = set(), list(start)
+    while todo:
+        name = todo.pop()
+        if name in parts and name not in reached:
+            reached.add(name)
+            todo += parts[name].calls
+    return [name for name in parts if name in reached]
+
+
+def _declared(module: Any, parts: dict[str, Part]) -> tuple[str, ...]:
+    """Return which of `parts` a module calls."""
+    return tuple(each.name for each in module.functions if each.is_declaration and each.name in parts)
+
+
+def _declaration(module: Any, symbol: str) -> str:
+    """Return a module that declares the function `symbol` of `module`, with its attributes."""
+    lines = str(module).splitlines()
+    (head,) = [line for line in lines if line.startswith("define ") and f"@{symbol}(" in line]
+    layout = [line for line in lines if line.startswith(("target ", "attributes "))]
+    return "\n".join([*layout, head.replace("define", "declare", 1).removesuffix("{")])
+
+
+def _may_be_inlined(body: Any) -> bool:
+    if any(b"alwaysinline" in each for each in body.attributes):
+        return True
+    return sum(1 for block in body.blocks for _ in block.instructions) <= _LARGEST_INLINED
 
 
 class MachineCode(JITCodeLibrary):
@@ -80,7 +171,7 @@ class MachineCode(JITCodeLibrary):
     def _finalize_final_module(self) -> None:
         # What was added before this is the wrapper, and is optimised; so is the body.
         if self._body is not None:
-            self._final_module.link_in(self._body._get_module_for_linking(), preserve=True)  # noqa: SLF001 - as numba
+            self._final_module.link_in(self._body.merged())
             for function in self._final_module.functions:
                 if not function.is_declaration:
                     function.linkage = "external" if function.name in self._entries else "internal"
@@ -144,12 +235,12 @@ class _LinkableFiles(CacheFiles):
 
     def reduce(self, cres: CompileResult) -> Any:
         """Return what is kept."""
-        return cres.library.name, cres.library.bitcode(), *_facts(cres)
+        return cres.library.name, tuple(cres.library.parts.values()), *_facts(cres)
 
     def rebuild(self, target_context: Any, payload: Any) -> CompileResult:
         """Return what was kept."""
-        name, bitcode, *facts = payload
-        library = Linkable.of_bitcode(target_context.codegen(), name, bitcode)
+        name, parts, *facts = payload
+        library = Linkable.of_parts(target_context.codegen(), name, parts)
         return _result(target_context, library, *facts)._replace(entry_point=object())
 
 

@@ -15,4 +15,4 @@ _ALLOCATES: Final = re.compile(r"@(NRT_(?:Allocate|MemInfo_(?:alloc|new|varsize_
 
 def allocations(function: HotFunction[..., Any]) -> list[str]:
     """Return the functions by which `function`, as it was optimised, would take memory: none, by the rules."""
-    return sorted(set(_ALLOCATES.findall(function.linkable().library.get_llvm_str())))
+    return sorted(set(_ALLOCATES.findall(str(function.linkable().library.merged()))))
