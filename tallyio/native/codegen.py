@@ -11,6 +11,7 @@ is the same as numba's: the wrapper never had the body inlined, so nothing is op
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -50,7 +51,7 @@ class Part(NamedTuple):
     bitcode: bytes
     """A module that defines it."""
     declaration: str
-    """A module that declares it, with all that LLVM found out about it, such as which memory it reads."""
+    """As text, with all that LLVM found out about it, such as which memory it reads."""
 
 
 class Linkable(CPUCodeLibrary):
@@ -86,12 +87,10 @@ class Linkable(CPUCodeLibrary):
 
     def _surround(self, called: dict[str, Part]) -> None:
         """Let the optimiser see what this function calls."""
-        own, self._final_module = self._final_module, self._empty()
+        own = self._final_module
         direct = _declared(own, called)
         bodies = _reached({name: part for name, part in called.items() if part.may_be_inlined}, direct)
-        for name in direct:
-            if name not in bodies:
-                self._final_module.link_in(llvm.parse_assembly(called[name].declaration))
+        self._final_module = self._empty([called[name].declaration for name in direct if name not in bodies])
         for name in bodies:
             body = llvm.parse_bitcode(called[name].bitcode)
             body.get_function(name).linkage = "external"  # or the linker leaves it out until somebody calls it
@@ -115,8 +114,9 @@ class Linkable(CPUCodeLibrary):
             module.link_in(body)
         return module
 
-    def _empty(self) -> Any:
-        return llvm.parse_assembly(str(self._codegen._create_empty_module(self.name)))  # noqa: SLF001 - as numba
+    def _empty(self, declarations: Iterable[str] = ()) -> Any:
+        head = str(self._codegen._create_empty_module(self.name))  # noqa: SLF001 - as numba
+        return llvm.parse_assembly("\n".join([head, *declarations]))
 
     def _get_module_for_linking(self) -> Any:
         return self.merged()
@@ -147,11 +147,12 @@ def _declared(module: Any, parts: dict[str, Part]) -> tuple[str, ...]:
 
 
 def _declaration(module: Any, symbol: str) -> str:
-    """Return a module that declares the function `symbol` of `module`, with its attributes."""
+    """Return the declaration of the function `symbol` of `module`, with its attributes."""
     lines = str(module).splitlines()
     (head,) = [line for line in lines if line.startswith("define ") and f"@{symbol}(" in line]
-    layout = [line for line in lines if line.startswith(("target ", "attributes "))]
-    return "\n".join([*layout, head.replace("define", "declare", 1).removesuffix("{")])
+    groups = {line.split()[1]: line[line.index("{") + 1 : line.rindex("}")] for line in lines if line.startswith("attributes ")}
+    written_out = re.sub(r"#\d+", lambda group: groups[group[0]], head)
+    return written_out.replace("define", "declare", 1).removesuffix("{")
 
 
 def _may_be_inlined(body: Any) -> bool:
