@@ -27,14 +27,13 @@ from typing import Any, Final, TypeGuard, cast
 
 import llvmlite.binding
 from numba.core.caching import NullCache
-from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import TypingError
 from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
 
 from tallyio.native.cache import cache_note
-from tallyio.native.codegen import LinkableCache, MachineCodeCache, ToLinkable, machine_code_of
+from tallyio.native.codegen import Compiled, LinkableCache, MachineCodeCache, ToLinkable, machine_code_of
 from tallyio.native.signature import SignatureError, conversion_fault, parse, render
 
 __all__ = [
@@ -76,6 +75,11 @@ class HotFunction[**P, R](CPUDispatcher):
     # - Nothing is compiled, read or written before the first use, and no machine code is made before the
     #   first use from Python.
 
+    # numba's, which its types leave out
+    _compiler: Any
+    _cache_hits: Any
+    _cache_misses: Any
+
     def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None) -> None:  # noqa: A002 - numba's own names
         options = dict(targetoptions)
         self.declared = parse(options.pop("declared"))
@@ -92,7 +96,7 @@ class HotFunction[**P, R](CPUDispatcher):
         """Compile or load the declared signature for compiled callers, whatever `sig` is."""
         return self.linkable().entry_point
 
-    def linkable(self) -> CompileResult:
+    def linkable(self) -> Compiled:
         """Return the code that callers link in; compile or load it if need be."""
         with global_compiler_lock, self._compiling_counter:
             if not self.overloads:
@@ -104,7 +108,7 @@ class HotFunction[**P, R](CPUDispatcher):
                 self.overloads[self.declared.args] = made
             return self.overloads[self.declared.args]
 
-    def machine_code(self) -> CompileResult:
+    def machine_code(self) -> Compiled:
         """Return the code that Python calls; make or load it if need be."""
         with global_compiler_lock:
             if self._code is None:
@@ -115,7 +119,7 @@ class HotFunction[**P, R](CPUDispatcher):
                 self._code, self._entry = made, made.entry_point
             return self._code
 
-    def _from(self, kept: Any) -> CompileResult | None:
+    def _from(self, kept: Any) -> Compiled | None:
         found = kept.load_overload(self.declared, self.targetctx)
         counter = self._cache_misses if found is None else self._cache_hits
         counter[self.declared] += 1
