@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Final, NamedTuple, Protocol
 
 from tallyio.model.errors import PluginError
-from tallyio.native.jit import is_hot, signature_of, warm
+from tallyio.native.jit import check_compiles, is_hot, signature_of
 from tallyio.native.signature import parse, render
 
 Progress = Callable[[int, int, str], None]
@@ -125,7 +125,7 @@ def _check_function(plugin: str, name: str, function: object, export: Export, wa
             plugin, f"declares {name} as {signature_of(function)}", way_out=f"it must be {export.signature}"
         )
     try:
-        warm(function)
+        check_compiles(function)
     except Exception as error:
         raise PluginError(
             plugin, f"has a {name} that does not compile: {_reason(error)}", way_out="mend the function"

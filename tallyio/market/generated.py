@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from tallyio.market.exports import Export, Exported
 from tallyio.native.cache import usable_directory
-from tallyio.native.jit import is_hot, warm
+from tallyio.native.jit import check_compiles, is_hot
 
 
 def dispatcher(
@@ -70,7 +70,7 @@ def register(name: str, path: Path) -> None:
     setattr(sys.modules[parent], last, module)
     for function in vars(module).values():
         if is_hot(function) and function.__module__ == name:
-            warm(function)
+            check_compiles(function)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -104,14 +104,21 @@ class _Locator(_CacheLocator):
         return cls(py_func, py_file)
 
 
-class _CacheFiles(CompileResultCacheImpl):
+class CacheFiles(CompileResultCacheImpl):
+    """The files of one function in one form."""
+
     _locator_classes = [_Locator]  # noqa: RUF012 - a list to numba
+    _prefix = ""
+
+    def get_filename_base(self, fullname: str, abiflags: str) -> str:
+        """Return how the names of the files begin."""
+        return f"{self._prefix}{super().get_filename_base(fullname, abiflags)}"
 
 
 class DiskCache(FunctionCache):
     """numba's cache of one function, where a bad file or a full disk only costs a compilation."""
 
-    _impl_class = _CacheFiles
+    _impl_class = CacheFiles
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was kept, or None if there is nothing, or it cannot be read."""

@@ -26,16 +26,21 @@ from types import ModuleType
 from typing import Any, Final, TypeGuard, cast
 
 import llvmlite.binding
+from numba.core.caching import NullCache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import TypingError
 from numba.core.registry import CPUDispatcher
+from numba.core.sigutils import normalize_signature
 
-from tallyio.native.cache import DiskCache, cache_note
+from tallyio.native.cache import cache_note
+from tallyio.native.codegen import Compiled, LinkableCache, MachineCodeCache, ToLinkable, machine_code_of
 from tallyio.native.signature import SignatureError, conversion_fault, parse, render
 
 __all__ = [
     "HotFunction",
     "SignatureError",
     "cache_note",
+    "check_compiles",
     "entry",
     "hot",
     "is_hot",
@@ -53,6 +58,7 @@ _OPTIONS: Final = {
     "error_model": "numpy",
     "boundscheck": False,
     "no_cfunc_wrapper": True,
+    "no_cpython_wrapper": True,  # `machine_code_of` makes it of what Python calls
 }
 
 
@@ -64,24 +70,60 @@ class HotFunction[**P, R](CPUDispatcher):
     """
 
     # Guarantees
-    # - `overloads` holds nothing, or exactly the declared signature: every way in ends in `compile`,
-    #   which ignores the types that it is asked for.
-    # - Nothing is compiled, read or written before the first use.
+    # - `overloads` holds nothing, or exactly the declared signature, as linkable code: every way in from
+    #   compiled code ends in `compile`, which ignores the types that it is asked for.
+    # - Nothing is compiled, read or written before the first use, and no machine code is made before the
+    #   first use from Python.
 
-    def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None, **more: Any) -> None:  # noqa: A002 - numba's own names
+    # numba's, which its types leave out
+    _compiler: Any
+    _cache_hits: Any
+    _cache_misses: Any
+
+    def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None) -> None:  # noqa: A002 - numba's own names
         options = dict(targetoptions)
         self.declared = parse(options.pop("declared"))
-        super().__init__(py_func, locals, options, **more)
+        super().__init__(py_func, locals, options, pipeline_class=ToLinkable)
         _check_parameters(py_func, self.declared)
+        self._code: Any = None
         self._entry: Any = None
+        self._code_cache: Any = NullCache()
         if Path(py_func.__code__.co_filename).is_file():  # not typed at a prompt
-            self._cache = DiskCache(py_func)
+            self._cache = LinkableCache(py_func)
+            self._code_cache = MachineCodeCache(py_func)
 
     def compile(self, sig: Any = None) -> Any:  # noqa: ARG002 - only the declared signature exists
-        """Compile or load the declared signature, whatever `sig` is, and return its entry point."""
-        if self._entry is None:
-            self._entry = super().compile(self.declared)
-        return self._entry
+        """Compile or load the declared signature for compiled callers, whatever `sig` is."""
+        return self.linkable().entry_point
+
+    def linkable(self) -> Compiled:
+        """Return the code that callers link in; compile or load it if need be."""
+        with global_compiler_lock, self._compiling_counter:
+            if not self.overloads:
+                made = self._from(self._cache)
+                if made is None:
+                    made = self._compiler.compile(*normalize_signature(self.declared))
+                    self._cache.save_overload(self.declared, made)
+                self.targetctx.insert_user_function(made.entry_point, made.fndesc, [made.library])
+                self.overloads[self.declared.args] = made
+            return self.overloads[self.declared.args]
+
+    def machine_code(self) -> Compiled:
+        """Return the code that Python calls; make or load it if need be."""
+        with global_compiler_lock:
+            if self._code is None:
+                made = self._from(self._code_cache)
+                if made is None:
+                    made = machine_code_of(self.linkable(), release_gil=self.targetoptions["nogil"])
+                    self._code_cache.save_overload(self.declared, made)
+                self._code, self._entry = made, made.entry_point
+            return self._code
+
+    def _from(self, kept: Any) -> Compiled | None:
+        found = kept.load_overload(self.declared, self.targetctx)
+        counter = self._cache_misses if found is None else self._cache_hits
+        counter[self.declared] += 1
+        return found
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Type a call from another compiled function."""
@@ -96,7 +138,7 @@ class HotFunction[**P, R](CPUDispatcher):
         """Call from Python; wide integers go in and come out as `int`."""
         if kwargs:
             raise TypeError(f"{self.py_func.__name__} takes no keywords from Python")
-        return cast("R", (self._entry or self.compile())(*args))
+        return cast("R", (self._entry or entry(self))(*args))
 
     def _reduce_states(self) -> dict[str, Any]:
         states = super()._reduce_states()  # type: ignore[misc]  # numba's types leave it out
@@ -144,12 +186,17 @@ def entry[**P, R](function: HotFunction[P, R]) -> Callable[P, R]:
     a wrong number of arguments, or an integer that does not fit, raises. Bind it once, behind a
     typed Python function, and keep the memory that its addresses point to alive.
     """
-    return cast("Callable[P, R]", function.compile())
+    return cast("Callable[P, R]", function.machine_code().entry_point)
 
 
 def warm(function: HotFunction[..., Any]) -> None:
     """Compile `function` now, or load it from the cache, so that its first call does not wait."""
-    function.compile()
+    function.machine_code()
+
+
+def check_compiles(function: HotFunction[..., Any]) -> None:
+    """Compile `function` for compiled callers, or load it from the cache: what of it may fail, fails here."""
+    function.linkable()
 
 
 def warm_all(

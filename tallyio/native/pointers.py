@@ -34,8 +34,7 @@ def address_of(function: HotFunction[[int, int], int]) -> int:
     """
     if signature_of(function) != SIGNATURE:
         raise SignatureError(f"{function.py_func.__name__} is {signature_of(function)}, not {SIGNATURE}")
-    function.compile()
-    compiled: Any = next(iter(function.overloads.values()))
+    compiled = function.machine_code()
     address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
     return address
 
