@@ -18,7 +18,6 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from tallyio.authoring.report import Fault, Outcome
-from tallyio.hooks.contract import Kind
 from tallyio.model.errors import MissingExtraError, PluginError
 
 FOLDER: Final = "tests"
@@ -43,8 +42,10 @@ class Case(msgspec.Struct, frozen=True):
         return _CARD.match(self.name) is not None
 
 
-def run_cards(kind: Kind, name: str, folder: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
+def run_cards(hook: str, name: str, folder: Path, *, timeout_s: float = TIMEOUT_S) -> Outcome:
     """Run the tests of the plugin in `folder`, which this process finds as installed.
+
+    `hook` is the contract's, and says which cards there are.
 
     Raises: MissingExtraError: pytest is not installed. PluginError: there are no tests, no cards among them,
     they did not come to an end, or pytest could not run them.
@@ -52,7 +53,7 @@ def run_cards(kind: Kind, name: str, folder: Path, *, timeout_s: float = TIMEOUT
     if find_spec("pytest") is None:
         raise MissingExtraError("testing", "running the conformance cards")
     if not (folder / FOLDER).is_dir():
-        raise _without_cards(kind, name)
+        raise _without_cards(hook, name)
     with tempfile.TemporaryDirectory(prefix="tallyio-cards-") as made:
         file = Path(made) / "cards.xml"
         said = _pytest(name, folder, file, timeout_s)
@@ -65,7 +66,7 @@ def run_cards(kind: Kind, name: str, folder: Path, *, timeout_s: float = TIMEOUT
     cards = sum(case.is_card for case in cases)
     skipped = sum(case.skipped for case in cases)
     if not cards and not faults:
-        raise _without_cards(kind, name)
+        raise _without_cards(hook, name)
     facts = f"{cards} cards and {len(cases) - cards} other tests, {len(faults)} failed, {skipped} skipped"
     return Outcome(step="cards", facts=facts, faults=faults)
 
@@ -129,11 +130,12 @@ def _by_hand(folder: Path, test: str = "") -> str:
     return f"run it by hand: cd {folder} && python -m pytest{chosen}"
 
 
-def _without_cards(kind: Kind, name: str) -> PluginError:
+def _without_cards(hook: str, name: str) -> PluginError:
+    cards = f"{hook.title().replace('_', '')}Cards"
     return PluginError(
         name,
         "takes no conformance cards",
-        way_out=f"add {FOLDER}/test_conformance.py: class TestConformance({kind.capitalize()}Cards) with"
+        way_out=f"add {FOLDER}/test_conformance.py: class TestConformance({cards}) with"
         f" plugin = {name!r}, from tallyio.testing",
     )
 

@@ -78,9 +78,10 @@ def _steps(
     package = _package(project, module)
     yield "contract", lambda: _contract(kind, name, module, package)
     yield "hooks", lambda: _hooks(project, kind, name, module)
-    yield "cards", lambda: run_cards(kind, name, project.folder)
     assert package is not None  # noqa: S101 - without it the first step failed
-    yield "bench", lambda: _bench(read_contract(package, kind=kind, name=name), package, quick=quick)
+    contract = read_contract(package, kind=kind, name=name)
+    yield "cards", lambda: run_cards(contract.hook, name, project.folder)
+    yield "bench", lambda: _bench(contract, package, quick=quick)
 
 
 def _package(project: Project, module: str) -> Path | None:

@@ -209,9 +209,10 @@ def test_a_plugin_that_takes_no_cards_is_refused(tests: str | None, fault: str, 
         (papers / "tests").rmdir()
     else:
         (papers / "tests" / "test_papers.py").write_text(tests)
-    with pytest.raises(PluginError, match=fault) as refused:
-        run_cards("notifier", "papers", papers)
-    assert "class TestConformance(NotifierCards) with plugin = 'papers'" in refused.value.way_out
+    for hook, wanted in (("notifier", "NotifierCards"), ("slow_strategy", "SlowStrategyCards")):
+        with pytest.raises(PluginError, match=fault) as refused:
+            run_cards(hook, "papers", papers)
+        assert f"class TestConformance({wanted}) with plugin = 'papers'" in refused.value.way_out
 
 
 def test_a_failed_card_says_the_rule_the_fact_and_the_fix(papers: Path) -> None:
