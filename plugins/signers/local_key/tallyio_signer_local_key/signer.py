@@ -143,23 +143,14 @@ class Channel:
 
         Raises: SignerError: the process is gone, late or talks nonsense; then it stays broken.
         """
-        async with self._turn:  # one question at a time, so an answer is never followed by another
-            if self._broken:
-                raise SignerError(await self._epitaph(), way_out=AGAIN)
-            # An answer that comes after its deadline would be taken for the next one's: one failure is final.
-            self._broken = True
-            try:
-                with trio.fail_after(deadline_s):
-                    await self._stream.send_all(pack(request))
-                    answer: Answer = msgspec.json.decode(await self._receive(), type=Answer)
-            except trio.TooSlowError:
-                raise SignerError(f"the signer did not answer within {deadline_s} s", way_out=AGAIN) from None
-            except (trio.BrokenResourceError, EOFError):
-                raise SignerError(await self._epitaph(), way_out=AGAIN) from None
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise SignerError(f"the signer answered nonsense: {error}") from None
-            self._broken = False
-            return answer
+        try:
+            self._turn.acquire_nowait()  # no round of the loop before the question is out
+        except trio.WouldBlock:
+            await self._turn.acquire()  # one question at a time, so an answer is never followed by another
+        try:
+            return await self._exchange(request, deadline_s)
+        finally:
+            self._turn.release()
 
     async def close(self) -> None:
         """Close the socket, which ends the process; kill it if it does not."""
@@ -169,6 +160,24 @@ class Channel:
         if self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    async def _exchange(self, request: Request, deadline_s: float) -> Answer:
+        if self._broken:
+            raise SignerError(await self._epitaph(), way_out=AGAIN)
+        # An answer that comes after its deadline would be taken for the next one's: one failure is final.
+        self._broken = True
+        try:
+            with trio.fail_after(deadline_s):
+                await self._stream.send_all(pack(request))
+                answer: Answer = msgspec.json.decode(await self._receive(), type=Answer)
+        except trio.TooSlowError:
+            raise SignerError(f"the signer did not answer within {deadline_s} s", way_out=AGAIN) from None
+        except (trio.BrokenResourceError, EOFError):
+            raise SignerError(await self._epitaph(), way_out=AGAIN) from None
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise SignerError(f"the signer answered nonsense: {error}") from None
+        self._broken = False
+        return answer
 
     async def _receive(self) -> bytes:
         """Return the next answer; one that arrives whole takes one look at the socket."""
