@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from coincurve import PrivateKey
-from tallyio_signer_local_key.frames import Setup, Signed
+from tallyio_signer_local_key.frames import Setup
 from tallyio_signer_local_key.nonces import Nonces
 from tallyio_signer_local_key.process import Signer
 
@@ -91,10 +91,10 @@ def _beside_eth_abi(peers: Peers, ours: Timer, question: str) -> Case:
 
 
 def _signed(signer: Signer) -> bytes:
-    answer = signer.sign(TRANSACTION)
-    if not isinstance(answer, Signed):
-        raise SystemExit(f"the signer does not sign: {answer}")
-    raw = answer.signature
+    answer = signer.sign([TRANSACTION])
+    if answer.refused:
+        raise SystemExit(f"the signer does not sign: {answer.refused}")
+    (raw,) = answer.signatures
     r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:64])
     return encode_signed(TRANSACTION, raw[64], r, s)
 

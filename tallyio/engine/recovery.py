@@ -56,7 +56,7 @@ async def _sent(intent: Intent, signer: SignerClient, ledger: Ledger) -> Sent:
         )
     else:
         transaction = await signer.sign(intent.unsigned)
-        await ledger.signed(intent.id, transaction)
+        await ledger.signed({intent.id: transaction})
     return Sent(
         intent=intent.id,
         opportunity=intent.opportunity,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -26,6 +26,7 @@ from tallyio.model.chain import (
     Receipt,
     StateSlice,
 )
+from tallyio.model.errors import SignerError, SignerRefused
 from tallyio.model.execution import Call, SignedTransaction, UnsignedTransaction
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, Hash, Wei
@@ -270,6 +271,25 @@ class SignerClient(Protocol):
         """
 
 
+class Signatures(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of transactions that were to be signed in order."""
+
+    signed: tuple[SignedTransaction, ...]
+    """The first of them."""
+    fault: SignerError | SignerRefused | None = None
+    """What stopped the next one; None if all were signed."""
+    doubtful: int = 0
+    """How many of those that follow may have been signed all the same, though nobody has the signatures."""
+
+
+@runtime_checkable
+class BatchSignerClient(SignerClient, Protocol):
+    """A running signer that takes several transactions in one message. Optional."""
+
+    async def sign_all(self, transactions: Sequence[UnsignedTransaction]) -> Signatures:
+        """Sign in order, within the policy, up to the first that cannot be signed."""
+
+
 class Signer(Protocol):
     """What `tallyio_signer` builds: a signer, not yet started."""
 
@@ -306,6 +326,7 @@ class Notifier(Protocol):
 __all__ = [
     "NOTHING",
     "AccountState",
+    "BatchSignerClient",
     "Chain",
     "ChainClient",
     "ChainReader",
@@ -318,6 +339,7 @@ __all__ = [
     "Notifier",
     "Pretended",
     "Settings",
+    "Signatures",
     "Signer",
     "SignerClient",
     "Strategy",

@@ -5,7 +5,7 @@ Layer: ledger.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -45,13 +45,13 @@ class Ledger:
         """Make the intents durable before anything is signed. Raises as `Journal.reserve`."""
         return await self._do_here(partial(self._journal.reserve, self.run, account, intents))
 
-    async def signed(self, intent: int, transaction: SignedTransaction) -> None:
-        """Keep the signed bytes, before they leave the machine."""
-        await self._do_here(partial(self._journal.signed, intent, transaction))
+    async def signed(self, transactions: Mapping[int, SignedTransaction]) -> None:
+        """Keep the signed bytes, by intent, before they leave the machine."""
+        await self._do_here(partial(self._journal.signed, transactions))
 
-    async def submitted(self, intent: int) -> None:
-        """Note that a node took the transaction."""
-        await self._do_here(partial(self._journal.submitted, intent))
+    async def submitted(self, intents: Iterable[int]) -> None:
+        """Note that a node took the transactions."""
+        await self._do_here(partial(self._journal.submitted, intents))
 
     async def release(self, intent: int) -> None:
         """Give back a nonce that was never signed."""
@@ -78,10 +78,16 @@ class Ledger:
 
         The way to another thread and back takes longer than to write a row, and as long as the disk.
         """
-        with trio.CancelScope(shield=True):
-            async with self._one_at_a_time:
-                result = work()
-        return result
+        turn = self._one_at_a_time
+        try:
+            turn.acquire_nowait()  # no round of the loop before what somebody waits for is written
+        except trio.WouldBlock:
+            with trio.CancelScope(shield=True):
+                await turn.acquire()
+        try:
+            return work()
+        finally:
+            turn.release()
 
     async def _do[R](self, work: Callable[[], R]) -> R:
         # `run_sync` waits for its thread even when cancelled; the shield covers the wait for a turn.

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tallyio.engine.trace import TOTAL
-from tallyio.model.errors import ChainError, SignerRefused
+from tallyio.model.errors import ChainError, EnvironmentFault, SignerRefused
 from tallyio.model.stages import Gate
-from tests.engine.trading import GAS_USED, LIMITS, candidate, chain_of, simulation, trading
+from tests.engine.trading import (
+    GAS_USED,
+    LIMITS,
+    FakeBatchSigner,
+    candidate,
+    chain_of,
+    simulation,
+    trading,
+)
 
 BLOCKS = chain_of(10, 4)
 FIRST, HEAD = BLOCKS[:2]
@@ -27,14 +37,37 @@ async def test_what_is_chosen_is_persisted_signed_and_submitted_in_nonce_order(t
         assert desk.report.signed == 3
 
 
-async def test_the_best_is_signed_before_the_others_are_looked_at(tmp_path: Path) -> None:
+async def test_the_best_is_submitted_before_the_others_are_judged(tmp_path: Path) -> None:
     async with trading(tmp_path, first=FIRST) as desk:
+        desk.simulated_when = lambda number: number == 1 or len(desk.chain.submitted) == 1
         assert await desk.take(1, 2, 3, head=HEAD) == []
-        assert desk.signed_before == [0, 1, 1]
+        assert [each.unsigned.nonce for each in desk.chain.submitted] == [0, 1, 2]
+
+
+async def test_the_others_are_judged_while_the_signer_keeps_the_best_waiting(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        desk.signer.answers_when = lambda: desk.report.simulated == 3
+        assert await desk.take(1, 2, 3, head=HEAD) == []
+        assert desk.rows("nonce, state") == [(0, "submitted"), (1, "submitted"), (2, "submitted")]
+
+
+async def test_a_disk_that_refuses_ends_the_run_before_anything_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with trading(tmp_path, first=FIRST) as desk:
+        monkeypatch.setattr(os, "fdatasync", refuse)
+        says = r"ledger\.sqlite cannot be written: .*Input/output error"
+        with pytest.RaisesGroup(pytest.RaisesExc(EnvironmentFault, match=says), flatten_subgroups=True):
+            await desk.take(1, 2, head=HEAD)
+        assert desk.signer.signed == []
 
 
 async def test_a_block_that_comes_after_the_best_was_signed_stops_the_others(tmp_path: Path) -> None:
     async with trading(tmp_path, first=FIRST) as desk:
+        desk.simulated_when = lambda number: number == 1 or len(desk.signer.signed) > 0
         candidates = [candidate(number, HEAD, 500) for number in (1, 2, 3)]
         dead = await desk.pipeline.take(
             candidates, HEAD, pending=0, is_stale=lambda: len(desk.signer.signed) > 0
@@ -43,14 +76,37 @@ async def test_a_block_that_comes_after_the_best_was_signed_stops_the_others(tmp
         assert desk.rows("nonce, state") == [(0, "submitted")]
 
 
+@pytest.mark.parametrize("judged", ["before", "after"])
 async def test_a_signer_that_refuses_the_best_stops_the_others_before_they_take_a_nonce(
-    tmp_path: Path,
+    tmp_path: Path, judged: str
 ) -> None:
     async with trading(tmp_path, first=FIRST) as desk:
         desk.signer.fails_at, desk.signer.fault = 0, SignerRefused("the signer refuses: too much gas")
+        if judged == "after":
+            desk.simulated_when = lambda number: number == 1 or desk.pipeline.fault is not None
+        else:
+            desk.signer.answers_when = lambda: desk.report.simulated == 2
         dead = await desk.take(1, 2, head=HEAD)
-        assert [(number, gate) for number, gate, _ in dead] == [(1, Gate.SIGNER), (2, Gate.LIMIT)]
+        assert [(number, gate) for number, gate, _ in dead] == [(1, Gate.SIGNER), (2, Gate.SIGNER)]
         assert desk.rows("nonce, state") == [(0, "released")]
+
+
+async def test_a_signer_that_takes_several_is_asked_once_for_a_wave(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST, signer=FakeBatchSigner()) as desk:
+        assert await desk.take(1, 2, 3, head=HEAD) == []
+        assert [each.unsigned.nonce for each in desk.chain.submitted] == [0, 1, 2]
+        assert isinstance(desk.signer, FakeBatchSigner)
+        assert desk.signer.messages == [1, 2]
+
+
+async def test_a_message_without_an_answer_leaves_all_in_it_reserved(tmp_path: Path) -> None:
+    """Whether the signer has signed them, and keeps their nonces for that, nobody can say."""
+    async with trading(tmp_path, first=FIRST, signer=FakeBatchSigner()) as desk:
+        desk.signer.fails_at = 2
+        dead = await desk.take(1, 2, 3, head=HEAD)
+        assert [number for number, _, _ in dead] == [2, 3]
+        assert desk.rows("nonce, state") == [(0, "submitted"), (1, "reserved"), (2, "reserved")]
+        assert await desk.ledger.next_nonce(31337, desk.signer.account) == 3
 
 
 async def test_a_transaction_covers_its_gas_and_every_base_fee_up_to_its_deadline(tmp_path: Path) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
 import trio
 
+from tallyio.engine.dispatch import Candidate, Dispatch, Terms
 from tallyio.engine.inflight import InFlight
 from tallyio.engine.outcomes import Outcomes
-from tallyio.engine.pipeline import Candidate, Pipeline, Terms
+from tallyio.engine.pipeline import Pipeline
 from tallyio.engine.report import Report
 from tallyio.engine.settlement import TRANSFER
 from tallyio.engine.trace import Trace
-from tallyio.hooks.interfaces import ChainClient, Notice, SignerClient
+from tallyio.hooks.interfaces import ChainClient, Notice, Signatures, SignerClient
 from tallyio.ledger.journal import Journal
 from tallyio.ledger.ledger import Ledger, open_ledger
 from tallyio.ledger.records import Mode
@@ -140,6 +141,8 @@ class FakeSigner:
         self.signed: list[UnsignedTransaction] = []
         self.fails_at: int | None = None
         self.fault: SignerError | SignerRefused = SignerError("the signer is gone")
+        self.answers_when: Callable[[], bool] = lambda: True
+        """Whether it answers yet."""
 
     @property
     def client(self) -> SignerClient:
@@ -149,6 +152,7 @@ class FakeSigner:
     async def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
         """Sign: the same content gives the same bytes."""
         await trio.lowlevel.checkpoint()
+        await until(self.answers_when)
         if transaction.nonce == self.fails_at:
             raise self.fault
         self.signed.append(transaction)
@@ -156,14 +160,32 @@ class FakeSigner:
         return SignedTransaction(unsigned=transaction, sender=ACCOUNT, raw=raw, hash=transaction_hash(raw))
 
 
+class FakeBatchSigner(FakeSigner):
+    """Signs whole messages, and does not answer one that holds nonce `fails_at`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[int] = []
+        """How many transactions each held."""
+
+    async def sign_all(self, transactions: Sequence[UnsignedTransaction]) -> Signatures:
+        """Sign all, or nothing that anybody hears of."""
+        self.messages.append(len(transactions))
+        if any(each.nonce == self.fails_at for each in transactions):
+            return Signatures(signed=(), fault=self.fault, doubtful=len(transactions))
+        return Signatures(signed=tuple([await self.sign(each) for each in transactions]))
+
+
 class Trading:
     """Everything between an opportunity and its outcome; tests reach for the parts they look at."""
 
-    def __init__(self, ledger: Ledger, journal: Path, *, first: Head, paper: bool = False) -> None:
+    def __init__(
+        self, ledger: Ledger, journal: Path, *, first: Head, paper: bool, signer: FakeSigner | None
+    ) -> None:
         self.ledger = ledger
         self._journal = journal
         self.chain = FakeChain()
-        self.signer = FakeSigner()
+        self.signer = signer or FakeSigner()
         self.desk = RiskDesk(LIMITS)
         self.inflight = InFlight()
         self.report = Report()
@@ -171,8 +193,8 @@ class Trading:
         self.notices: list[Notice] = []
         self.simulation: Simulation | ChainError | None = None
         """What the EVM says instead of agreeing."""
-        self.signed_before: list[int] = []
-        """How many were signed already when each was simulated."""
+        self.simulated_when: Callable[[int], bool] = lambda _number: True
+        """Whether the simulation of a number answers yet."""
         self.blame = ""
         """What is known of why a simulation fails."""
         self.rival: Hash | None = None
@@ -193,25 +215,33 @@ class Trading:
             settle_blocks=3,
             rival=lambda _: self.rival,
         )
+        terms = Terms(
+            chain_id=CHAIN_ID,
+            account=ACCOUNT,
+            max_fee_wei=LIMITS.max_fee_wei,
+            inclusion_blocks=2,
+            gas_margin_percent=25,
+        )
+        dispatch = Dispatch(
+            terms=terms,
+            desk=self.desk,
+            chain=self.chain.client,
+            signer=self.signer.client,
+            ledger=ledger,
+            inflight=self.inflight,
+            report=self.report,
+            first_nonce=0,
+        )
         self.pipeline = Pipeline(
-            terms=Terms(
-                chain_id=CHAIN_ID,
-                account=ACCOUNT,
-                max_fee_wei=LIMITS.max_fee_wei,
-                inclusion_blocks=2,
-                gas_margin_percent=25,
-            ),
+            terms=terms,
             desk=self.desk,
             plan=self._plan,
             simulate=self._simulate,
             explain=self._explain,
             native_value=lambda _token, units: units * self.native,
             chain=self.chain.client,
-            signer=None if paper else self.signer.client,
-            ledger=ledger,
-            inflight=self.inflight,
+            dispatch=None if paper else dispatch,
             report=self.report,
-            first_nonce=0,
         )
 
     async def take(self, *numbers: int, head: Head, profit: int = 500) -> list[tuple[int, Gate, str]]:
@@ -247,11 +277,17 @@ class Trading:
         return self.blame
 
     async def _simulate(self, plan: Plan, head: Head) -> Simulation:
-        await trio.lowlevel.checkpoint()
-        self.signed_before.append(len(self.signer.signed))
+        number = int.from_bytes(plan.call.data[-4:])
+        await until(lambda: self.simulated_when(number))
         if isinstance(self.simulation, ChainError):
             raise self.simulation
         return self.simulation or simulation(head, plan.min_profit)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that nobody tells."""
+    while not holds():  # noqa: ASYNC110 - what it looks at is in a file, or in the hands of a disk
+        await trio.sleep(0.001)
 
 
 def simulation(head: Head, profit: int, *, success: bool = True, reason: str = "") -> Simulation:
@@ -303,8 +339,10 @@ def _hash(number: int, fork: str) -> Hash:
 
 
 @asynccontextmanager
-async def trading(folder: Path, *, first: Head, paper: bool = False) -> AsyncIterator[Trading]:
+async def trading(
+    folder: Path, *, first: Head, paper: bool = False, signer: FakeSigner | None = None
+) -> AsyncIterator[Trading]:
     """Open a desk whose ledger is in `folder`; opened again, that is the next run."""
     mode: Mode = "paper" if paper else "live"
     async with open_ledger(folder, mode=mode, chain_id=CHAIN_ID, account=ACCOUNT, record={}) as ledger:
-        yield Trading(ledger, folder / "ledger.sqlite", first=first, paper=paper)
+        yield Trading(ledger, folder / "ledger.sqlite", first=first, paper=paper, signer=signer)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tallyio.ledger.journal import Journal
+from tallyio.ledger import journal as module
+from tallyio.ledger.journal import LOG_BYTES, Journal
 from tallyio.ledger.records import Finding, NewIntent, Settlement
 from tallyio.model.errors import EnvironmentFault, UnsafeRefused
 from tallyio.model.execution import SignedTransaction, UnsignedTransaction
@@ -87,7 +88,7 @@ def test_a_released_nonce_may_be_taken_again(journal: Journal) -> None:
 def test_a_signed_nonce_is_never_released(journal: Journal) -> None:
     (number,) = journal.reserve(1, ACCOUNT, [intent(0)])
     signed = SignedTransaction(unsigned=unsigned(0), sender=ACCOUNT, raw=b"raw", hash=BLOCK)
-    journal.signed(number, signed)
+    journal.signed({number: signed})
     journal.release(number)
     assert [(open_.state, open_.raw, open_.hash) for open_ in journal.open_intents(31337, ACCOUNT)] == [
         ("signed", b"raw", BLOCK)
@@ -122,7 +123,8 @@ def test_the_funnel_counts_each_stage_and_names_each_gate(journal: Journal) -> N
         ],
     )
     (number,) = journal.reserve(1, ACCOUNT, [intent(0, opportunity=3)])
-    journal.signed(number, SignedTransaction(unsigned=unsigned(0), sender=ACCOUNT, raw=b"raw", hash=BLOCK))
+    signed = SignedTransaction(unsigned=unsigned(0), sender=ACCOUNT, raw=b"raw", hash=BLOCK)
+    journal.signed({number: signed})
     journal.settle(
         number,
         Settlement(
@@ -176,3 +178,45 @@ def test_kill_nine_right_after_reserve_forgets_nothing(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     with Journal(tmp_path / "l.sqlite") as reopened:
         assert [found.unsigned.nonce for found in reopened.open_intents(31337, ACCOUNT)] == [4]
+
+
+def test_intents_are_written_over_what_the_log_has_already(tmp_path: Path) -> None:
+    """Also after the log has moved into the database: it begins again in the same file, as long as before."""
+    log = tmp_path / "ledger.sqlite-wal"
+    with Journal(tmp_path / "ledger.sqlite") as journal:
+        run = journal.begin_run(mode="live", chain_id=31337, account=ACCOUNT, record={})
+        for nonce in range(3):
+            before = log.read_bytes()
+            journal.reserve(run, ACCOUNT, [intent(nonce)])
+            after = log.read_bytes()
+            assert after != before
+            assert len(after) == len(before) == LOG_BYTES
+            journal._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def test_the_log_that_is_synced_is_the_one_that_holds_the_intents(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the moment of the sync it is all there; SQLite's own commits sync nothing."""
+    synced: list[tuple[int, bool]] = []
+
+    def look(descriptor: int) -> None:
+        written = b'"nonce":7' in os.pread(descriptor, LOG_BYTES, 0)
+        synced.append((os.fstat(descriptor).st_ino, written))
+
+    monkeypatch.setattr(os, "fdatasync", look)
+    journal.reserve(1, ACCOUNT, [intent(7)])
+    assert synced == [((tmp_path / "ledger.sqlite-wal").stat().st_ino, True)]
+
+
+def test_the_log_moves_into_the_database_now_and_then(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where blocks are recorded, and at no commit that somebody waits for."""
+    monkeypatch.setattr(module, "RECORDS_PER_CHECKPOINT", 2)
+    database = tmp_path / "ledger.sqlite"
+    sizes = []
+    for number in (1, 2):
+        journal.record(1, [finding(10 * number + each) for each in range(9)])
+        sizes.append(database.stat().st_size)
+    assert sizes[0] < sizes[1]

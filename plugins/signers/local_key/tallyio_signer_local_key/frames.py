@@ -14,8 +14,8 @@ from tallyio.model.execution import UnsignedTransaction
 from tallyio.model.units import Address
 
 LENGTH_BYTES: Final = 4
-LARGEST: Final = 1 << 20
-"""Bytes of one message: far above any transaction that the policy lets through."""
+LARGEST: Final = 1 << 24
+"""Bytes of one message: far above what the transactions of one block take."""
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup", forbid_unknown_fields=True):
@@ -27,9 +27,9 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup", forbid_unkno
 
 
 class Sign(msgspec.Struct, frozen=True, kw_only=True, tag="sign", forbid_unknown_fields=True):
-    """Ask for a signature."""
+    """Ask for signatures, in order."""
 
-    transaction: UnsignedTransaction
+    transactions: tuple[UnsignedTransaction, ...]
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
@@ -39,15 +39,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True, tag="signed"):
-    """The answer to `Sign`: r, s and the parity of y, 65 bytes; who asked has the transaction."""
+    """The answer to `Sign`: r, s and the parity of y, 65 bytes each; who asked has the transactions."""
 
-    signature: bytes
-
-
-class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
-    """The policy forbids it, in words."""
-
-    reason: str
+    signatures: tuple[bytes, ...]
+    """Of all, or of those before the first that the policy forbids."""
+    refused: str = ""
+    """Why the next one was not signed, in words, and none after it; empty if all were."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
@@ -58,7 +55,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 
 
 Request = Setup | Sign
-Answer = Ready | Signed | Refused | Failed
+Answer = Ready | Signed | Failed
 
 
 def pack(message: Request | Answer) -> bytes:

@@ -11,6 +11,7 @@ import ctypes
 import resource
 import socket
 import sys
+from collections.abc import Iterable
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,6 @@ from tallyio_signer_local_key.frames import (
     Answer,
     Failed,
     Ready,
-    Refused,
     Request,
     Setup,
     Sign,
@@ -49,16 +49,26 @@ class Signer:
         self._limits = setup.limits
         self._nonces = nonces
 
-    def sign(self, transaction: UnsignedTransaction) -> Answer:
-        """Return the signature, or why not."""
+    def sign(self, transactions: Iterable[UnsignedTransaction]) -> Signed:
+        """Sign in order, up to the first that may not be signed."""
+        signatures: list[bytes] = []
+        for transaction in transactions:
+            made = self._sign(transaction)
+            if isinstance(made, str):
+                return Signed(signatures=tuple(signatures), refused=made)
+            signatures.append(made)
+        return Signed(signatures=tuple(signatures))
+
+    def _sign(self, transaction: UnsignedTransaction) -> bytes | str:
+        """Return the signature, or why not in words."""
         reason = refusal(self._limits, transaction)
         if reason is not None:
-            return Refused(reason=reason)
+            return reason
         digest = signing_hash(transaction)
         if not self._nonces.claim(transaction.chain_id, transaction.nonce, digest):
-            return Refused(reason=f"nonce {transaction.nonce} was signed for another transaction")
+            return f"nonce {transaction.nonce} was signed for another transaction"
         # RFC 6979: the same content gives the same bytes; libsecp256k1 returns low s.
-        return Signed(signature=self._key.sign_recoverable(digest, hasher=None))
+        return self._key.sign_recoverable(digest, hasher=None)
 
 
 def main() -> None:
@@ -72,7 +82,7 @@ def main() -> None:
         if isinstance(request, Setup):
             signer, answer = _set_up(request)
         elif isinstance(request, Sign) and signer is not None:
-            answer = signer.sign(request.transaction)
+            answer = signer.sign(request.transactions)
         else:
             answer = Failed(reason="the first message must be the set-up")
         channel.sendall(pack(answer))

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ import msgspec
 import trio
 from coincurve import PublicKey
 
-from tallyio.hooks.interfaces import Limits, Settings
+from tallyio.hooks.interfaces import Limits, Settings, Signatures
 from tallyio.hooks.settings import parse_settings
 from tallyio.model.errors import ConfigError, SignerError, SignerRefused, UnsafeRefused
 from tallyio.model.execution import SignedTransaction, UnsignedTransaction
@@ -27,7 +27,6 @@ from tallyio_signer_local_key.frames import (
     Answer,
     Failed,
     Ready,
-    Refused,
     Request,
     Setup,
     Sign,
@@ -51,7 +50,7 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     start_deadline_s: float = 60.0
     """Opening takes about a second: scrypt is slow on purpose."""
     deadline_s: float = 2.0
-    """For one signature."""
+    """For one message, with all its signatures."""
     scrypt_n: int = SCRYPT_N
     """Work factor of keys that are created here."""
 
@@ -144,23 +143,14 @@ class Channel:
 
         Raises: SignerError: the process is gone, late or talks nonsense; then it stays broken.
         """
-        async with self._turn:  # one question at a time, so an answer is never followed by another
-            if self._broken:
-                raise SignerError(await self._epitaph(), way_out=AGAIN)
-            # An answer that comes after its deadline would be taken for the next one's: one failure is final.
-            self._broken = True
-            try:
-                with trio.fail_after(deadline_s):
-                    await self._stream.send_all(pack(request))
-                    answer: Answer = msgspec.json.decode(await self._receive(), type=Answer)
-            except trio.TooSlowError:
-                raise SignerError(f"the signer did not answer within {deadline_s} s", way_out=AGAIN) from None
-            except (trio.BrokenResourceError, EOFError):
-                raise SignerError(await self._epitaph(), way_out=AGAIN) from None
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise SignerError(f"the signer answered nonsense: {error}") from None
-            self._broken = False
-            return answer
+        try:
+            self._turn.acquire_nowait()  # no round of the loop before the question is out
+        except trio.WouldBlock:
+            await self._turn.acquire()  # one question at a time, so an answer is never followed by another
+        try:
+            return await self._exchange(request, deadline_s)
+        finally:
+            self._turn.release()
 
     async def close(self) -> None:
         """Close the socket, which ends the process; kill it if it does not."""
@@ -170,6 +160,24 @@ class Channel:
         if self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    async def _exchange(self, request: Request, deadline_s: float) -> Answer:
+        if self._broken:
+            raise SignerError(await self._epitaph(), way_out=AGAIN)
+        # An answer that comes after its deadline would be taken for the next one's: one failure is final.
+        self._broken = True
+        try:
+            with trio.fail_after(deadline_s):
+                await self._stream.send_all(pack(request))
+                answer: Answer = msgspec.json.decode(await self._receive(), type=Answer)
+        except trio.TooSlowError:
+            raise SignerError(f"the signer did not answer within {deadline_s} s", way_out=AGAIN) from None
+        except (trio.BrokenResourceError, EOFError):
+            raise SignerError(await self._epitaph(), way_out=AGAIN) from None
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise SignerError(f"the signer answered nonsense: {error}") from None
+        self._broken = False
+        return answer
 
     async def _receive(self) -> bytes:
         """Return the next answer; one that arrives whole takes one look at the socket."""
@@ -211,15 +219,35 @@ class LocalKeyClient:
 
     async def sign(self, transaction: UnsignedTransaction) -> SignedTransaction:
         """Sign within the policy. Raises: SignerRefused, SignerError."""
-        answer = await self._channel.ask(Sign(transaction=transaction), self._deadline_s)
-        if isinstance(answer, Refused):
-            raise SignerRefused(f"the signer refuses: {answer.reason}")
+        made = await self.sign_all([transaction])
+        if made.fault is not None:
+            raise made.fault
+        return made.signed[0]
+
+    async def sign_all(self, transactions: Sequence[UnsignedTransaction]) -> Signatures:
+        """Sign in order within the policy, with one message there and one back."""
+        try:
+            answer = await self._channel.ask(Sign(transactions=tuple(transactions)), self._deadline_s)
+            return self._read(transactions, answer)
+        except SignerError as error:
+            # Whether the process has signed them, and keeps their nonces for that, nobody can say.
+            return Signatures(signed=(), fault=error, doubtful=len(transactions))
+
+    def _read(self, transactions: Sequence[UnsignedTransaction], answer: Answer) -> Signatures:
+        """Return what `answer` brings, every signature checked. Raises: SignerError."""
         if not isinstance(answer, Signed):
             raise SignerError(f"the signer answered a request to sign with {type(answer).__name__}")
+        made = answer.signatures
+        if len(made) > len(transactions) or (len(made) < len(transactions)) != bool(answer.refused):
+            raise SignerError(
+                f"the signer answered {len(transactions)} transactions with {len(made)} signatures"
+            )
         try:
-            return self._assembled(transaction, answer.signature)
+            signed = tuple([self._assembled(*pair) for pair in zip(transactions, made, strict=False)])
         except ValueError as error:
             raise SignerError(f"the signer returned no signature: {error}") from None
+        refused = SignerRefused(f"the signer refuses: {answer.refused}") if answer.refused else None
+        return Signatures(signed=signed, fault=refused)
 
     def _assembled(self, transaction: UnsignedTransaction, signature: bytes) -> SignedTransaction:
         """Return what was asked, signed: a signature that is not ours, or not over it, is not believed."""

@@ -97,6 +97,30 @@ async def test_the_policy_is_enforced_in_the_process(local_key: LocalKey) -> Non
         await client.sign(transaction(0))
 
 
+async def test_one_message_is_signed_in_order_up_to_the_first_refusal(local_key: LocalKey) -> None:
+    """What comes after the refused one was not looked at: its nonce is still free for anything."""
+    await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        asked = [transaction(0), transaction(1), transaction(2, gas_limit=10**7), transaction(3)]
+        made = await client.sign_all(asked)
+        assert [each.unsigned for each in made.signed] == asked[:2]
+        assert isinstance(made.fault, SignerRefused)
+        assert "gas 10000000 is above" in str(made.fault)
+        assert made.doubtful == 0
+        again = await client.sign_all([transaction(2), transaction(3, gas_limit=1)])
+        assert (len(again.signed), again.fault) == (2, None)
+        assert [each.raw for each in made.signed] == [(await client.sign(each)).raw for each in asked[:2]]
+
+
+async def test_of_a_message_without_an_answer_all_are_in_doubt(local_key: LocalKey) -> None:
+    await local_key.create()
+    async with local_key.open(LIMITS) as client:
+        os.kill(client.pid, signal.SIGKILL)
+        made = await client.sign_all([transaction(0), transaction(1)])
+        assert (made.signed, made.doubtful) == ((), 2)
+        assert isinstance(made.fault, SignerError)
+
+
 async def test_a_signature_of_another_key_is_not_believed(local_key: LocalKey) -> None:
     await local_key.create()
     async with local_key.open(LIMITS) as client:
