@@ -119,6 +119,10 @@ def storage_values(slots: Mapping[Address, Sequence[int]], block: Hash) -> Reque
     return Request("eth_getStorageValues", [texts, at(block)], read)
 
 
+def _unread(raw: msgspec.Raw) -> msgspec.Raw:
+    return raw
+
+
 @lru_cache(maxsize=decode.REMEMBERED)
 def _key(slot: int) -> str:
     # The same slots are asked for block after block.
@@ -133,6 +137,11 @@ def send(raw: bytes) -> Request[Hash]:
 def known(transaction: Hash) -> Request[bool]:
     """Ask whether the node has a transaction, mined or waiting."""
     return Request("eth_getTransactionByHash", [hex_text(transaction)], decode.read_presence)
+
+
+def transaction(transaction: Hash) -> Request[msgspec.Raw]:
+    """Ask for a transaction, mined or waiting; `decode.read_pending` reads it."""
+    return Request("eth_getTransactionByHash", [hex_text(transaction)], _unread)
 
 
 def receipt(transaction: Hash) -> Request[Receipt | None]:
