@@ -91,6 +91,7 @@ async def open_engine(
             adapters,
             built,
             max_gas=config.usable_gas,
+            auctioned=config.auctioned,
             tell=tell,
             progress=progress,
             purse=purse,
