@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from eth_abi import encode
+from eth_abi.abi import encode
 
 from tallyio.lab.artifact import Artifact
 from tallyio.lab.solidity import compile_solidity

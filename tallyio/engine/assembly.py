@@ -18,6 +18,7 @@ from tallyio.engine.config import Config
 from tallyio.engine.engine import Engine, Parts
 from tallyio.engine.executor import RUN_SELECTOR
 from tallyio.engine.inflight import InFlight, Sent
+from tallyio.engine.lookahead import open_lookahead
 from tallyio.engine.market_lane import MarketLane
 from tallyio.engine.markets import Tell, load_market
 from tallyio.engine.notices import Notices
@@ -146,6 +147,11 @@ class _Assembly:
         self._desk = RiskDesk(risk_limits(config))
         self._inflight = InFlight()
         self._simulator = Simulator(chain, pretend=parties.pretend)
+        self._lookahead = (
+            open_lookahead(chain, slow, self._simulator.effect, self._report.say)
+            if config.pending_updates
+            else None
+        )
 
     async def prepare(self, first: Block) -> None:
         """Read names for display and bring the simulator to the first block."""
@@ -183,6 +189,7 @@ class _Assembly:
                 events=events,
                 lane=self._lane,
                 slow=self._slow,
+                ahead=self._lookahead,
                 order={each.name: rank for rank, each in enumerate(self._config.strategies)},
                 books=[held.book.spec for held in self._slow.books] if self._slow else (),
                 pools=self._market.shape.pools,

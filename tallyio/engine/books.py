@@ -76,7 +76,7 @@ class Books:
         chain: ChainReader,
         fused: FusedLending,
         held: Sequence[HeldBook],
-        auctioned: Mapping[Address, str],
+        auctioned: Mapping[Address, str] = NOT_SOLD,
     ) -> None:
         """`auctioned` is by feed how its updates are sold, as the configuration says."""
         self._chain = chain

@@ -7,15 +7,17 @@ block. Blocks that pile up are applied in order, and only the newest is traded o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from time import perf_counter_ns
+from typing import NamedTuple
 
 import msgspec
 import trio
 
 from tallyio.engine.grounds import ground
 from tallyio.engine.inflight import InFlight
+from tallyio.engine.lookahead import Lookahead, Update, told
 from tallyio.engine.market_lane import MarketLane
 from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.pipeline import Candidate, Pipeline
@@ -23,6 +25,7 @@ from tallyio.engine.report import Report
 from tallyio.engine.select import choose
 from tallyio.engine.slow_lane import Refused, Seen, SlowLane
 from tallyio.engine.trace import Trace
+from tallyio.engine.waiting import Waiting
 from tallyio.hooks.interfaces import ChainClient
 from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import Finding
@@ -53,6 +56,8 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     lane: MarketLane
     slow: SlowLane | None = None
     """Books and the strategies that look at them."""
+    ahead: Lookahead | None = None
+    """Who looks at price updates that wait in the mempool; None: nobody."""
     order: Mapping[str, int] = {}
     """Strategies that go before others, by rank; 0 first."""
     pools: Sequence[PoolSpec]
@@ -82,6 +87,11 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._latest = parts.first.head.hash
+        self._head: Head | None = parts.first.head
+        """What the books and the market stand at; None: a reorg is not over."""
+        self._turn = trio.Lock()
+        """Of whoever uses the books: a block, or an update that waits for one."""
+        self._waiting = Waiting()
         self._next_id = 1
         self._decided = parts.first.head.number
         self._decided_changed = trio.Event()
@@ -111,11 +121,14 @@ class Engine:
         send, receive = trio.open_memory_channel[BlockEvent](BACKLOG)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._feed, send)
+            if self._parts.ahead is not None:
+                nursery.start_soon(self._watch, self._parts.ahead)
             task_status.started()
             async with receive:
                 async for event in receive:
-                    waiting = receive.statistics().current_buffer_used
-                    await self._handle(event, trade=waiting == 0)
+                    async with self._turn:
+                        waiting = receive.statistics().current_buffer_used
+                        await self._handle(event, trade=waiting == 0)
 
     async def _feed(self, send: trio.MemorySendChannel[BlockEvent]) -> None:
         async with send:
@@ -125,13 +138,64 @@ class Engine:
             raise ChainError("the chain plugin has no more blocks", way_out="start again")
 
     async def _handle(self, event: BlockEvent, *, trade: bool) -> None:
+        self._head = None
         if isinstance(event, Rollback):
             await self._roll_back(event)
             return
         await self._apply(event, trade=trade)
+        self._head = event.head
+        await self._look_ahead_again(event)
         self._decided = event.head.number
         self._decided_changed.set()
         self._decided_changed = trio.Event()
+
+    # --- what waits for a block
+
+    async def _watch(self, ahead: Lookahead) -> None:
+        """Look at price updates as they come to wait. A node that shows none is no reason to stop."""
+        try:
+            async for transaction in ahead.pending():
+                update = ahead.recognise(transaction)
+                if update is not None:
+                    self._waiting.add(update, self._decided)
+                    async with self._turn:
+                        await self._look_ahead(ahead, update)
+        except ChainError as error:
+            self._parts.report.say(f"price updates in the mempool are not followed: {error}")
+
+    async def _look_ahead_again(self, block: Block) -> None:
+        """Look once more at what `block` did not take: it will meet another state."""
+        if self._parts.ahead is not None:
+            for update in self._waiting.after(block):
+                await self._look_ahead(self._parts.ahead, update)
+
+    async def _look_ahead(self, ahead: Lookahead, update: Update) -> None:
+        """Take what can be taken right behind `update`, unless a block is here that it would have to meet."""
+        parts, head, decoded_ns = self._parts, self._head, perf_counter_ns()
+        if head is None or self._latest != head.hash:
+            return  # after that block it is looked at again
+        fees = parts.chain.fees(head)
+        if update.transaction.max_fee_wei < fees.base_fee_wei:
+            return  # the next block cannot take it
+        try:
+            seen = await ahead.search(update, head, fees.base_fee_wei + fees.priority_fee_wei)
+        except ChainError as error:
+            parts.report.say(f"the node did not answer: {error}")
+            return
+        busy = {use for sent in parts.inflight for use in sent.uses}
+        books = parts.slow.books if parts.slow else None
+        found = [
+            msgspec.structs.replace(
+                ground(each.opportunity(number, head), parts.pools, books), trigger=update.trigger
+            )
+            for number, each in enumerate(seen, self._next_id)
+            if busy.isdisjoint(leg.uses for leg in each.legs)
+        ]
+        self._next_id += len(seen)
+        parts.report.found += len(found)
+        if found:
+            arrived = _Arrived(update.transaction.arrived_ns, decoded_ns, perf_counter_ns())
+            await self._trade(head, found, arrived)
 
     # --- one block
 
@@ -159,7 +223,9 @@ class Engine:
         ]
         self._next_id += len(found)
         if trade and found:
-            await self._trade(block, found, detected_ns)
+            arrived = _Arrived(block.bytes_in_ns, block.decoded_ns, detected_ns)
+            included = {log.transaction_hash for log in block.logs}
+            await self._trade(block.head, found, arrived, included=included)
         elif found:
             await self._record(found, [], dict.fromkeys((each.id for each in found), _OVERTAKEN))
         await self._leave_alone(seen.refused, block.head)
@@ -173,9 +239,11 @@ class Engine:
                 way_out="`tallyio why` shows the run; mend the cause, then start again",
             )
 
-    async def _trade(self, block: Block, found: Sequence[Opportunity], detected_ns: int) -> None:
-        parts, head = self._parts, block.head
-        included = {log.transaction_hash for log in block.logs}
+    async def _trade(
+        self, head: Head, found: Sequence[Opportunity], arrived: _Arrived, *, included: Collection[Hash] = ()
+    ) -> None:
+        """Take the best of what was found in the state of `head`, whose block `included` transactions."""
+        parts = self._parts
         under_way = [sent for sent in parts.inflight if sent.transaction.hash not in included]
         busy = {use for sent in under_way for use in sent.uses}
         room = max(parts.max_pending - len(under_way), 0)
@@ -189,7 +257,10 @@ class Engine:
             deposits={each for sent in under_way for each in sent.deposits},
             disturbed={sent.disturbs for sent in under_way if sent.disturbs is not None},
         )
-        candidates = [self._candidate(each, block, detected_ns) for each in chosen]
+        candidates = [
+            Candidate(opportunity=each, path=self._path(each), trace=Trace(**arrived._asdict()))
+            for each in chosen
+        ]
         dead = await parts.pipeline.take(
             candidates, head, pending=len(under_way), is_stale=lambda: self._latest != head.hash
         )
@@ -228,16 +299,13 @@ class Engine:
             for number, each in enumerate(refused, first)
         )
 
-    def _candidate(self, opportunity: Opportunity, block: Block, detected_ns: int) -> Candidate:
-        trace = Trace(bytes_in_ns=block.bytes_in_ns, decoded_ns=block.decoded_ns, detected_ns=detected_ns)
-        return Candidate(opportunity=opportunity, path=self._path(opportunity), trace=trace)
-
     def _path(self, opportunity: Opportunity) -> str:
         words = [self._parts.tokens[opportunity.token].symbol]
         for leg in opportunity.legs:
             words += self._step(leg)
-        loan = opportunity.loan
-        return " > ".join(words) + (f", paid with {loan.offer.venue}" if loan else "")
+        loan, trigger = opportunity.loan, opportunity.trigger
+        paid = f", paid with {loan.offer.venue}" if loan else ""
+        return " > ".join(words) + paid + (f", behind {told(trigger)}" if trigger else "")
 
     def _book(self, number: int) -> BookSpec:
         """Return what a book is now: one that was discovered afresh may have more reserves than it had."""
@@ -274,6 +342,14 @@ class Engine:
             await ask()
         except ChainError as error:
             self._parts.report.say(f"the node did not answer: {error}")
+
+
+class _Arrived(NamedTuple):
+    """When what opportunities were found in came, and when they were found."""
+
+    bytes_in_ns: int
+    decoded_ns: int
+    detected_ns: int
 
 
 def _finding(

@@ -6,10 +6,9 @@ import msgspec
 import pytest
 
 from tallyio.engine.auctions import AuctionedFeed, listed_auctions, mark_auctions
-from tallyio.lab.recipe import Recipe
 from tallyio.lab.revm import build_revm_world
 from tallyio.lab.solidity import compile_solidity
-from tallyio.lab.steps import deploy
+from tallyio.lab.steps import Recipe, deploy
 from tallyio.model.errors import ConfigError
 from tallyio.model.lending import BookSpec, ReserveSpec
 from tallyio.model.units import Address, checksum

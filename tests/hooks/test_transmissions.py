@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallyio.hooks.transmissions import MOST_ORACLES, final_calls, transmitted_answer
 from tallyio.lab.artifact import Contract
-from tallyio.lab.recipe import Recipe
 from tallyio.lab.revm import RevmBackend
-from tallyio.lab.steps import deploy
+from tallyio.lab.steps import Recipe, deploy
 from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import Call
 from tallyio.model.units import Address
@@ -54,7 +51,7 @@ def _deploy() -> Recipe[tuple[Contract, Contract]]:
 
 
 @pytest.fixture(scope="module")
-def desk() -> Iterator[Desk]:
+def desk() -> Desk:
     return Desk()
 
 
