@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Final
-
-import trio
 
 from tallyio.engine.blame import Blame
 from tallyio.engine.built import Built, build
@@ -29,6 +26,7 @@ from tallyio.engine.planner import NO_LENDING, plan
 from tallyio.engine.purse import Purse
 from tallyio.engine.recovery import recover
 from tallyio.engine.report import Report
+from tallyio.engine.serving import serving
 from tallyio.engine.simulator import Simulator
 from tallyio.engine.slow_lane import SlowLane
 from tallyio.engine.slow_start import open_slow_lane
@@ -39,10 +37,7 @@ from tallyio.hooks.interfaces import ChainClient, ExchangeProtocol, Limits, Sign
 from tallyio.kernel.bridge import spin_budget
 from tallyio.kernel.lane_wishes import LaneWishes
 from tallyio.kernel.placement import Placement
-from tallyio.kernel.supervisor import Supervisor
-from tallyio.kernel.supervisor_policy import Service, ServiceFailed
 from tallyio.kernel.threads import PinError
-from tallyio.kernel.watch import LOOP_LIMIT_S, watch
 from tallyio.ledger.ledger import Ledger, open_ledger
 from tallyio.ledger.records import Mode
 from tallyio.market.exports import Progress
@@ -115,7 +110,7 @@ async def open_engine(
         notices = Notices(built.notifiers)
         engine = await assembly.engine(first, events, notices)
         tell(f"{_mode(live=live)}: {len(market.shape.pools)} pools, {len(market.shape.tokens)} tokens")
-        async with _serving(engine, notices, lane, watch_loop=config.watch_loop):
+        async with serving(engine, notices, lane, watch_loop=config.watch_loop):
             yield engine
 
 
@@ -147,11 +142,8 @@ class _Assembly:
         self._desk = RiskDesk(risk_limits(config))
         self._inflight = InFlight()
         self._simulator = Simulator(chain, pretend=parties.pretend)
-        self._lookahead = (
-            open_lookahead(chain, slow, self._simulator.effect, self._report.say)
-            if config.pending_updates
-            else None
-        )
+        looking = slow if config.pending_updates else None
+        self._lookahead = open_lookahead(chain, looking, self._simulator.effect, self._report.say)
 
     async def prepare(self, first: Block) -> None:
         """Read names for display and bring the simulator to the first block."""
@@ -368,39 +360,3 @@ def _record(host: PluginHost, seat: Placement, lane: MarketLane) -> dict[str, ob
     plugins = [{"kind": each.kind, "name": each.name, "version": each.version} for each in host.loaded]
     wishes = [str(outcome) for outcome in lane.lane.outcomes]
     return {"plugins": plugins, "placement": seat.to_json(), "lane": wishes}
-
-
-@asynccontextmanager
-async def _serving(
-    engine: Engine, notices: Notices, lane: MarketLane, *, watch_loop: bool
-) -> AsyncIterator[None]:
-    """Run the services, the engine last; a service that fails for good ends the block."""
-    supervisor = Supervisor(
-        [
-            Service(name="notices", run=notices.run),
-            Service(
-                name="watch",
-                run=partial(watch, [lane.lane], loop_limit_s=LOOP_LIMIT_S if watch_loop else None),
-            ),
-            Service(name="engine", run=engine.run, after=("notices", "watch")),
-        ]
-    )
-    failure: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            await supervisor.start(nursery)
-            yield
-            await supervisor.stop()
-    except BaseExceptionGroup as group:
-        failure = _only(group)
-    if failure is not None:
-        raise failure
-
-
-def _only(error: BaseException) -> BaseException:
-    """Return what failed, out of the groups that nurseries put around a single failure."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    if isinstance(error, ServiceFailed) and error.__cause__ is not None:
-        return _only(error.__cause__)
-    return error

@@ -3,9 +3,9 @@
 Layer: engine. An update is recognised by whom it reports to: an aggregator that a book's price comes from.
 Where it is a report of Chainlink's, its calldata tells the answer, and books follow the event that the
 aggregator will emit; nothing is asked of the node for that. Any other call of an aggregator is run first, in
-the EVM of this process, and books follow the events that it emitted. What a book cannot follow is read from the
-node, which is told to take the slots that the update changes for the state's own. Then the strategies look,
-and all is put back: the state of the chain is never mixed with what may come.
+the EVM of this process, and books follow the events that it emitted. What a book cannot follow is read from
+the node, which is told to take the slots that the update changes for the state's own. Then the strategies
+look, and all is put back: the state of the chain is never mixed with what may come.
 
 Feeds whose updates are sold are left out. What the mempool shows of them is not what the protocol reads.
 """
@@ -170,7 +170,7 @@ def open_lookahead(
     effect: Callable[[PendingTransaction, Head], Awaitable[Effect]],
     say: Callable[[str], None],
 ) -> Lookahead | None:
-    """Return who looks at what waits, or None where nobody can: the chain's plugin must follow the mempool."""
+    """Return who looks at what waits, or None: no books do, or the chain's plugin follows no mempool."""
     if slow is None:
         return None
     if not isinstance(chain, PendingSource):

@@ -85,8 +85,8 @@ class Simulator:
         """Contracts that took part in a plan whose whole state was read from the node."""
         self._before: dict[tuple[Address, Address], int] = {}
         """Balances at the mirror's head, by token and holder; many plans of a block have the same."""
-        self._effects: dict[Hash, Effect] = {}
-        """By transaction that waits, as of the mirror's head."""
+        self._effects: dict[tuple[Hash, Hash], Effect] = {}
+        """By transaction that waits, and the block whose state it was run on: the newest."""
         self._lock = trio.Lock()
 
     async def follow(self, event: BlockEvent) -> None:
@@ -142,9 +142,10 @@ class Simulator:
             return await self._effect(waiting, head)
 
     async def _effect(self, waiting: PendingTransaction, head: Head) -> Effect:
-        known = self._effects.get(waiting.hash)
+        mark = waiting.hash, head.hash
+        known = self._effects.get(mark)
         if known is None:
-            known = self._effects[waiting.hash] = await self._run_first(waiting, head)
+            known = self._effects[mark] = await self._run_first(waiting, head)
         return known
 
     async def _run_first(self, waiting: PendingTransaction, head: Head) -> Effect:
