@@ -26,7 +26,7 @@ from tallyio.hooks.feeds import ANSWER_UPDATED
 from tallyio.hooks.interfaces import NOTHING, ChainClient, ChainReader, Pretended
 from tallyio.hooks.lending import BookRows
 from tallyio.hooks.mempool import PendingSource
-from tallyio.hooks.transmissions import final_calls, transmitted_answer
+from tallyio.lending.transmissions import final_calls, transmitted_answer
 from tallyio.lending.undo import Edit
 from tallyio.model.chain import Head, Log, LogFilter, PendingTransaction
 from tallyio.model.execution import Call, Trigger

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tallyio.engine.assembly import _only, open_engine, risk_limits
+from tallyio.engine.assembly import open_engine, risk_limits
 from tallyio.engine.config import Config, parse_config
+from tallyio.engine.serving import _only
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
 from tallyio.kernel.machine import Machine

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tallyio.hooks.transmissions import MOST_ORACLES, final_calls, transmitted_answer
 from tallyio.lab.artifact import Contract
 from tallyio.lab.revm import RevmBackend
 from tallyio.lab.steps import Recipe, deploy
+from tallyio.lending.transmissions import MOST_ORACLES, final_calls, transmitted_answer
 from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import Call
 from tallyio.model.units import Address

@@ -1,6 +1,6 @@
 """Reports of Chainlink's oracles in calldata: whom they are for, and the answer that they will set.
 
-Layer: hooks. A report holds what each oracle observed, sorted, and the aggregator takes the middle one: so
+Layer: lending. A report holds what each oracle observed, sorted, and the aggregator takes the middle one: so
 the answer is known as soon as the transaction is. Signatures, configuration and limits are not looked at:
 whether the aggregator takes the report is for an EVM to say, before anything is signed.
 
