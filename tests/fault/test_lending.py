@@ -416,3 +416,23 @@ def test_a_position_is_taken_right_behind_the_update_that_waits_in_the_mempool(s
         await ground.price("WETH", HIGHER)
 
     stage.play(act)
+
+
+def test_where_the_update_never_lands_gas_is_lost_and_nothing_else(stage: Stage) -> None:
+    async def act(ground: Ground) -> None:
+        await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
+        feed = ground.places.aave.feeds["WETH"].aggregator
+        lower = feed.call("post", 2_500 * DOLLAR * LOWER // 100)
+        before, known = await ground.bot.balances(), len(ground.stopped("reverted"))
+        update = await ground.followed(lower, tip_wei=5 * 10**9)
+        await ground.lab.rpc("anvil_dropTransaction", update)
+        (receipt,) = await ground.lab.rpc("eth_getBlockReceipts", hex(await ground.lab.mine()))
+        assert (receipt["from"], receipt["status"]) == (hex_text(ground.bot.account), "0x0")
+        await ground.until(lambda: len(ground.stopped("reverted")) > known)
+        assert await ground.bot.balances() == before
+        await ground.operate(lower)
+        (trade,) = await ground.landed()
+        assert trade["path"].startswith("USDC > aave liquidation > WETH"), "the next nonce is right"
+        await ground.price("WETH", HIGHER)
+
+    stage.play(act)
