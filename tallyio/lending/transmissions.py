@@ -29,7 +29,8 @@ MOST_ORACLES: Final = 31
 _SELECTOR: Final = 4
 _MOST_NESTED: Final = 2
 _MOST_CALLS: Final = 64
-_ANSWER_BITS: Final = 191  # of an int192, without its sign
+_MOST: Final = (1 << 191) - 1  # an int192
+_LEAST: Final = -_MOST - 1
 _TIME_BITS: Final = 32
 _OCR2_REPORT: Final = 4  # time, observers, observations, juels per coin
 _OBSERVATIONS: Final = 2  # behind the context or the time, and the observers
@@ -87,8 +88,9 @@ def _middle(report: bytes, *, exact: bool) -> int:
     count, start = _array(report, _OBSERVATIONS)
     if not 0 < count <= MOST_ORACLES:
         raise ValueError("no observations, or too many")
-    observed = [signed(report[start:], k) for k in range(count)]
-    if not all(_is_answer(each) for each in observed):
+    entries = report[start : start + WORD * count]
+    observed = [signed(entries, k) for k in range(count)]
+    if min(observed) < _LEAST or max(observed) > _MOST:
         raise ValueError("an observation is no int192")
     if exact:
         _check_exact(report, count)
@@ -101,13 +103,8 @@ def _check_exact(report: bytes, count: int) -> None:
     """See that a report of OCR2 is a head of four words, the array's length and its entries."""
     if len(report) != WORD * (_OCR2_REPORT + 1 + count):
         raise ValueError("the report is longer or shorter than its parts")
-    if unsigned(report, 0) >> _TIME_BITS or not _is_answer(signed(report, _OCR2_REPORT - 1)):
+    if unsigned(report, 0) >> _TIME_BITS or not _LEAST <= signed(report, _OCR2_REPORT - 1) <= _MOST:
         raise ValueError("a number is too large for its type")
-
-
-def _is_answer(value: int) -> bool:
-    """Return whether `value` is an int192."""
-    return -(1 << _ANSWER_BITS) <= value < 1 << _ANSWER_BITS
 
 
 def _many(arguments: bytes) -> list[tuple[Address, bytes]]:
@@ -115,7 +112,8 @@ def _many(arguments: bytes) -> list[tuple[Address, bytes]]:
     calls, at = _array(arguments, 1)
     if count != calls or count > _MOST_CALLS:
         raise ValueError("as many calls as contracts, and not too many")
-    return [(address_at(arguments[start:], k), _bytes(arguments[at:], k)) for k in range(count)]
+    targets, data = arguments[start:], arguments[at:]
+    return [(address_at(targets, k), _bytes(data, k)) for k in range(count)]
 
 
 def _bytes(arguments: bytes, index: int) -> bytes:
