@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 import trio
 
+from tallyio.engine.behind import Behind
 from tallyio.engine.grounds import ground
 from tallyio.engine.inflight import InFlight
 from tallyio.engine.lookahead import Lookahead, Update, told
@@ -25,7 +26,6 @@ from tallyio.engine.report import Report
 from tallyio.engine.select import choose
 from tallyio.engine.slow_lane import Refused, Seen, SlowLane
 from tallyio.engine.trace import Trace
-from tallyio.engine.waiting import Waiting
 from tallyio.hooks.interfaces import ChainClient
 from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import Finding
@@ -34,6 +34,7 @@ from tallyio.model.errors import ChainError, UnsafeRefused
 from tallyio.model.execution import Leg, Liquidation, Opportunity
 from tallyio.model.lending import BookSpec
 from tallyio.model.market import PoolSpec, Token
+from tallyio.model.proposal import Proposal
 from tallyio.model.stages import Gate
 from tallyio.model.units import ZERO_ADDRESS, Address, Hash, checksum
 from tallyio.risk.desk import RiskDesk
@@ -91,10 +92,11 @@ class Engine:
         """What the books and the market stand at; None: a reorg is not over."""
         self._turn = trio.Lock()
         """Of whoever uses the books: a block, or an update that waits for one."""
-        self._waiting = Waiting()
-        self._next_id = 1
-        self._decided = parts.first.head.number
-        self._decided_changed = trio.Event()
+        self._behind = (
+            Behind(parts.ahead, parts.chain, parts.report, newest=self._newest, take=self._take_behind)
+            if parts.ahead is not None
+            else None
+        )
 
     @property
     def report(self) -> Report:
@@ -121,8 +123,8 @@ class Engine:
         send, receive = trio.open_memory_channel[BlockEvent](BACKLOG)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._feed, send)
-            if self._parts.ahead is not None:
-                nursery.start_soon(self._watch, self._parts.ahead)
+            if self._behind is not None:
+                nursery.start_soon(self._behind.watch, self._turn)
             task_status.started()
             async with receive:
                 async for event in receive:
@@ -134,6 +136,8 @@ class Engine:
         async with send:
             async for event in self._parts.events:
                 self._latest = event.head.hash if isinstance(event, Block) else event.ancestor
+                if self._behind is not None:
+                    self._behind.interrupt()
                 await send.send(event)
             raise ChainError("the chain plugin has no more blocks", way_out="start again")
 
@@ -144,44 +148,21 @@ class Engine:
             return
         await self._apply(event, trade=trade)
         self._head = event.head
-        await self._look_ahead_again(event)
+        if self._behind is not None:
+            await self._behind.again(event)
         self._decided = event.head.number
         self._decided_changed.set()
         self._decided_changed = trio.Event()
 
-    # --- what waits for a block
+    def _newest(self) -> Head | None:
+        """Return what the books and the market stand at, or None: a newer block is here, or a reorg."""
+        return self._head if self._head and self._head.hash == self._latest else None
 
-    async def _watch(self, ahead: Lookahead) -> None:
-        """Look at price updates as they come to wait. A node that shows none is no reason to stop."""
-        try:
-            async for transaction in ahead.pending():
-                update = ahead.recognise(transaction)
-                if update is not None:
-                    self._waiting.add(update, self._decided)
-                    async with self._turn:
-                        await self._look_ahead(ahead, update)
-        except ChainError as error:
-            self._parts.report.say(f"price updates in the mempool are not followed: {error}")
-
-    async def _look_ahead_again(self, block: Block) -> None:
-        """Look once more at what `block` did not take: it will meet another state."""
-        if self._parts.ahead is not None:
-            for update in self._waiting.after(block):
-                await self._look_ahead(self._parts.ahead, update)
-
-    async def _look_ahead(self, ahead: Lookahead, update: Update) -> None:
-        """Take what can be taken right behind `update`, unless a block is here that it would have to meet."""
-        parts, head, decoded_ns = self._parts, self._head, perf_counter_ns()
-        if head is None or self._latest != head.hash:
-            return  # after that block it is looked at again
-        fees = parts.chain.fees(head)
-        if update.transaction.max_fee_wei < fees.base_fee_wei:
-            return  # the next block cannot take it
-        try:
-            seen = await ahead.search(update, head, fees.base_fee_wei + fees.priority_fee_wei)
-        except ChainError as error:
-            parts.report.say(f"the node did not answer: {error}")
-            return
+    async def _take_behind(
+        self, update: Update, head: Head, seen: tuple[Proposal, ...], since_ns: int
+    ) -> None:
+        """Take what was found right behind `update`, but for what waits for a transaction of ours already."""
+        parts = self._parts
         busy = {use for sent in parts.inflight for use in sent.uses}
         books = parts.slow.books if parts.slow else None
         found = [
@@ -194,7 +175,7 @@ class Engine:
         self._next_id += len(seen)
         parts.report.found += len(found)
         if found:
-            arrived = _Arrived(update.transaction.arrived_ns, decoded_ns, perf_counter_ns())
+            arrived = _Arrived(update.transaction.arrived_ns, since_ns, perf_counter_ns())
             await self._trade(head, found, arrived)
 
     # --- one block

@@ -1,4 +1,4 @@
-"""Run an engine with the services beside it: notices, and a watch on the loop.
+"""What runs beside an engine, and what a failure of one of them means for all.
 
 Layer: engine.
 """
@@ -47,8 +47,8 @@ async def serving(
 
 
 def _only(error: BaseException) -> BaseException:
-    """Return what failed, out of the groups that nurseries put around a single failure."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+    """Return what failed, out of the groups that nurseries put around it; the first of failures alike."""
+    while isinstance(error, BaseExceptionGroup) and len({type(each) for each in error.exceptions}) == 1:
         error = error.exceptions[0]
     if isinstance(error, ServiceFailed) and error.__cause__ is not None:
         return _only(error.__cause__)

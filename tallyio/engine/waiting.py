@@ -23,9 +23,9 @@ class Waiting:
     def __init__(self) -> None:
         self._seen: dict[Hash, tuple[Update, int]] = {}
 
-    def add(self, update: Update, height: int) -> None:
-        """Hold an update that was seen when the chain had that height."""
-        self._seen[update.transaction.hash] = (update, height)
+    def add(self, update: Update) -> None:
+        """Hold an update."""
+        self._seen[update.transaction.hash] = update, PATIENCE
         while len(self._seen) > MOST:
             del self._seen[next(iter(self._seen))]
 
@@ -34,8 +34,10 @@ class Waiting:
 
         An update that a block took shows by its events; one that failed there is tried again, and fails.
         """
-        for landed in {log.transaction_hash for log in block.logs} & self._seen.keys():
-            del self._seen[landed]
-        for old in [k for k, (_, height) in self._seen.items() if height + PATIENCE <= block.head.number]:
-            del self._seen[old]
+        landed = {log.transaction_hash for log in block.logs}
+        self._seen = {
+            mark: (update, left - 1)
+            for mark, (update, left) in self._seen.items()
+            if mark not in landed and left > 1
+        }
         return [update for update, _ in self._seen.values()]

@@ -81,6 +81,8 @@ class FakeAhead:
         self.tell, self._told = trio.open_memory_channel[PendingTransaction](10)
         self.finds: tuple[Proposal, ...] = ()
         self.fault: ChainError | None = None
+        self.slow: set[int] = set()
+        """Numbers of the blocks behind which it finds no end."""
         self.looked: list[int] = []
         """Numbers of the blocks behind which an update was looked at."""
 
@@ -99,6 +101,8 @@ class FakeAhead:
         self.looked.append(head.number)
         if self.fault is not None:
             raise self.fault
+        if head.number in self.slow:
+            await trio.sleep_forever()
         return self.finds
 
 
@@ -290,6 +294,16 @@ async def test_an_update_that_the_next_block_cannot_take_is_left_alone(tmp_path:
         await waited(made, lambda: bool(made.ahead.looked))
         await made.decided(BLOCKS[1])
         assert made.ahead.looked == [10, 11]
+
+
+async def test_a_block_that_comes_does_not_wait_for_a_search_behind_an_update(tmp_path: Path) -> None:
+    async with run(tmp_path) as made:
+        made.ahead.slow, made.ahead.finds = {10}, (found(0),)
+        await made.ahead.tell.send(update())
+        await waited(made, lambda: made.ahead.looked == [10])
+        await made.decided(BLOCKS[1])
+        assert made.ahead.looked == [10, 11]
+        assert len(made.desk.chain.submitted) == 1
 
 
 async def test_a_node_that_fails_while_looking_ahead_ends_nothing(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tallyio.lab.artifact import Contract
 from tallyio.lab.lending.feeds import feed_artifacts
 from tallyio.lab.recipe import USD_PRICES
 from tallyio.lab.world import OPERATOR
-from tallyio.model.chain import AccountState, Block, Head, PendingTransaction
+from tallyio.model.chain import AccountState, Block, Head, Log, PendingTransaction
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call
 from tallyio.model.lending import PositionKey
@@ -256,24 +256,26 @@ def update_of(number: int) -> Update:
 def test_updates_wait_until_a_block_took_them_or_nobody_would_wait_longer(scene: Scene) -> None:
     held, updates = Waiting(), [update_of(number) for number in range(3)]
     for update in updates:
-        held.add(update, 10)
+        held.add(update)
     (log, *_) = scene.chain.block_of(scene.feed("LINK").call("post", 7 * DOLLAR)).logs
     took = msgspec.structs.replace(log, transaction_hash=updates[1].transaction.hash)
 
-    def block(number: int, *logs: object) -> Block:
-        head = msgspec.structs.replace(scene.chain.latest, number=number)
-        return Block(head=head, logs=tuple(logs), bytes_in_ns=0, decoded_ns=0)  # type: ignore[arg-type]
+    def block(*logs: Log) -> Block:
+        return Block(head=scene.chain.latest, logs=logs, bytes_in_ns=0, decoded_ns=0)
 
-    assert held.after(block(11)) == updates
-    assert held.after(block(12, took)) == [updates[0], updates[2]]
-    assert held.after(block(10 + PATIENCE - 1)) == [updates[0], updates[2]]
-    assert held.after(block(10 + PATIENCE)) == []
+    assert held.after(block()) == updates
+    held.add(update_of(4))
+    assert held.after(block(took)) == [updates[0], updates[2], update_of(4)]
+    for _ in range(PATIENCE - 3):
+        assert len(held.after(block())) == 3
+    assert held.after(block()) == [update_of(4)]
+    assert held.after(block()) == []
 
 
 def test_only_so_many_updates_wait() -> None:
     held = Waiting()
     for number in range(MOST + 2):
-        held.add(update_of(number), 1)
+        held.add(update_of(number))
     assert len(held._seen) == MOST
     assert update_of(1).transaction.hash not in held._seen
 

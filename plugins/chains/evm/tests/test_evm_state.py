@@ -249,7 +249,11 @@ async def test_slots_are_pretended_beside_code(autojump_clock: MockClock) -> Non
             return result({key(B): {"balance": "0x1", "storage": {word(3): word(4)}}})(request) or ""
 
         node.script("debug_traceCall", trace)
-        pretend = {A: b"\x60", B: AccountState(storage={3: 4}), SENDER: AccountState(code=b"\x61")}
+        pretend: dict[Address, bytes | AccountState] = {
+            A: b"\x60",
+            B: AccountState(storage={3: 4}),
+            SENDER: AccountState(code=b"\x61"),
+        }
         state = await client.prestate(CALL, sender=SENDER, block=BLOCK, pretend=pretend)
         assert asked == [
             {
