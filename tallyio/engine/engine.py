@@ -97,6 +97,9 @@ class Engine:
             if parts.ahead is not None
             else None
         )
+        self._next_id = 1
+        self._decided = parts.first.head.number
+        self._decided_changed = trio.Event()
 
     @property
     def report(self) -> Report:
