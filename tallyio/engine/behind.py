@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
+from typing import Final
 
 import trio
 
 from tallyio.engine.lookahead import Lookahead, Update
 from tallyio.engine.report import Report
 from tallyio.engine.waiting import Waiting
-from tallyio.hooks.interfaces import ChainClient
+from tallyio.hooks.interfaces import ChainClient, Notice
 from tallyio.model.chain import Block, Head
 from tallyio.model.errors import ChainError
 from tallyio.model.proposal import Proposal
+
+NOT_FOLLOWED: Final = "price updates in the mempool are not followed"
 
 type Take = Callable[[Update, Head, tuple[Proposal, ...], int], Awaitable[None]]
 """Takes what was found behind an update, in the state of a block, since a time."""
@@ -32,6 +35,7 @@ class Behind:
         chain: ChainClient,
         report: Report,
         *,
+        notify: Callable[[Notice], None],
         newest: Callable[[], Head | None],
         take: Take,
     ) -> None:
@@ -39,6 +43,7 @@ class Behind:
         self._ahead = ahead
         self._chain = chain
         self._report = report
+        self._notify = notify
         self._newest = newest
         self._take = take
         self._waiting = Waiting()
@@ -54,7 +59,8 @@ class Behind:
                     async with turn:
                         await self._look(update)
         except ChainError as error:
-            self._report.say(f"price updates in the mempool are not followed: {error}")
+            self._report.say(f"{NOT_FOLLOWED}: {error}")
+            self._notify(Notice(level="warning", title=NOT_FOLLOWED, body=str(error), key="mempool"))
 
     async def again(self, block: Block) -> None:
         """Look once more at what `block` did not take: it will meet another state."""

@@ -26,7 +26,7 @@ from tallyio.engine.report import Report
 from tallyio.engine.select import choose
 from tallyio.engine.slow_lane import Refused, Seen, SlowLane
 from tallyio.engine.trace import Trace
-from tallyio.hooks.interfaces import ChainClient
+from tallyio.hooks.interfaces import ChainClient, Notice
 from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import Finding
 from tallyio.model.chain import Block, BlockEvent, Head, Rollback
@@ -74,6 +74,7 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     inflight: InFlight
     desk: RiskDesk
     report: Report
+    notify: Callable[[Notice], None]
     max_pending: int
     room: Mapping[str, int] = {}
     """By strategy how many of its transactions may be under way at once."""
@@ -93,7 +94,14 @@ class Engine:
         self._turn = trio.Lock()
         """Of whoever uses the books: a block, or an update that waits for one."""
         self._behind = (
-            Behind(parts.ahead, parts.chain, parts.report, newest=self._newest, take=self._take_behind)
+            Behind(
+                parts.ahead,
+                parts.chain,
+                parts.report,
+                notify=parts.notify,
+                newest=self._newest,
+                take=self._take_behind,
+            )
             if parts.ahead is not None
             else None
         )

@@ -138,6 +138,7 @@ class Run:
                 inflight=desk.inflight,
                 desk=desk.desk,
                 report=desk.report,
+                notify=desk.notices.append,
                 max_pending=LIMITS.max_pending,
             )
         )
@@ -331,6 +332,8 @@ async def test_a_node_without_a_mempool_is_told_of_and_the_run_goes_on(tmp_path:
         made.lane.finds = {11: (found(0),)}
         await made.decided(BLOCKS[1])
         assert "price updates in the mempool are not followed: this node tells of none" in words(desk)
+        (notice,) = desk.notices
+        assert (notice.level, notice.body) == ("warning", "this node tells of none")
         assert len(desk.chain.submitted) == 1
         nursery.cancel_scope.cancel()
 
