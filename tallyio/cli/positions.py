@@ -20,7 +20,7 @@ def positions(config: Path, *, at_risk: bool = False, top: int = 20, json: bool 
         at_risk: Show only those that can be liquidated now.
         top: How many to show.
         json: Print {chain, block, positions, near: [{venue, account, part, health, liquidatable, asset,
-            dies_at, profit, reason}]}.
+            dies_at, profit, reason, auction}]}.
     """
     import msgspec  # noqa: PLC0415 - help needs none of it
     import trio  # noqa: PLC0415 - the same
@@ -60,13 +60,15 @@ def _print(found: Survey) -> None:
     from tallyio.engine.tokens import decimal_text  # noqa: PLC0415 - the same
 
     out = console()
-    table = Table("venue", "account", "health", "dies when", "if liquidated now", box=None, pad_edge=False)
+    titles = ["venue", "account", "health", "dies when", "if liquidated now"]
+    if any(each.auction for each in found.near):
+        titles.append("price sold by")
+    table = Table(*titles, box=None, pad_edge=False)
     for each in found.near:
         change = "" if each.dies_at is None else f"{each.asset} {(each.dies_at - 1) * 100:+.2f} %"
         gain = "" if each.profit is None else f"+{decimal_text(int(each.profit), 18)[:12]} native"
         style = "bold red" if each.liquidatable else ""
-        table.add_row(
-            each.venue, each.account, f"{each.health:.4f}", change, gain or each.reason or "", style=style
-        )
+        cells = [each.venue, each.account, f"{each.health:.4f}", change, gain or each.reason or ""]
+        table.add_row(*[*cells, each.auction or ""][: len(titles)], style=style)
     out.print(f"block {found.block}: {found.positions} positions", markup=False, highlight=False)
     out.print(table)

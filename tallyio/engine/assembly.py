@@ -16,6 +16,7 @@ from tallyio.engine.dispatch import Dispatch, Terms
 from tallyio.engine.engine import Engine, Parts
 from tallyio.engine.executor import RUN_SELECTOR
 from tallyio.engine.inflight import InFlight, Sent
+from tallyio.engine.lookahead import open_lookahead
 from tallyio.engine.market_lane import MarketLane
 from tallyio.engine.markets import Tell, load_market
 from tallyio.engine.notices import Notices
@@ -87,6 +88,7 @@ async def open_engine(
             adapters,
             built,
             max_gas=config.usable_gas,
+            auctioned=config.auctioned,
             tell=tell,
             progress=progress,
             purse=purse,
@@ -107,7 +109,7 @@ async def open_engine(
         assembly = _Assembly(config, parties, chain, market, adapters, lane, slow, signer, ledger)
         await assembly.prepare(first)
         notices = Notices(built.notifiers)
-        engine = await assembly.engine(first, events, notices)
+        engine = await assembly.engine(first, events, notices, tell)
         tell(f"{_mode(live=live)}: {len(market.shape.pools)} pools, {len(market.shape.tokens)} tokens")
         async with serving(engine, notices, lane, watch_loop=config.watch_loop):
             yield engine
@@ -148,7 +150,9 @@ class _Assembly:
         self._report.tokens = await read_tokens(self._chain, list(known), block=first.head.hash)
         await self._simulator.follow(first)
 
-    async def engine(self, first: Block, events: AsyncIterator[BlockEvent], notices: Notices) -> Engine:
+    async def engine(
+        self, first: Block, events: AsyncIterator[BlockEvent], notices: Notices, tell: Tell
+    ) -> Engine:
         """Return the engine, with the open intents of earlier runs taken over."""
         first_nonce = 0
         if self._signer is not None:
@@ -171,6 +175,7 @@ class _Assembly:
             settle_blocks=self._config.execution.settle_blocks,
             rival=self._rival,
         )
+        looking = self._slow if self._config.pending_updates else None
         return Engine(
             Parts(
                 chain=self._chain,
@@ -178,6 +183,7 @@ class _Assembly:
                 events=events,
                 lane=self._lane,
                 slow=self._slow,
+                ahead=open_lookahead(self._chain, looking, self._simulator.effect, tell),
                 order={each.name: rank for rank, each in enumerate(self._config.strategies)},
                 books=[held.book.spec for held in self._slow.books] if self._slow else (),
                 pools=self._market.shape.pools,
@@ -190,6 +196,7 @@ class _Assembly:
                 inflight=self._inflight,
                 desk=self._desk,
                 report=self._report,
+                notify=notices.post,
                 max_pending=self._config.limits.max_pending,
                 room=self._config.max_pending,
             )

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 import trio
 
+from tallyio.engine.auctions import mark_auctions
 from tallyio.engine.purse import Purse, own_offers
 from tallyio.hooks.interfaces import ChainReader
 from tallyio.hooks.lending import FlashLender, LendingProtocol
@@ -26,6 +29,7 @@ from tallyio.model.execution import Use
 from tallyio.model.lending import BookSpec, LoanOffer, PositionKey
 from tallyio.model.units import Address, Hash
 
+NOT_SOLD: Final[Mapping[Address, str]] = MappingProxyType({})
 CHUNK = 200
 """Positions asked for at once while a book is loaded."""
 
@@ -67,8 +71,16 @@ class HeldBook(msgspec.Struct, kw_only=True):
 class Books:
     """The books at one block; `held` by book number. The engine's task alone uses them."""
 
-    def __init__(self, chain: ChainReader, fused: FusedLending, held: Sequence[HeldBook]) -> None:
+    def __init__(
+        self,
+        chain: ChainReader,
+        fused: FusedLending,
+        held: Sequence[HeldBook],
+        auctioned: Mapping[Address, str] = NOT_SOLD,
+    ) -> None:
+        """`auctioned` is by feed how its updates are sold, as the configuration says."""
         self._chain = chain
+        self._auctioned = auctioned
         self.fused = fused
         self.held = list(held)
 
@@ -140,8 +152,9 @@ class Books:
         """Make the book anew as of `head`; return whether it is still there."""
         for spec in await held.adapter.discover(self._chain, block=head):
             if spec.address == held.book.spec.address:
+                marked = await mark_auctions(self._chain, spec, self._auctioned, block=head)
                 fresh = await _load_book(
-                    self._chain, self.fused, held.name, held.adapter, held.kind, spec, head
+                    self._chain, self.fused, held.name, held.adapter, held.kind, marked, head
                 )
                 held.book.close()
                 held.book, held.sources = fresh.book, fresh.sources
@@ -170,20 +183,34 @@ def _follow(held: HeldBook, block: Block) -> None:
 
 
 async def load_books(
-    chain: ChainReader, protocols: Lending, *, head: Head, progress: Progress | None = None
+    chain: ChainReader,
+    protocols: Lending,
+    *,
+    head: Head,
+    auctioned: Mapping[Address, str] = NOT_SOLD,
+    progress: Progress | None = None,
 ) -> Books:
     """Return the books of `protocols` with all their positions as of `head`. The caller closes them.
 
-    Raises: ChainError, ConfigError, PluginError.
+    `auctioned` is by feed how its updates are sold, as the configuration says. Raises: ChainError,
+    ConfigError, PluginError.
     """
     compiled = [(name, adapter.compiled) for name, adapter in protocols]
     fused = await trio.to_thread.run_sync(partial(fuse_lending, compiled, progress=progress))
     held = [
-        await _load_book(chain, fused, name, adapter, kind, spec, head)
+        await _load_book(
+            chain,
+            fused,
+            name,
+            adapter,
+            kind,
+            await mark_auctions(chain, spec, auctioned, block=head),
+            head,
+        )
         for kind, (name, adapter) in enumerate(protocols)
         for spec in await adapter.discover(chain, block=head)
     ]
-    return Books(chain, fused, held)
+    return Books(chain, fused, held, auctioned)
 
 
 async def _load_book(  # noqa: PLR0913, PLR0917 - what a book is loaded from

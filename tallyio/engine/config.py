@@ -8,6 +8,7 @@ settings, which only the plugin reads:
     [protocols.NAME]      plugin, settings; at least one
     [strategies.NAME]     plugin, settings, limits of its own; at least one
     [execution]           executor contract and account
+    [feeds]               prices: which are sold, whether updates in the mempool count
     [limits]              what live trading may do at most
     [signers.NAME]        plugin, settings; one, needed with --live
     [notifiers.NAME]      plugin, settings
@@ -23,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from tallyio.engine.auctions import AuctionedFeed, listed_auctions
 from tallyio.engine.config_source import Shape, Source, parse_source, read_source
 from tallyio.hooks.contract import Kind
 from tallyio.hooks.settings import parse_address, parse_settings
@@ -79,6 +81,16 @@ class LimitsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Smallest estimated profit after gas."""
 
 
+class FeedsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[feeds]`."""
+
+    pending: bool = False
+    """Whether updates that wait in the mempool count: what they will make liquidatable is taken right behind
+    them. The chain's plugin must be able to follow the mempool, and so must the node."""
+    auctioned: tuple[AuctionedFeed, ...] = ()
+    """Feeds whose updates are sold, as tables with `address` and `kind`."""
+
+
 class StrategyTable(msgspec.Struct, frozen=True, kw_only=True):
     """What every `[strategies.NAME]` may say besides the plugin's own settings."""
 
@@ -116,6 +128,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     account: Address | None
     execution: ExecutionTable
     limits: LimitsTable
+    auctioned: Mapping[Address, str]
+    """By feed how its updates are sold."""
+    pending_updates: bool
+    """Whether price updates that wait in the mempool count."""
     limits_given: bool
     """Whether the file has `[limits]`: live trading wants them said, not assumed."""
 
@@ -160,6 +176,7 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     protocols: dict[str, Table]
     strategies: dict[str, Table]
     run: RunTable = RunTable()
+    feeds: FeedsTable = FeedsTable()
     limits: LimitsTable | None = None
     signers: dict[str, Table] = {}
     notifiers: dict[str, Table] = {}
@@ -176,6 +193,7 @@ KIND_OF: Final[dict[str, Kind]] = {
 CORE_TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "run": RunTable,
     "execution": ExecutionTable,
+    "feeds": FeedsTable,
     "limits": LimitsTable,
 }
 """The tables that the core reads itself."""
@@ -229,6 +247,8 @@ def _checked(table: Mapping[str, object], source: str, folder: Path) -> Config:
         account=_address_or_none(file.execution.account, where="execution.account"),
         execution=file.execution,
         limits=file.limits or LimitsTable(),
+        auctioned=listed_auctions(file.feeds.auctioned),
+        pending_updates=file.feeds.pending,
         limits_given=file.limits is not None,
     )
 

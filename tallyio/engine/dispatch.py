@@ -125,10 +125,16 @@ class Dispatch:
         # The base fee grows by at most an eighth per block: this covers every block up to the deadline.
         highest = fees.base_fee_wei * 9**self._terms.inclusion_blocks // 8**self._terms.inclusion_blocks
         max_fee = min(highest + fees.priority_fee_wei, self._terms.max_fee_wei)
+        tip = fees.priority_fee_wei
+        if plan.behind is not None:
+            # Who pays no more by either number comes later in a block that is ordered by fees, and into none
+            # that could not take the update.
+            max_fee = min(max_fee, plan.behind.max_fee_wei)
+            tip = min(tip, plan.behind.max_priority_fee_wei)
         unsigned = UnsignedTransaction(
             chain_id=self._terms.chain_id,
             nonce=nonce,
-            max_priority_fee_wei=min(fees.priority_fee_wei, Wei(max_fee)),
+            max_priority_fee_wei=min(tip, Wei(max_fee)),
             max_fee_wei=Wei(max_fee),
             gas_limit=self._terms.gas_limit(simulation),
             to=plan.call.to,

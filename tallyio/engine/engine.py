@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from time import perf_counter_ns
+from typing import NamedTuple
 
 import msgspec
 import trio
 
+from tallyio.engine.behind import Behind
 from tallyio.engine.dispatch import Candidate
 from tallyio.engine.grounds import ground
 from tallyio.engine.inflight import InFlight
+from tallyio.engine.lookahead import Lookahead, Update, told
 from tallyio.engine.market_lane import MarketLane
 from tallyio.engine.outcomes import Outcomes
 from tallyio.engine.pipeline import Pipeline
@@ -25,7 +28,7 @@ from tallyio.engine.report import Report
 from tallyio.engine.select import choose
 from tallyio.engine.slow_lane import Refused, Seen, SlowLane
 from tallyio.engine.trace import Trace
-from tallyio.hooks.interfaces import ChainClient
+from tallyio.hooks.interfaces import ChainClient, Notice
 from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import Finding
 from tallyio.model.chain import Block, BlockEvent, Head, Rollback
@@ -33,6 +36,7 @@ from tallyio.model.errors import ChainError, UnsafeRefused
 from tallyio.model.execution import Leg, Liquidation, Opportunity
 from tallyio.model.lending import BookSpec
 from tallyio.model.market import PoolSpec, Token
+from tallyio.model.proposal import Proposal
 from tallyio.model.stages import Gate
 from tallyio.model.units import ZERO_ADDRESS, Address, Hash, checksum
 from tallyio.risk.desk import RiskDesk
@@ -55,6 +59,8 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     lane: MarketLane
     slow: SlowLane | None = None
     """Books and the strategies that look at them."""
+    ahead: Lookahead | None = None
+    """Who looks at price updates that wait in the mempool; None: nobody."""
     order: Mapping[str, int] = {}
     """Strategies that go before others, by rank; 0 first."""
     pools: Sequence[PoolSpec]
@@ -70,6 +76,7 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     inflight: InFlight
     desk: RiskDesk
     report: Report
+    notify: Callable[[Notice], None]
     max_pending: int
     room: Mapping[str, int] = {}
     """By strategy how many of its transactions may be under way at once."""
@@ -84,6 +91,22 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._latest = parts.first.head.hash
+        self._head: Head | None = parts.first.head
+        """What the books and the market stand at; None: a reorg is not over."""
+        self._turn = trio.Lock()
+        """Of whoever uses the books: a block, or an update that waits for one."""
+        self._behind = (
+            Behind(
+                parts.ahead,
+                parts.chain,
+                parts.report,
+                notify=parts.notify,
+                newest=self._newest,
+                take=self._take_behind,
+            )
+            if parts.ahead is not None
+            else None
+        )
         self._next_id = 1
         self._decided = parts.first.head.number
         self._decided_changed = trio.Event()
@@ -113,28 +136,61 @@ class Engine:
         send, receive = trio.open_memory_channel[BlockEvent](BACKLOG)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._feed, send)
+            if self._behind is not None:
+                nursery.start_soon(self._behind.watch, self._turn)
             task_status.started()
             async with receive:
                 async for event in receive:
-                    waiting = receive.statistics().current_buffer_used
-                    await self._handle(event, trade=waiting == 0)
+                    async with self._turn:
+                        waiting = receive.statistics().current_buffer_used
+                        await self._handle(event, trade=waiting == 0)
 
     async def _feed(self, send: trio.MemorySendChannel[BlockEvent]) -> None:
         async with send:
             async for event in self._parts.events:
                 self._latest = event.head.hash if isinstance(event, Block) else event.ancestor
+                if self._behind is not None:
+                    self._behind.interrupt()
                 await send.send(event)
             raise ChainError("the chain plugin has no more blocks", way_out="start again")
 
     async def _handle(self, event: BlockEvent, *, trade: bool) -> None:
+        self._head = None
         if isinstance(event, Rollback):
             await self._roll_back(event)
             return
         await self._apply(event, trade=trade)
+        self._head = event.head
+        if self._behind is not None:
+            await self._behind.again(event)
         self._decided = event.head.number
         self._decided_changed.set()
         self._decided_changed = trio.Event()
         collect_young(event.head.number)
+
+    def _newest(self) -> Head | None:
+        """Return what the books and the market stand at, or None: a newer block is here, or a reorg."""
+        return self._head if self._head and self._head.hash == self._latest else None
+
+    async def _take_behind(
+        self, update: Update, head: Head, seen: tuple[Proposal, ...], since_ns: int
+    ) -> None:
+        """Take what was found right behind `update`, but for what waits for a transaction of ours already."""
+        parts = self._parts
+        busy = {use for sent in parts.inflight for use in sent.uses}
+        books = parts.slow.books if parts.slow else None
+        found = [
+            msgspec.structs.replace(
+                ground(each.opportunity(number, head), parts.pools, books), trigger=update.trigger
+            )
+            for number, each in enumerate(seen, self._next_id)
+            if busy.isdisjoint(leg.uses for leg in each.legs)
+        ]
+        self._next_id += len(seen)
+        parts.report.found += len(found)
+        if found:
+            arrived = _Arrived(update.transaction.arrived_ns, since_ns, perf_counter_ns())
+            await self._trade(head, found, arrived)
 
     # --- one block
 
@@ -162,7 +218,9 @@ class Engine:
         ]
         self._next_id += len(found)
         if trade and found:
-            await self._trade(block, found, detected_ns)
+            arrived = _Arrived(block.bytes_in_ns, block.decoded_ns, detected_ns)
+            included = {log.transaction_hash for log in block.logs}
+            await self._trade(block.head, found, arrived, included=included)
         elif found:
             await self._record(found, [], dict.fromkeys((each.id for each in found), _OVERTAKEN))
         await self._leave_alone(seen.refused, block.head)
@@ -176,9 +234,11 @@ class Engine:
                 way_out="`tallyio why` shows the run; mend the cause, then start again",
             )
 
-    async def _trade(self, block: Block, found: Sequence[Opportunity], detected_ns: int) -> None:
-        parts, head = self._parts, block.head
-        included = {log.transaction_hash for log in block.logs}
+    async def _trade(
+        self, head: Head, found: Sequence[Opportunity], arrived: _Arrived, *, included: Collection[Hash] = ()
+    ) -> None:
+        """Take the best of what was found in the state of `head`, whose block `included` transactions."""
+        parts = self._parts
         under_way = [sent for sent in parts.inflight if sent.transaction.hash not in included]
         busy = {use for sent in under_way for use in sent.uses}
         room = max(parts.max_pending - len(under_way), 0)
@@ -192,7 +252,10 @@ class Engine:
             deposits={each for sent in under_way for each in sent.deposits},
             disturbed={sent.disturbs for sent in under_way if sent.disturbs is not None},
         )
-        candidates = [self._candidate(each, block, detected_ns) for each in chosen]
+        candidates = [
+            Candidate(opportunity=each, path=self._path(each), trace=Trace(**arrived._asdict()))
+            for each in chosen
+        ]
         dead = await parts.pipeline.take(
             candidates, head, pending=len(under_way), is_stale=lambda: self._latest != head.hash
         )
@@ -231,16 +294,13 @@ class Engine:
             for number, each in enumerate(refused, first)
         )
 
-    def _candidate(self, opportunity: Opportunity, block: Block, detected_ns: int) -> Candidate:
-        trace = Trace(bytes_in_ns=block.bytes_in_ns, decoded_ns=block.decoded_ns, detected_ns=detected_ns)
-        return Candidate(opportunity=opportunity, path=self._path(opportunity), trace=trace)
-
     def _path(self, opportunity: Opportunity) -> str:
         words = [self._parts.tokens[opportunity.token].symbol]
         for leg in opportunity.legs:
             words += self._step(leg)
-        loan = opportunity.loan
-        return " > ".join(words) + (f", paid with {loan.offer.venue}" if loan else "")
+        loan, trigger = opportunity.loan, opportunity.trigger
+        paid = f", paid with {loan.offer.venue}" if loan else ""
+        return " > ".join(words) + paid + (f", behind {told(trigger)}" if trigger else "")
 
     def _book(self, number: int) -> BookSpec:
         """Return what a book is now: one that was discovered afresh may have more reserves than it had."""
@@ -286,6 +346,14 @@ def collect_young(number: int) -> None:
     is looked at every sixteenth time, and everything that start-up did not freeze every 1,024th.
     """
     gc.collect(2 if number % 1_024 == 0 else 1 if number % 16 == 0 else 0)
+
+
+class _Arrived(NamedTuple):
+    """When what opportunities were found in came, and when they were found."""
+
+    bytes_in_ns: int
+    decoded_ns: int
+    detected_ns: int
 
 
 def _finding(

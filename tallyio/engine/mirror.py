@@ -19,9 +19,10 @@ What the EVM (pyrevm 0.3.7, Cancun) wants, each point held by a test:
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -40,6 +41,14 @@ _SOMEBODY: Final = Address(keccak256(b"a builder of blocks")[-ADDRESS_BYTES:])
 """A coinbase that no contract takes for a simulator's."""
 
 
+class Emitted(NamedTuple):
+    """One event of a run."""
+
+    address: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a run did before it was undone."""
 
@@ -52,6 +61,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Why it failed, in words; empty on success, and where the EVM gives no reason."""
     emitters: tuple[str, ...] = ()
     """The contract that logged, for each event in order, as lower-case text."""
+    logs: tuple[Emitted, ...] = ()
+    """The events themselves, where they were asked for (`Mirror.effect`)."""
 
 
 class Mirror:
@@ -130,6 +141,58 @@ class Mirror:
         finally:
             self._evm.revert(checkpoint)
         return first, second
+
+    def effect(
+        self, call: Call, *, sender: Address, gas: int, of: Collection[Address]
+    ) -> tuple[Outcome, StateSlice]:
+        """Run `call` as the next block's first transaction and undo it; return also what it changed.
+
+        That is the slots, of those that are known, of the accounts `of`.
+        """
+        assert self.head is not None, "start() first"  # noqa: S101 - a wrong call, not bad data
+        self._set_block(self.head, disguised=False)
+        checkpoint = self._evm.snapshot()
+        try:
+            outcome = self._message(call, sender, min(gas, self._most_gas), 0)
+            logs = self._logs() if outcome.success else ()
+            changes = {address: self._changed(address) for address in of}
+        finally:
+            self._evm.revert(checkpoint)
+        told = {address: state for address, state in changes.items() if state.storage}
+        return msgspec.structs.replace(outcome, logs=logs), told
+
+    @contextmanager
+    def supposing(self, changes: StateSlice) -> Iterator[None]:
+        """Take `changes` of known slots for part of the state until the context ends."""
+        before = {
+            address: AccountState(storage={slot: self._slots[address][slot] for slot in told.storage})
+            for address, told in changes.items()
+        }
+        self._take(changes)
+        try:
+            yield
+        finally:
+            self._take(before)
+
+    def _take(self, changes: StateSlice) -> None:
+        for address, told in changes.items():
+            self._learn(address, told, self._known[address])
+
+    def _changed(self, address: Address) -> AccountState:
+        text = hex_text(address)
+        now = {slot: int(self._evm.storage(text, slot)) for slot in self._slots.get(address, {})}
+        before = self._slots.get(address, {})
+        return AccountState(storage={slot: value for slot, value in now.items() if value != before[slot]})
+
+    def _logs(self) -> tuple[Emitted, ...]:
+        return tuple(
+            Emitted(
+                bytes.fromhex(log.address[2:]),
+                tuple(bytes(topic) for topic in log.data[0]),
+                bytes(log.data[1]),
+            )
+            for log in self._evm.result.logs
+        )
 
     def _set_block(self, head: Head, *, disguised: bool) -> None:
         if disguised == self._disguised:

@@ -72,6 +72,7 @@ def plan(  # noqa: PLR0913 - one plan has this many facts
         min_profit=opportunity.profit,
         deadline_block=deadline_block,
         sender=sender,
+        behind=opportunity.trigger.transaction if opportunity.trigger else None,
         own_funds=own_funds,
     )
 

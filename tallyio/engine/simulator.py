@@ -9,6 +9,9 @@ plan runs again on that, once more under another coinbase and gas price: whoever
 for a simulator gives itself away. What is judged is what the sender's balance does, never what a
 contract says of itself.
 
+What is to run right behind a transaction that waits is judged on what that one leaves: it runs first, on
+what the node says it reads, and the slots that it changed are taken for the state's own.
+
 Known limits: the base fee reads as 0 during a run, and the gas price too where nothing is asked.
 A plan that needs an EVM newer than ours is left to the node, which reports what the executor gained.
 Gas may be overstated by a few slots that only the first swap of a new block reads; amounts are not.
@@ -16,14 +19,25 @@ Gas may be overstated by a few slots that only the first swap of a new block rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import takewhile
+from typing import Final
 
+import msgspec
 import trio
 
 from tallyio.engine.mirror import Mirror, Outcome
 from tallyio.hooks.interfaces import NOTHING, ChainClient, Pretended
-from tallyio.model.chain import Block, BlockEvent, Head, Moment, Rollback
+from tallyio.model.chain import (
+    Block,
+    BlockEvent,
+    Head,
+    Log,
+    Moment,
+    PendingTransaction,
+    Rollback,
+    StateSlice,
+)
 from tallyio.model.erc20 import balance_of
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call, Plan, Simulation
@@ -31,8 +45,19 @@ from tallyio.model.units import Address, Hash, checksum, hex_text
 from tallyio.model.words import WORD, unsigned
 
 BLOCK_SECONDS = 12
+OVERTAKEN: Final = "a newer block has arrived"
 MAX_GAS = 5_000_000
 """More than any plan needs. A contract that wants more is stopped: the event loop waits meanwhile."""
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transaction that waits does as the first of the next block."""
+
+    reason: str = ""
+    """Why it fails there, in words; empty: it does not."""
+    logs: tuple[Log, ...] = ()
+    changes: StateSlice = {}
+    """The slots that it changes; its sender's payment for gas is left out."""
 
 
 class Simulator:
@@ -60,12 +85,15 @@ class Simulator:
         """Contracts that took part in a plan whose whole state was read from the node."""
         self._before: dict[tuple[Address, Address], int] = {}
         """Balances at the mirror's head, by token and holder; many plans of a block have the same."""
+        self._effects: dict[tuple[Hash, Hash], Effect] = {}
+        """By transaction that waits, and the block whose state it was run on: the newest."""
         self._lock = trio.Lock()
 
     async def follow(self, event: BlockEvent) -> None:
         """Move to the block of `event`. After a rollback, a gap or a failing node, start afresh."""
         async with self._lock:
             self._before.clear()
+            self._effects.clear()
             if isinstance(event, Rollback):
                 self._forget()
             elif event.head.parent_hash == self._mirror.block:
@@ -80,7 +108,7 @@ class Simulator:
         """
         async with self._lock:
             for call in calls if self._stands_at(head) else ():
-                await self._read_state(call, sender, head)
+                await self._read_state(call, sender, head, self._pretend)
                 outcome, _ = self._mirror.run(call, sender=sender, gas=self._max_gas)
                 self._read |= set(outcome.emitters)
 
@@ -91,18 +119,70 @@ class Simulator:
         """
         async with self._lock:
             if not self._stands_at(head):
-                return _failed(head.hash, "a newer block has arrived")
-            simulation, outcome = self._try(plan, head.hash)
-            if _agrees(plan, simulation, outcome) and self._read.issuperset(outcome.emitters):
-                return simulation
-            return await self._second_opinion(plan, head)
+                return _failed(head.hash, OVERTAKEN)
+            if plan.behind is None:
+                return await self._simulate(plan, head, self._pretend)
+            effect = await self._effect(plan.behind, head)
+            if effect.reason:
+                return _failed(head.hash, f"what it was to run behind fails: {effect.reason}")
+            self._before.clear()
+            with self._mirror.supposing(effect.changes):
+                simulation = await self._simulate(plan, head, {**self._pretend, **effect.changes})
+            self._before.clear()
+            return simulation
 
-    async def _second_opinion(self, plan: Plan, head: Head) -> Simulation:
+    async def effect(self, waiting: PendingTransaction, head: Head) -> Effect:
+        """Return what `waiting` does in the block after `head`; asked of the node once for each block.
+
+        Raises: ChainError: the node failed.
+        """
+        async with self._lock:
+            if not self._stands_at(head):
+                return Effect(reason=OVERTAKEN)
+            return await self._effect(waiting, head)
+
+    async def _effect(self, waiting: PendingTransaction, head: Head) -> Effect:
+        mark = waiting.hash, head.hash
+        known = self._effects.get(mark)
+        if known is None:
+            known = self._effects[mark] = await self._run_first(waiting, head)
+        return known
+
+    async def _run_first(self, waiting: PendingTransaction, head: Head) -> Effect:
+        if waiting.to is None:
+            return Effect(reason="it makes a contract")
+        call = Call(to=waiting.to, data=waiting.data, value_wei=waiting.value_wei)
+        touched = await self._read_state(call, waiting.sender, head, self._pretend)
+        gas = min(waiting.gas_limit, self._max_gas)
+        outcome, changes = self._mirror.effect(call, sender=waiting.sender, gas=gas, of=touched)
+        if not outcome.success:
+            return Effect(reason=outcome.reason or "the EVM reverts")
+        logs = tuple(
+            Log(
+                address=Address(address),
+                topics=topics,
+                data=data,
+                block_hash=head.hash,
+                block_number=head.number + 1,
+                log_index=index,
+                transaction_hash=waiting.hash,
+            )
+            for index, (address, topics, data) in enumerate(outcome.logs)
+        )
+        return Effect(logs=logs, changes=changes)
+
+    async def _simulate(self, plan: Plan, head: Head, pretend: Pretended) -> Simulation:
+        simulation, outcome = self._try(plan, head.hash)
+        if _agrees(plan, simulation, outcome) and self._read.issuperset(outcome.emitters):
+            return simulation
+        return await self._second_opinion(plan, head, pretend)
+
+    async def _second_opinion(self, plan: Plan, head: Head, pretend: Pretended) -> Simulation:
         block = head.hash
-        await self._read_state(plan.call, plan.sender, head)
+        await self._read_state(plan.call, plan.sender, head, pretend)
         simulation, outcome = self._try(plan, block)
         if not simulation.success:
-            return simulation if simulation.reason else await self._ask_node(plan, block)
+            return simulation if simulation.reason else await self._ask_node(plan, block, pretend)
         disguised, _ = self._try(plan, block, disguised=True)
         if disguised.profit != simulation.profit:
             return _failed(block, "the outcome depends on who builds the block, or on the gas price")
@@ -134,9 +214,9 @@ class Simulator:
         )
         return simulation, outcome
 
-    async def _ask_node(self, plan: Plan, block: Hash) -> Simulation:
+    async def _ask_node(self, plan: Plan, block: Hash, pretend: Pretended) -> Simulation:
         """Return the node's answer, for plans that need an EVM newer than ours."""
-        [output] = await self._chain.call([plan.call], block=block, sender=plan.sender, pretend=self._pretend)
+        [output] = await self._chain.call([plan.call], block=block, sender=plan.sender, pretend=pretend)
         if output is None:
             return _failed(block, "the node says that it reverts, and no contract says why")
         # The executor returns its gain, which what it took from the sender is no part of. How much gas it
@@ -144,16 +224,20 @@ class Simulator:
         profit = unsigned(output, 0) - plan.own_funds
         return Simulation(block_hash=block, success=True, profit=profit, gas_used=self._max_gas)
 
-    async def _read_state(self, call: Call, sender: Address, head: Head) -> None:
+    async def _read_state(
+        self, call: Call, sender: Address, head: Head, pretend: Pretended
+    ) -> Collection[Address]:
+        """Learn all that `call` reads; return whose state that is."""
         state = await self._chain.prestate(
             call,
             sender=sender,
             block=head.hash,
-            pretend=self._pretend,
+            pretend=pretend,
             moment=Moment(head.number + 1, head.timestamp + self._block_seconds),
         )
         self._mirror.fill(state)
         self._before.clear()
+        return state.keys()
 
     async def _advance(self, block: Block) -> None:
         known = self._mirror.known

@@ -6,13 +6,13 @@ Layer: engine. It runs on the event loop, after the market's lane has applied a 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from tallyio.engine.books import Books, Loans
-from tallyio.hooks.search import BookView, CompiledSearch, Native, Sale, SlowStrategy
+from tallyio.hooks.search import BookView, CompiledSearch, Native, Sale, Search, SlowStrategy
 from tallyio.market.exports import Progress
 from tallyio.market.market import Market
 from tallyio.market.router import Router
@@ -89,28 +89,10 @@ class SlowLane:
 
     def search(self, head: Head, gas_price_wei: int) -> Seen:
         """Let every strategy look at the state of `head`; stale books look empty to them."""
-        self._router.refresh()
-        native = Native(
-            load=self._load,
-            market=self._market.address,
-            router=self._router.address,
-            tokens=self._market.shape.token_ids,
-        )
         proposals: list[Proposal] = []
         refused: list[Refused] = []
         standing: dict[tuple[str, int, object], str] = {}
-        for name, strategy in self._strategies:
-            scene = _Scene(
-                self._market,
-                self._router,
-                self.books,
-                self.loans,
-                native,
-                head,
-                gas_price_wei=gas_price_wei,
-                max_gas=self._max_gas[name],
-            )
-            search = strategy.search(scene)
+        for name, search in self._searches(head, gas_price_wei, [held.is_stale for held in self.books]):
             proposals += [msgspec.structs.replace(each, strategy=name) for each in search.proposals]
             for refusal in search.refusals:
                 mark = name, refusal.book, refusal.key
@@ -119,6 +101,45 @@ class SlowLane:
                     refused.append(Refused(strategy=name, refusal=refusal))
         self._told = standing
         return Seen(proposals=tuple(proposals), refused=tuple(refused))
+
+    def search_supposing(
+        self, head: Head, gas_price_wei: int, supposed: Collection[int]
+    ) -> tuple[Proposal, ...]:
+        """Let every strategy look at the books `supposed`, by number, as they stand now; others look empty.
+
+        Nothing is told of what is left alone: it may never come so.
+        """
+        hidden = [held.is_stale or number not in supposed for number, held in enumerate(self.books)]
+        return tuple(
+            msgspec.structs.replace(each, strategy=name)
+            for name, search in self._searches(head, gas_price_wei, hidden)
+            for each in search.proposals
+        )
+
+    def _searches(
+        self, head: Head, gas_price_wei: int, hidden: Sequence[bool]
+    ) -> Iterator[tuple[str, Search]]:
+        """Yield what each strategy makes of the state; the books `hidden` look empty."""
+        self._router.refresh()
+        native = Native(
+            load=self._load,
+            market=self._market.address,
+            router=self._router.address,
+            tokens=self._market.shape.token_ids,
+        )
+        for name, strategy in self._strategies:
+            scene = _Scene(
+                self._market,
+                self._router,
+                self.books,
+                self.loans,
+                native,
+                head,
+                hidden=hidden,
+                gas_price_wei=gas_price_wei,
+                max_gas=self._max_gas[name],
+            )
+            yield name, strategy.search(scene)
 
 
 class _Scene:
@@ -133,6 +154,7 @@ class _Scene:
         native: Native,
         head: Head,
         *,
+        hidden: Sequence[bool],
         gas_price_wei: int,
         max_gas: int,
     ) -> None:
@@ -144,9 +166,10 @@ class _Scene:
         self.number: Final = head.number + 1
         self.gas_price_wei: Final = gas_price_wei
         self.max_gas: Final = max_gas
-        # A number stays that of its book, so a stale one keeps its place, with nothing in it.
+        # A number stays that of its book, so a hidden one keeps its place, with nothing in it.
         self.books: Final[Sequence[BookView]] = [
-            _NothingAtRisk(held.book) if held.is_stale else held.book for held in books
+            _NothingAtRisk(held.book) if is_hidden else held.book
+            for held, is_hidden in zip(books, hidden, strict=True)
         ]
         self.calls_back: Final = [held.adapter.can_call_back(held.book.spec) for held in books]
         self.is_independent: Final = [held.adapter.compiled.is_independent for held in books]
@@ -186,7 +209,7 @@ class _Scene:
 
 
 class _NothingAtRisk:
-    """A book of which something is known to be out of date: nobody is at risk in it."""
+    """A book that is not to be looked at, such as one that is out of date: nobody is at risk in it."""
 
     def __init__(self, book: BookView) -> None:
         self.spec: Final = book.spec

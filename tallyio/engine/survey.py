@@ -46,6 +46,8 @@ class Near(msgspec.Struct, frozen=True, kw_only=True):
     """Estimated profit after gas if it were liquidated now, in wei of the native currency."""
     reason: str | None
     """Why nothing would be gained, if that was looked at."""
+    auction: str | None = None
+    """How updates of one of its prices are sold: who only watches comes second; None: they are not."""
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,7 @@ async def survey(
                 adapters,
                 built,
                 max_gas=config.usable_gas,
+                auctioned=config.auctioned,
                 tell=lambda _: None,
                 progress=progress,
             )
@@ -134,7 +137,13 @@ def _near(books: Books, head: Head, seen: Seen, count: int) -> Iterator[Near]:
                 dies_at=deaths[asset].get(key),
                 profit=None if profit is None else str(round(profit)),
                 reason=reasons.get((place, key)),
+                auction=_auction(book, key),
             )
+
+
+def _auction(book: Book, key: PositionKey) -> str | None:
+    position = book.position(key)
+    return (position.auction(book.spec) or None) if position else None
 
 
 def _largest(book: Book, key: PositionKey) -> int:

@@ -36,8 +36,9 @@ Settings = Mapping[str, object]
 `tallyio.hooks.settings.parse_settings`, which names file, table and key in its errors."""
 
 
-Pretended = Mapping[Address, bytes]
-"""Code to take for that of an account, whatever the chain has there."""
+Pretended = Mapping[Address, bytes | AccountState]
+"""What to take for that of an account, whatever the chain has there: code, or code and slots as far as they
+are told. Balances and nonces stay the chain's own."""
 
 NOTHING: Final[Pretended] = MappingProxyType({})
 
@@ -68,7 +69,7 @@ class ChainReader(Protocol):
     ) -> list[bytes | None]:
         """Return each call's return data in order, or None where it reverted; few round trips.
 
-        `pretend` gives code to accounts that have none on the chain, or another one.
+        `pretend` gives accounts code or slots that they do not have on the chain.
         """
 
     async def logs(self, query: LogFilter) -> list[Log]:
@@ -100,7 +101,7 @@ class ChainClient(ChainReader, Protocol):
         It runs as in a block of `moment` where the node can do that, else in one like `block`. What
         depends on time, such as interest, reads other slots, or reverts early, in the wrong one.
 
-        `pretend` gives code to accounts that have none on the chain, or another one.
+        `pretend` gives accounts code or slots that they do not have on the chain.
         """
 
     async def state_after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:

@@ -15,7 +15,8 @@ transaction would run.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -214,6 +215,18 @@ class Book:
             self.put(position or Position(key=key, balances=()))
         if changes.reweighed:
             self.reweigh()
+
+    @contextmanager
+    def suppose(self, head: Head) -> Iterator[Edit]:
+        """Be as a block may leave the book that is not there yet, until the context ends; then as before.
+
+        What the edit changes meanwhile is taken back, and the chain's own blocks are not touched by it.
+        """
+        changes = Changes(block=head.hash, parent=self.head)
+        try:
+            yield Edit(self, changes, head)
+        finally:
+            self.restore(changes)
 
     # --- what an edit writes
 

@@ -68,6 +68,25 @@ class Rollback(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 BlockEvent = Block | Rollback
 
 
+class PendingTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction that waits for a block, as a node shows it."""
+
+    hash: Hash
+    sender: Address
+    nonce: int
+    to: Address | None
+    """None: it makes a contract."""
+    data: bytes
+    value_wei: Wei
+    gas_limit: int
+    max_fee_wei: Wei
+    """The most that it pays per gas; the gas price of one that has no more to say."""
+    max_priority_fee_wei: Wei
+    """The most of that which goes to whoever builds the block; the same gas price."""
+    arrived_ns: int
+    """When the first bytes that told of it were read from the socket."""
+
+
 class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which logs to ask for; block bounds are inclusive."""
 

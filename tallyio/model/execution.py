@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from tallyio.model.chain import PendingTransaction
 from tallyio.model.lending import LoanOffer, PositionKey
 from tallyio.model.units import Address, Hash, Wei
 
@@ -109,6 +110,8 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """The reserves whose deposits secure the positions that it liquidates."""
     disturbs: Ground | None = None
     """What the fee of its loan changes, if that is anybody's ground."""
+    trigger: Trigger | None = None
+    """What has to come before it; None: nothing, the state of the block will do."""
 
     @property
     def profit(self) -> int:
@@ -125,6 +128,14 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
         return not grounds.isdisjoint(self.deposits) or any(leg.uses in grounds for leg in self.legs)
 
 
+class Trigger(msgspec.Struct, frozen=True, kw_only=True):
+    """A price update that waits for a block, behind which something can be taken."""
+
+    transaction: PendingTransaction
+    feeds: tuple[Address, ...]
+    """The aggregators that it reports to."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A call of the executor contract that takes an opportunity, or reverts."""
 
@@ -135,6 +146,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     deadline_block: int
     """The executor reverts in any later block."""
     sender: Address
+    behind: PendingTransaction | None = None
+    """What it is to run right behind: it is judged on what that leaves, and pays no more per gas."""
     own_funds: int = 0
     """How much of `token` the executor takes from the sender first, and gives back with the profit."""
 

@@ -24,6 +24,12 @@ class ReserveSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The token that a liquidator receives for it; None: it secures nothing."""
     debt: Address | None
     """The token that a liquidator pays; None: it cannot be borrowed."""
+    feeds: tuple[Address, ...] = ()
+    """The contracts that its price comes from, as far as the plugin knows: feeds that an oracle names,
+    and the aggregators behind them, to which answers are reported."""
+    auction: str = ""
+    """By which scheme updates of one of the feeds are sold, such as "svr"; empty: by none that is known. The
+    engine writes it."""
     parameters: tuple[tuple[str, int], ...] = ()
     """What else the protocol plugin needs to load and liquidate it, as sorted (name, integer) pairs."""
 
@@ -68,6 +74,11 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     balances: tuple[Balance, ...]
     flags: int = 0
     """The protocol's own number, such as the e-mode category."""
+
+    def auction(self, book: BookSpec) -> str:
+        """Return how updates of a price that it hangs on in `book` are sold; empty: they are not."""
+        sold = (book.reserves[balance.reserve].auction for balance in self.balances)
+        return next(filter(None, sold), "")
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,6 +114,8 @@ class RevmChain:
     ) -> list[bytes | None]:
         """Return each call's return data in order, or None where it reverted.
 
+        Code can be pretended, no slots.
+
         Raises: ChainError: `block` is not the latest; older state is gone, as on a node that prunes.
         """
         self.asked_at.append(block)
@@ -123,7 +125,10 @@ class RevmChain:
                 f"block {hex_text(block or b'')} is not the latest, which is {latest.number}",
                 way_out="read at the block that the test just took from the chain",
             )
-        with self.backend.pretending(pretend):
+        code = {account: told for account, told in pretend.items() if isinstance(told, bytes)}
+        if len(code) < len(pretend):
+            raise ChainError("this chain in memory pretends code only")
+        with self.backend.pretending(code):
             return [self._output(call, sender or ZERO_ADDRESS) for call in calls]
 
     async def logs(self, query: LogFilter) -> list[Log]:

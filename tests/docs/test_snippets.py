@@ -27,6 +27,7 @@ CONFIGURATION_TABLES = {
     "protocols",
     "strategies",
     "execution",
+    "feeds",
     "limits",
     "signers",
     "notifiers",

@@ -77,9 +77,8 @@ class InProcessChain:
         """See `ChainClient.prestate`; what runs here looks at no clock."""
         del moment
         self._ask("prestate")
-        assert not pretend
         assert block == self.practice.head.hash
-        with self._after(call, sender):
+        with self._pretending(pretend), self._after(call, sender):
             accounts = touched(self._evm).before
         with self._undone():  # balances and nonces as they were
             for address in accounts:
@@ -147,8 +146,7 @@ class InProcessChain:
             )
             self._evm.insert_account_info(hex_text(address), info)
             for slot, value in account.storage.items():
-                with self._undone():
-                    self._evm.insert_account_storage(hex_text(address), slot, value)
+                self._put(hex_text(address), slot, value)
 
     @contextmanager
     def _after(self, call: Call, sender: Address) -> Iterator[bytes | None]:
@@ -165,6 +163,26 @@ class InProcessChain:
             except RuntimeError:
                 output = None
             yield output
+
+    @contextmanager
+    def _pretending(self, pretend: Pretended) -> Iterator[None]:
+        """Let slots have other values until the context ends."""
+        before: dict[tuple[str, int], int] = {}
+        for address, told in pretend.items():
+            assert isinstance(told, AccountState)
+            for slot, value in told.storage.items():
+                with self._undone():
+                    before[hex_text(address), slot] = int(self._evm.storage(hex_text(address), slot))
+                self._put(hex_text(address), slot, value)
+        try:
+            yield
+        finally:
+            for (account, slot), value in before.items():
+                self._put(account, slot, value)
+
+    def _put(self, account: str, slot: int, value: int) -> None:
+        with self._undone():
+            self._evm.insert_account_storage(account, slot, value)
 
     @contextmanager
     def _undone(self) -> Iterator[None]:

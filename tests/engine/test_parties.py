@@ -64,7 +64,9 @@ async def test_on_paper_what_is_missing_is_made_up() -> None:
     parties = await find_parties(reader(None), config(None, None), head_at(1), live=False)
     assert (parties.account, parties.executor) == (PAPER_ACCOUNT, PAPER_EXECUTOR)
     assert parties.on_paper
-    assert PAPER_ACCOUNT.rjust(32, b"\0") in parties.pretend[PAPER_EXECUTOR], "its code names its owner"
+    code = parties.pretend[PAPER_EXECUTOR]
+    assert isinstance(code, bytes)
+    assert PAPER_ACCOUNT.rjust(32, b"\0") in code, "its code names its owner"
     kept = await find_parties(reader(None), config(OURS, None), head_at(1), live=False)
     assert kept.account == OURS
 

@@ -10,12 +10,13 @@ from tallyio.engine.executor import encode_calls, encode_run
 from tallyio.engine.simulator import MAX_GAS, Simulator
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
+from tallyio.lab.world import OPERATOR
 from tallyio.lending.loans import own_offer
-from tallyio.model.chain import Block, Head, Rollback
+from tallyio.model.chain import Block, Head, PendingTransaction, Rollback
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Borrowing, Call, Plan, Simulation
-from tallyio.model.hashing import selector
-from tallyio.model.units import Address, Hash, Wei
+from tallyio.model.hashing import keccak256, selector
+from tallyio.model.units import Address, Hash, Wei, hex_text
 from tallyio.testing import head_at
 from tests.engine import hostile
 from tests.engine.inprocess import InProcessChain
@@ -330,3 +331,91 @@ def _minting(desk: Desk, token_code: bytes) -> Plan:
 
 def test_heads_of_the_practice_world_are_a_chain() -> None:
     assert head_at(5).parent_hash == head_at(4).hash != Hash(bytes(32))
+
+
+# --- behind what waits -------------------------------------------------------------------------
+
+
+class Waiting:
+    """A sale of WETH in one V3 pool that waits, and a plan that sells it on in another."""
+
+    def __init__(self, desk: Desk) -> None:
+        practice, amount = desk.practice, 20 * 10**18
+        router = Contract(artifact("SwapRouter"), practice.world.v3.router)
+        weth = Contract(artifact("Token"), practice.token("WETH"))
+        practice.transact(weth.call("approve", router.address, amount))
+        sale = (weth.address, practice.token("USDC"), 3_000, OPERATOR, FOREVER, amount, 0, 0)
+        self.call = router.call("exactInputSingle", sale)
+        self.pool = practice.pools[practice.find("v3:USDC/WETH:3000")].address
+        self.transaction = pending(self.call)
+        with practice.backend.undone():
+            practice.backend.append(self.call)
+            plan: Plan = desk.plan(CYCLES["V3 to V3"])
+        self.plan = msgspec.structs.replace(plan, behind=self.transaction)
+
+
+def pending(call: Call, *, gas_limit: int = 400_000) -> PendingTransaction:
+    """Return `call` of the operator as it waits."""
+    return PendingTransaction(
+        hash=Hash(bytes(32)),
+        sender=OPERATOR,
+        nonce=0,
+        to=call.to,
+        data=call.data,
+        value_wei=Wei(0),
+        gas_limit=gas_limit,
+        max_fee_wei=Wei(10),
+        max_priority_fee_wei=Wei(1),
+        arrived_ns=0,
+    )
+
+
+async def test_a_plan_is_judged_on_what_a_transaction_that_waits_leaves(desk: Desk) -> None:
+    waiting = Waiting(desk)
+    await desk.follow()
+    plain = desk.plan()
+    before = await desk.simulate(plain)
+    behind = await desk.simulate(waiting.plan)
+    assert desk.asked == ["prestate", "prestate"], "what waits, and what comes behind it"
+    assert (behind.success, behind.profit) == (True, waiting.plan.min_profit)
+    assert behind.profit > before.profit
+    assert await desk.simulate(waiting.plan) == behind
+    assert desk.asked == []
+    alone = await desk.simulate(msgspec.structs.replace(waiting.plan, behind=None))
+    assert not alone.success, "without what waits it reverts"
+    assert await desk.simulate(plain) == before, "the state is the chain's again"
+    desk.practice.transact(waiting.call)
+    await desk.follow()
+    assert await desk.land(waiting.plan) == behind.profit
+
+
+async def test_what_waits_is_told_by_its_events_and_the_slots_that_it_changes(desk: Desk) -> None:
+    waiting = Waiting(desk)
+    await desk.follow()
+    effect = await desk.simulator.effect(waiting.transaction, desk.practice.head)
+    assert effect.reason == ""
+    assert {each.transaction_hash for each in effect.logs} == {waiting.transaction.hash}
+    desk.practice.transact(waiting.call)
+    landed = [bytes.fromhex(each.address[2:]) for each in desk.practice.backend.logs]
+    assert [each.address for each in effect.logs] == landed
+    assert {waiting.pool, desk.practice.token("WETH")} <= effect.changes.keys()
+    for account, told in effect.changes.items():
+        for slot, value in told.storage.items():
+            assert desk.practice.backend.evm.storage(hex_text(account), slot) == value
+
+
+async def test_behind_what_fails_nothing_is_done(desk: Desk) -> None:
+    waiting = Waiting(desk)
+    await desk.follow()
+    for broken in (
+        pending(Call(to=waiting.pool, data=selector("swap(address,bool,int256,uint160,bytes)") + bytes(160))),
+        pending(waiting.call, gas_limit=22_000),
+        msgspec.structs.replace(waiting.transaction, to=None),
+    ):
+        numbered = msgspec.structs.replace(broken, hash=Hash(keccak256(msgspec.json.encode(broken))))
+        simulation = await desk.simulate(msgspec.structs.replace(waiting.plan, behind=numbered))
+        assert not simulation.success
+        assert simulation.reason.startswith("what it was to run behind fails: ")
+    assert (
+        await desk.simulator.effect(waiting.transaction, head_at(0))
+    ).reason == "a newer block has arrived"

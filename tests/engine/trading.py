@@ -261,6 +261,11 @@ class Trading:
         with Journal(self._journal) as journal:
             return journal._db.execute(f"SELECT {columns} FROM intents ORDER BY id").fetchall()  # noqa: S608 - our own words
 
+    def opportunities(self, columns: str) -> list[tuple[object, ...]]:
+        """Return columns of what was found, by id."""
+        with Journal(self._journal) as journal:
+            return journal._db.execute(f"SELECT {columns} FROM opportunities ORDER BY id").fetchall()  # noqa: S608 - our own words
+
     def _plan(self, opportunity: Opportunity, deadline_block: int) -> Plan:
         if opportunity.id in self.unplannable:
             raise UnsafeRefused("has amounts that do not join", way_out="nothing was signed")
@@ -270,6 +275,7 @@ class Trading:
             min_profit=opportunity.profit,
             deadline_block=deadline_block,
             sender=ACCOUNT,
+            behind=opportunity.trigger.transaction if opportunity.trigger else None,
         )
 
     async def _explain(self, opportunity: Opportunity, head: Head) -> str:

@@ -26,7 +26,7 @@ from tallyio.model.erc20 import approve, balance_of, transfer
 from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import Call
 from tallyio.model.hashing import selector
-from tallyio.model.units import Address, checksum, hex_text
+from tallyio.model.units import Address, Wei, checksum, hex_text
 from tests.e2e.harness import GAS_MONEY_WEI, POLL_S, Bot, Running, running
 from tests.fault.lending_places import DOLLAR, GAS, Places, build_ground
 
@@ -72,6 +72,10 @@ min_profit_wei = 1000000000000000000000000000000
 native_token = "$weth"
 executor = "$executor"
 account = "$account"
+
+# Whatever moves a price of Aave waits in the node before it is mined.
+[feeds]
+pending = true
 
 [limits]
 max_fee_gwei = 200.0
@@ -205,6 +209,22 @@ class Ground:
         usd = USD_PRICES.get(symbol, 1)
         feed = self.places.aave.feeds[symbol].aggregator
         await self.operate(feed.call("post", usd * DOLLAR * percent // 100))
+
+    async def followed(self, call: Call, *, tip_wei: int) -> str:
+        """Let the operator send a call, and wait until the bot has sent something after it; none is mined.
+
+        Return the call's hash. It pays so much above the base fee. A bot that just started may not have
+        heard of it, so it is sent again.
+        """
+        sent = Transaction(sender=OPERATOR, call=call, gas_limit=GAS, priority_fee_wei=Wei(tip_wei))
+        with trio.fail_after(WAIT_S):
+            while True:
+                (hash_,) = await self.lab._backend.send((sent,))
+                with trio.move_on_after(THINKING_S):
+                    while await self.bot.waiting() == 1:  # noqa: ASYNC110 - another process
+                        await trio.sleep(POLL_S)
+                    return hash_
+                await self.lab.rpc("anvil_dropTransaction", hash_)
 
     async def refusal(self, call: Call, *, sender: Address = OPERATOR) -> str:
         """Return what the node says of a call that must revert in the next block."""

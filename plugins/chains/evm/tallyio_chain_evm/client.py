@@ -17,6 +17,7 @@ from tallyio_chain_evm import reads, requests, state, submit
 from tallyio_chain_evm.feed import BlockFeed
 from tallyio_chain_evm.fees import fees_after
 from tallyio_chain_evm.link import Link
+from tallyio_chain_evm.pending import PendingFeed
 from tallyio_chain_evm.settings import EvmSettings
 
 
@@ -72,6 +73,10 @@ class EvmClient:
         feed = BlockFeed(self._link, self._settings, self._state)
         self._feeds.append(feed)
         return feed
+
+    def pending(self) -> PendingFeed:
+        """Return what comes into the node's mempool from now on; each call has a subscription of its own."""
+        return PendingFeed(self._link)
 
     async def prestate(
         self,

@@ -16,9 +16,9 @@ from functools import lru_cache
 
 import msgspec
 
-from tallyio.model.chain import Head, Log, Receipt
+from tallyio.model.chain import Head, Log, PendingTransaction, Receipt
 from tallyio.model.units import ADDRESS_BYTES, HASH_BYTES, Address, Hash, Wei
-from tallyio_chain_evm.wire import WireHead, WireLog, WireReceipt
+from tallyio_chain_evm.wire import WireHead, WireLog, WireReceipt, WireTransaction
 
 BLOOM_BYTES = 256
 REMEMBERED = 16_384
@@ -31,6 +31,7 @@ _maybe_heads = msgspec.json.Decoder(WireHead | None)
 _log_lists = msgspec.json.Decoder(list[WireLog])
 _maybe_receipts = msgspec.json.Decoder(WireReceipt | None)
 _texts = msgspec.json.Decoder(str)
+_pendings = msgspec.json.Decoder(WireTransaction | str | None)
 _storage_values = msgspec.json.Decoder(dict[str, list[str]])
 
 
@@ -105,6 +106,31 @@ def receipt(wire: WireReceipt) -> Receipt:
         effective_gas_price_wei=Wei(quantity(wire.effective_gas_price)),
         logs=tuple([log(entry) for entry in wire.logs]),
     )
+
+
+def pending(wire: WireTransaction, arrived_ns: int) -> PendingTransaction:
+    """Return the record of a transaction that waits."""
+    # Nobody sees these words again, so they are not remembered.
+    return PendingTransaction(
+        hash=Hash(_sized(wire.hash, HASH_BYTES)),
+        sender=account(wire.sender),
+        nonce=quantity(wire.nonce),
+        to=None if wire.to is None else account(wire.to),
+        data=data(wire.input),
+        value_wei=Wei(quantity(wire.value)),
+        gas_limit=quantity(wire.gas),
+        max_fee_wei=Wei(quantity(wire.max_fee_per_gas or wire.gas_price)),
+        max_priority_fee_wei=Wei(quantity(wire.max_priority_fee_per_gas or wire.gas_price)),
+        arrived_ns=arrived_ns,
+    )
+
+
+def read_pending(raw: msgspec.Raw, arrived_ns: int) -> PendingTransaction | Hash | None:
+    """Read what tells of a transaction that waits: all of it, or its hash; None is one that waits no more."""
+    wire = _pendings.decode(raw)
+    if isinstance(wire, str):
+        return Hash(_sized(wire, HASH_BYTES))
+    return None if wire is None or wire.block_hash is not None else pending(wire, arrived_ns)
 
 
 def read_head(raw: msgspec.Raw) -> Head:

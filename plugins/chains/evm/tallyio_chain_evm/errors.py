@@ -17,6 +17,10 @@ class CallTimeout(ChainError):
     """No whole answer within the deadline."""
 
 
+class NoPendingTransactions(ChainError):
+    """The node does not tell what waits in its mempool."""
+
+
 class MalformedReply(ChainError):
     """The answer breaks JSON, JSON-RPC or the method's own format."""
 

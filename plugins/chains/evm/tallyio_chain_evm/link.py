@@ -80,12 +80,12 @@ class Link:
             raise self._timeout(asked[0].method) from None
         return [self.read(request, outcome) for request, outcome in zip(asked, outcomes, strict=True)]
 
-    async def subscribe(self, topic: str) -> Subscription:
+    async def subscribe(self, topic: str, *options: object) -> Subscription:
         """Open a subscription, waiting for a connection as long as the link has patience."""
         connection = await self._current()
         try:
             with trio.fail_after(self._settings.deadline_s):
-                return await connection.subscribe(topic)
+                return await connection.subscribe(topic, *options)
         except trio.TooSlowError:
             raise self._timeout("eth_subscribe") from None
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import msgspec
 
 from tallyio.hooks.interfaces import NOTHING, Pretended
-from tallyio.model.chain import Head, Log, LogFilter, Receipt
+from tallyio.model.chain import AccountState, Head, Log, LogFilter, Receipt
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash, hex_text
 from tallyio_chain_evm import decode
@@ -83,10 +83,18 @@ def call(
     return Request("eth_call", params, decode.read_data)
 
 
-def overrides(pretend: Pretended) -> list[dict[str, dict[str, str]]]:
+def overrides(pretend: Pretended) -> list[dict[str, dict[str, object]]]:
     """Return the state override object for `pretend` as a list of one, or none where nothing is pretended."""
-    texts = {hex_text(account): {"code": hex_text(code)} for account, code in pretend.items()}
+    texts = {hex_text(account): _override(told) for account, told in pretend.items()}
     return [texts] if texts else []
+
+
+def _override(told: bytes | AccountState) -> dict[str, object]:
+    code, storage = (told, {}) if isinstance(told, bytes) else (told.code, told.storage)
+    found: dict[str, object] = {} if code is None else {"code": hex_text(code)}
+    if storage:
+        found["stateDiff"] = {_key(slot): _key(value) for slot, value in storage.items()}
+    return found
 
 
 def nonce(account: Address, block: Hash | None = None) -> Request[int]:
@@ -119,6 +127,10 @@ def storage_values(slots: Mapping[Address, Sequence[int]], block: Hash) -> Reque
     return Request("eth_getStorageValues", [texts, at(block)], read)
 
 
+def _unread(raw: msgspec.Raw) -> msgspec.Raw:
+    return raw
+
+
 @lru_cache(maxsize=decode.REMEMBERED)
 def _key(slot: int) -> str:
     # The same slots are asked for block after block.
@@ -133,6 +145,11 @@ def send(raw: bytes) -> Request[Hash]:
 def known(transaction: Hash) -> Request[bool]:
     """Ask whether the node has a transaction, mined or waiting."""
     return Request("eth_getTransactionByHash", [hex_text(transaction)], decode.read_presence)
+
+
+def transaction(transaction: Hash) -> Request[msgspec.Raw]:
+    """Ask for a transaction, mined or waiting; `decode.read_pending` reads it."""
+    return Request("eth_getTransactionByHash", [hex_text(transaction)], _unread)
 
 
 def receipt(transaction: Hash) -> Request[Receipt | None]:

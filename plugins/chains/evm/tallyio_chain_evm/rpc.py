@@ -12,6 +12,7 @@ Duplicate keys are legal JSON of which the last wins.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -101,6 +102,14 @@ class Subscription:
         """Return the next notification. Raises: trio.EndOfChannel: the connection is gone."""
         return await self._receive.receive()
 
+    def waiting(self) -> list[Result]:
+        """Return what came besides and was not read yet, oldest first."""
+        found = []
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                found.append(self._receive.receive_nowait())
+        return found
+
     def close(self) -> None:
         """Let the reader finish what is queued, then end."""
         self._send.close()
@@ -175,10 +184,10 @@ class RpcConnection:
                 self._waiting.pop(first + index, None)
         return self._settled(exchange)
 
-    async def subscribe(self, topic: str) -> Subscription:
+    async def subscribe(self, topic: str, *options: object) -> Subscription:
         """Open a subscription. Raises: RpcError: the node has none of that kind."""
         subscription = Subscription()
-        request: Request[object] = Request("eth_subscribe", [topic], _text.decode)
+        request: Request[object] = Request("eth_subscribe", [topic, *options], _text.decode)
         (outcome,) = await self.exchange([request], subscription=subscription)
         if not isinstance(outcome, Result):
             raise outcome

@@ -138,12 +138,13 @@ class StateReader:
         found: StateSlice = {}
         numbers = iter(words)
         for (account, keys), code in zip(touched.items(), codes, strict=True):
-            found[account] = AccountState(
+            own = AccountState(
                 balance_wei=Wei(next(numbers)),
                 nonce=next(numbers),
-                code=pretend.get(account, code),
+                code=code,
                 storage={slot: next(numbers) for slot in keys},
             )
+            found[account] = _pretending(own, pretend.get(account, own))
         return found
 
     async def _storage(self, wanted: list[Slot], block: Hash) -> StateSlice:
@@ -159,6 +160,13 @@ class StateReader:
                 raise answer
             values.append(answer.value)
         return values
+
+
+def _pretending(own: AccountState, told: bytes | AccountState) -> AccountState:
+    if isinstance(told, bytes):
+        return msgspec.structs.replace(own, code=told)
+    code = own.code if told.code is None else told.code
+    return msgspec.structs.replace(own, code=code, storage={**own.storage, **told.storage})
 
 
 def _words(account: Address, slots: list[int], block: Hash) -> list[Request[int]]:

@@ -39,6 +39,22 @@ class WireLog(msgspec.Struct, rename="camel"):
     removed: bool = False
 
 
+class WireTransaction(msgspec.Struct, rename="camel"):
+    """A transaction that waits; one from before EIP-1559 has a gas price and no more."""
+
+    hash: str
+    nonce: str
+    input: str
+    value: str
+    gas: str
+    sender: str = msgspec.field(name="from")
+    to: str | None = None
+    gas_price: str = "0x0"
+    max_fee_per_gas: str | None = None
+    max_priority_fee_per_gas: str | None = None
+    block_hash: str | None = None
+
+
 class WireReceipt(msgspec.Struct, rename="camel"):
     """A transaction receipt (Byzantium and later: it has a status)."""
 

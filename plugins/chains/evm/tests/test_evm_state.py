@@ -20,6 +20,7 @@ from tests.evm_clients import open_fake
 A, B = Address(b"\xaa" * 20), Address(b"\xbb" * 20)
 BLOCK = Hash(b"\x01" * 32)
 CALL = Call(to=B, data=b"\x01\x02")
+SENDER = Address(b"\xcc" * 20)
 
 
 def key(account: Address) -> str:
@@ -237,3 +238,44 @@ async def test_pretended_code_goes_with_the_question(autojump_clock: MockClock) 
         node.always("debug_traceCall", answer)
         state = await client.prestate(CALL, sender=A, block=BLOCK, pretend={B: b"\x60"})
         assert state[B].code == b"\x60"
+
+
+async def test_slots_are_pretended_beside_code(autojump_clock: MockClock) -> None:
+    async with open_fake() as (node, client):
+        asked: list[Json] = []
+
+        def trace(request: dict[str, Json]) -> str:
+            asked.append(request["params"][2]["stateOverrides"])
+            return result({key(B): {"balance": "0x1", "storage": {word(3): word(4)}}})(request) or ""
+
+        node.script("debug_traceCall", trace)
+        pretend: dict[Address, bytes | AccountState] = {
+            A: b"\x60",
+            B: AccountState(storage={3: 4}),
+            SENDER: AccountState(code=b"\x61"),
+        }
+        state = await client.prestate(CALL, sender=SENDER, block=BLOCK, pretend=pretend)
+        assert asked == [
+            {
+                key(A): {"code": "0x60"},
+                key(B): {"stateDiff": {word(3): word(4)}},
+                key(SENDER): {"code": "0x61"},
+            }
+        ]
+        assert state[B].storage == {3: 4}
+
+
+async def test_without_debug_methods_slots_are_pretended_too(autojump_clock: MockClock) -> None:
+    async with open_fake() as (node, client):
+        entry = {"address": key(B), "storageKeys": [word(3), word(5)]}
+        node.script("eth_createAccessList", result({"accessList": [entry], "gasUsed": "0x1"}))
+        for method, value in (
+            ("eth_getBalance", "0x0"),
+            ("eth_getTransactionCount", "0x0"),
+            ("eth_getCode", "0x60"),
+        ):
+            node.always(method, result(value))
+        node.always("eth_getStorageAt", result("0x7"))
+        pretend = {B: AccountState(storage={3: 4})}
+        state = await client.prestate(CALL, sender=SENDER, block=BLOCK, pretend=pretend)
+        assert (state[B].code, state[B].storage) == (b"\x60", {3: 4, 5: 7})

@@ -62,9 +62,12 @@ class AaveV3:
         return _TOPICS
 
     def polls(self, book: BookSpec) -> bool:
-        """Return whether some price comes from a source that is no plain feed, such as one with a cap."""
-        there = [dict(reserve.parameters) for reserve in book.reserves if reserve.debt is not None]
-        return not all(facts["emitter"] for facts in there)
+        """Return whether some price comes from a source that is no plain feed, such as one with a cap.
+
+        Nor is one whose updates are sold: it may say something else than the aggregator's events do.
+        """
+        there = [reserve for reserve in book.reserves if reserve.debt is not None]
+        return not all(dict(each.parameters)["emitter"] and not each.auction for each in there)
 
     async def discover(self, chain: ChainReader, *, block: Head) -> list[BookSpec]:
         """Return the pool of each venue.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -159,35 +159,44 @@ async def _reserves(
     block: Head,
 ) -> tuple[ReserveSpec, ...]:
     symbols = await chain.call([Call(to=asset, data=abi.SYMBOL) for asset in assets], block=block.hash)
-    emitters = await _emitters(chain, market.oracle, assets, block)
+    prices = await _prices(chain, market.oracle, assets, block)
     made = {
-        each.id: _spec(asset, each, symbol, emitter)
-        for asset, each, symbol, emitter in zip(assets, data, symbols, emitters, strict=True)
+        each.id: _spec(asset, each, symbol, price)
+        for asset, each, symbol, price in zip(assets, data, symbols, prices, strict=True)
     }
     # The numbers of balances are the pool's own; a dropped reserve leaves a gap.
     gap = ReserveSpec(symbol="", collateral=None, debt=None)
     return tuple(made.get(number, gap) for number in range(max(made, default=-1) + 1))
 
 
-def _spec(asset: Address, data: abi.ReserveData, symbol: bytes | None, emitter: Address) -> ReserveSpec:
+def _spec(asset: Address, data: abi.ReserveData, symbol: bytes | None, price: _Price) -> ReserveSpec:
     facts = {
         "a_token": data.collateral_token,
         "debt_token": data.debt_token,
-        "emitter": emitter,
+        "emitter": price.emitter,
         "stable_token": data.stable_token,
     }
     return ReserveSpec(
         symbol=_text(symbol),
         collateral=asset,
         debt=asset,
+        feeds=price.feeds,
         parameters=tuple((name, int.from_bytes(value)) for name, value in facts.items()),
     )
 
 
-async def _emitters(
+class _Price(NamedTuple):
+    """Where an asset's price comes from."""
+
+    emitter: Address
+    """Whose events tell it; the zero address where none do."""
+    feeds: tuple[Address, ...]
+
+
+async def _prices(
     chain: ChainReader, oracle: Address, assets: Sequence[Address], block: Head
-) -> list[Address]:
-    """Return for each asset whose events tell its price, or the zero address where none do."""
+) -> list[_Price]:
+    """Return for each asset where its price comes from."""
     calls = [abi.source_of(oracle, asset) for asset in assets] + [
         abi.asset_price(oracle, asset) for asset in assets
     ]
@@ -195,12 +204,13 @@ async def _emitters(
     sources = [address_at(_words(answer, 1, oracle), 0) for answer in answers[: len(assets)]]
     said = await latest_answers(chain, sources, block=block)
     behind = await aggregators(chain, sources, block=block)
-    emitters = []
-    for answer, feed, emitter in zip(answers[len(assets) :], said, behind, strict=True):
+    found = []
+    for answer, source, feed, emitter in zip(answers[len(assets) :], sources, said, behind, strict=True):
         price = unsigned(answer, 0) if answer else 0
         is_plain = feed is not None and feed.value == price > 0
-        emitters.append(emitter if is_plain else ZERO_ADDRESS)
-    return emitters
+        feeds = tuple(each for each in dict.fromkeys((source, emitter)) if each != ZERO_ADDRESS)
+        found.append(_Price(emitter if is_plain else ZERO_ADDRESS, feeds))
+    return found
 
 
 def _sources(market: Market, reserves: Sequence[ReserveSpec]) -> tuple[LogSource, ...]:

@@ -82,6 +82,7 @@ def _reserve(number: int, token: Address, feed: Address, emitter: Address) -> Re
         symbol=hex_text(token)[:_SHORT],
         collateral=None if number == 0 else token,
         debt=token if number == 0 else None,
+        feeds=tuple(dict.fromkeys((feed, emitter))),
         parameters=(("emitter", int.from_bytes(emitter)), ("feed", int.from_bytes(feed))),
     )
 

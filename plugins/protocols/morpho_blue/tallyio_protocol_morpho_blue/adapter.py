@@ -67,8 +67,11 @@ class MorphoBlue:
         return await load_positions(chain, book, keys, block=block)
 
     def polls(self, book: BookSpec) -> bool:
-        """Return whether the price of a market is made of more than feeds that tell their answers."""
-        return not all(is_followed(reserve) for reserve in book.reserves)
+        """Return whether the price of a market is made of more than feeds that tell their answers.
+
+        One whose updates are sold may say something else than the aggregator's events do.
+        """
+        return not all(is_followed(each) and not each.auction for each in book.reserves)
 
     def follow(self, edit: BookEdit, book: BookSpec, event: int, log: Log) -> None:
         """Change the book as `log` says."""

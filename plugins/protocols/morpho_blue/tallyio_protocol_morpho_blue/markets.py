@@ -159,6 +159,7 @@ def _reserve(
         symbol=hex_text(id_)[:_SHORT],
         collateral=market.collateral,
         debt=market.loan,
+        feeds=tuple(dict.fromkeys(each for feed in feeds for each in (feed, emitters[feed]))),
         parameters=tuple(sorted(facts.items())),
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 from tallyio.hooks.feeds import aggregators
 from tallyio.hooks.interfaces import ChainReader
@@ -74,7 +76,14 @@ async def find_book(
     if vai_controller != ZERO_ADDRESS:
         reserves.append(await _vai(chain, vai_controller, block))
     assets = [each.debt or NATIVE_TOKEN for each in reserves]
-    emitters = await _feeds(chain, oracle, assets, block)
+    feeds = await _feeds(chain, oracle, assets, block)
+    emitters = dict.fromkeys(emitter for pairs in feeds for _, emitter in pairs)
+    reserves = [
+        msgspec.structs.replace(
+            each, feeds=tuple(dict.fromkeys(contract for pair in pairs for contract in pair))
+        )
+        for each, pairs in zip(reserves, feeds, strict=True)
+    ]
     others = (comptroller, liquidator, vai_controller, oracle)
     sources = dict.fromkeys((*vtokens, *(each for each in others if each != ZERO_ADDRESS), *emitters))
     return BookSpec(
@@ -164,8 +173,11 @@ async def _vai(chain: ChainReader, controller: Address, block: Head) -> ReserveS
 
 async def _feeds(
     chain: ChainReader, oracle: Address, assets: Sequence[Address], block: Head
-) -> Iterable[Address]:
-    """Return the contracts whose `AnswerUpdated` moves prices, where the oracle is one of Venus's own."""
+) -> list[list[tuple[Address, Address]]]:
+    """Return by asset the feeds that its price comes from, each with the contract that tells its answers.
+
+    None where the oracle is none of Venus's own.
+    """
     configs = await chain.call([abi.ask(oracle, abi.TOKEN_CONFIG, each) for each in assets], block=block.hash)
     asked = [
         (address_at(config, 1 + k), asset)
@@ -177,6 +189,14 @@ async def _feeds(
     answers = await chain.call(
         [abi.ask(source, abi.FEED_CONFIG, asset) for source, asset in asked], block=block.hash
     )
-    feeds = [address_at(each, _FEED) for each in answers if each is not None and len(each) >= 3 * WORD]
-    feeds = list(dict.fromkeys(each for each in feeds if each != ZERO_ADDRESS))
-    return await aggregators(chain, feeds, block=block) if feeds else ()
+    named = [
+        (asset, address_at(answer, _FEED))
+        for (_, asset), answer in zip(asked, answers, strict=True)
+        if answer is not None and len(answer) >= 3 * WORD
+    ]
+    feeds = list(dict.fromkeys(feed for _, feed in named if feed != ZERO_ADDRESS))
+    behind = dict(zip(feeds, await aggregators(chain, feeds, block=block) if feeds else (), strict=True))
+    return [
+        [(feed, behind[feed]) for named_for, feed in named if named_for == asset and feed in behind]
+        for asset in assets
+    ]

@@ -26,6 +26,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Most pairs of collateral and debt that are looked at for one position, the most valuable first."""
     max_batch: int = 4
     """Most positions that are liquidated in one transaction."""
+    auctioned_share: float = 0.1
+    """Of a liquidation's net so much counts where updates of one of its prices are sold at auction: who only
+    watches is second there, so others go first. 0 leaves such positions alone."""
     top_k: int = 16
     """Most opportunities reported per block."""
 
@@ -43,4 +46,6 @@ def read_settings(raw: RawSettings) -> Settings:
     ):
         if getattr(parsed, key) < least:
             raise ConfigError(f"[{WHERE}] {key} must be at least {least}, was {getattr(parsed, key)}")
+    if not 0 <= parsed.auctioned_share <= 1:
+        raise ConfigError(f"[{WHERE}] auctioned_share must be 0 to 1, was {parsed.auctioned_share}")
     return parsed

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from tallyio.hooks.interfaces import Settings as RawSettings
 from tallyio.hooks.search import Scene, Search
+from tallyio_strategy_liquidation.auctions import weighed
 from tallyio_strategy_liquidation.hot import search
 from tallyio_strategy_liquidation.reading import Found
 from tallyio_strategy_liquidation.settings import read_settings
@@ -39,6 +40,6 @@ class Liquidations:
         search(self._tables.address, offers.ctypes.data, len(positions))
         found = Found(scene, positions, offers)
         proposals = found.proposals(least_wei=self._settings.min_profit_wei)
-        return Search(
-            proposals=tuple(proposals[: self._settings.top_k]), refusals=tuple(found.refusals(proposals))
-        )
+        refusals = found.refusals(proposals)
+        kept, held = weighed(scene, proposals, self._settings.auctioned_share)
+        return Search(proposals=tuple(kept[: self._settings.top_k]), refusals=(*refusals, *held))

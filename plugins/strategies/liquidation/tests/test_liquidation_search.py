@@ -229,6 +229,39 @@ def test_one_strategy_looks_at_one_scene_after_the_other() -> None:
             assert found
 
 
+def sell(scene: MadeUpScene, reserve: int) -> None:
+    """Let updates of the price of `reserve` be sold."""
+    book = scene.books[0]
+    reserves = list(book.spec.reserves)
+    reserves[reserve] = msgspec.structs.replace(reserves[reserve], auction="svr")
+    vars(book)["spec"] = msgspec.structs.replace(book.spec, reserves=tuple(reserves))
+
+
+SOLD = "updates of its price are sold at auction (svr): whoever buys one is first"
+
+
+@pytest.mark.parametrize(("share", "order"), [(1.0, [1, 2]), (0.1, [2, 1]), (0.0, [2])])
+def test_whose_price_is_sold_counts_for_less_or_is_left_alone(share: float, order: list[int]) -> None:
+    rich, poor = (
+        position(1, (0, 9 * UNIT, 0), (2, 0, 9 * UNIT)),
+        position(2, (1, 5 * UNIT, 0), (2, 0, 5 * UNIT)),
+    )
+    with open_scene([[rich, poor]], every_pair(10_000 * UNIT)) as scene:
+        plain = {each.legs[0].uses: each.net_wei for each in Liquidations(ALONE).search(scene).proposals}
+        sell(scene, 0)
+        search = Liquidations({**ALONE, "auctioned_share": share}).search(scene)
+    keys = [parts(each)[0][0].key for each in search.proposals]
+    assert keys == [(rich, poor)[number - 1].key for number in order]
+    for each, key in zip(search.proposals, keys, strict=True):
+        assert each.net_wei == plain[0, key] * (share if key == rich.key else 1)
+    assert [(each.key, each.reason) for each in search.refusals] == [(rich.key, SOLD)] * (1 not in order)
+
+
+def test_a_share_is_a_share() -> None:
+    with pytest.raises(ConfigError, match=r"auctioned_share must be 0 to 1, was 1\.5"):
+        Liquidations({"auctioned_share": 1.5})
+
+
 def test_a_setting_out_of_range_is_refused_by_its_name() -> None:
     with pytest.raises(ConfigError, match=r"strategies.liquidation\] top_k must be at least 1, was 0"):
         Liquidations({"top_k": 0})
