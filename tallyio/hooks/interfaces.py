@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -130,6 +130,17 @@ class ChainClient(ChainReader, Protocol):
 
     async def receipt(self, transaction: Hash) -> Receipt | None:
         """Return the receipt, or None while no block includes the transaction."""
+
+
+@runtime_checkable
+class Foresight(Protocol):
+    """A chain whose new blocks can bring answers along. `ChainClient` need not have it."""
+
+    def foresee(self, calls: Sequence[Call]) -> None:
+        """Say what `ChainReader.call` will be asked for each new block, sender and pretence aside.
+
+        Then the question is under way while the block's logs are. Only the last ones given count.
+        """
 
 
 class Chain(Protocol):

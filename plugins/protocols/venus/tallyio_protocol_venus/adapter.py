@@ -20,6 +20,7 @@ from tallyio.model.execution import Call
 from tallyio.model.lending import BookSpec, Position, PositionKey
 from tallyio.model.units import ZERO_ADDRESS, Address
 from tallyio_protocol_venus import abi
+from tallyio_protocol_venus.asking import questions, take_answers
 from tallyio_protocol_venus.discovery import address_of, fact, find_book, vai_number
 from tallyio_protocol_venus.following import follow_log
 from tallyio_protocol_venus.layout import RELATIVE_SLACK, UNIT_SLACK
@@ -49,7 +50,7 @@ class Venus:
 
     @property
     def topics(self) -> tuple[bytes, ...]:
-        """Events of the comptroller, its markets, VAI, the Liquidator, and price feeds."""
+        """Events of the comptroller, its markets, VAI and the Liquidator."""
         return abi.EVENTS
 
     async def discover(self, chain: ChainReader, *, block: Head) -> list[BookSpec]:
@@ -75,9 +76,17 @@ class Venus:
         """Return the positions of `keys` at `block`. Raises: ChainError."""
         return await load_positions(chain, book, keys, block=block)
 
-    def polls(self, book: BookSpec) -> bool:  # noqa: ARG002 - every book does
-        """Return True: an oracle's price may change with time alone, or behind contracts nobody knows."""
-        return True
+    def polls(self, book: BookSpec) -> bool:  # noqa: ARG002 - no book does
+        """Return False: what no event tells is asked for by itself, see `questions`."""
+        return False
+
+    def questions(self, book: BookSpec) -> tuple[Call, ...]:
+        """Return the questions for prices, and for what else changes without an event."""
+        return questions(book)
+
+    def answered(self, edit: BookEdit, book: BookSpec, answers: Sequence[bytes | None]) -> None:
+        """Take prices, and what else changes without an event."""
+        take_answers(edit, book, answers)
 
     def follow(self, edit: BookEdit, book: BookSpec, event: int, log: Log) -> None:
         """Change the book as `log` says, or ask for what it touched to be read again."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from tallyio.hooks.feeds import aggregators
 from tallyio.hooks.interfaces import ChainReader
 from tallyio.model.chain import Head
 from tallyio.model.errors import ChainError
@@ -16,13 +15,10 @@ from tallyio.model.units import ADDRESS_BYTES, ZERO_ADDRESS, Address, checksum
 from tallyio.model.words import WORD, address_at, unsigned
 from tallyio_protocol_venus import abi, rates
 
-NATIVE_TOKEN: Final = Address(bytes.fromhex("bb" * ADDRESS_BYTES))
-"""What Venus's oracles call the chain's native currency."""
-
 VAI_SYMBOL: Final = "VAI"
-_ORACLES: Final = 3
-_FEED: Final = 1
-_MARKET_QUESTIONS: Final = 3
+COUNTS_CASH: Final = "counts_cash"
+"""A market's parameter, where it has one: cash is what the vToken counted, not what lies in its account."""
+_MARKET_QUESTIONS: Final = 4
 
 
 def fact(parameters: tuple[tuple[str, int], ...], name: str) -> int:
@@ -73,10 +69,8 @@ async def find_book(
     reserves = await _reserves(chain, vtokens, block)
     if vai_controller != ZERO_ADDRESS:
         reserves.append(await _vai(chain, vai_controller, block))
-    assets = [each.debt or NATIVE_TOKEN for each in reserves]
-    emitters = await _feeds(chain, oracle, assets, block)
-    others = (comptroller, liquidator, vai_controller, oracle)
-    sources = dict.fromkeys((*vtokens, *(each for each in others if each != ZERO_ADDRESS), *emitters))
+    others = (comptroller, liquidator, vai_controller)
+    sources = (*vtokens, *(each for each in others if each != ZERO_ADDRESS))
     return BookSpec(
         address=comptroller,
         venue=venue,
@@ -116,7 +110,7 @@ async def _check_layout(chain: ChainReader, vtokens: Sequence[Address], block: H
 
 
 async def _reserves(chain: ChainReader, vtokens: Sequence[Address], block: Head) -> list[ReserveSpec]:
-    which = (abi.UNDERLYING, abi.SYMBOL, abi.RATE_MODEL)
+    which = (abi.UNDERLYING, abi.SYMBOL, abi.RATE_MODEL, abi.INTERNAL_CASH)
     answers = await chain.call(
         [abi.ask(vtoken, each) for vtoken in vtokens for each in which], block=block.hash
     )
@@ -133,15 +127,18 @@ async def _reserves(chain: ChainReader, vtokens: Sequence[Address], block: Head)
 
 
 def _reserve(vtoken: Address, answers: Sequence[bytes | None], model: dict[str, int]) -> ReserveSpec:
-    underlying, symbol, _ = answers
+    underlying, symbol, _, counted = answers
     # The native market knows no underlying, or says zero. It is paid in what no token call can pay.
     token = address_at(underlying, 0) if underlying and len(underlying) >= WORD else ZERO_ADDRESS
     paid = None if token == ZERO_ADDRESS else token
+    facts = {**model, "vtoken": int.from_bytes(vtoken)}
+    if counted is not None and len(counted) >= WORD:
+        facts[COUNTS_CASH] = 1
     return ReserveSpec(
         symbol=_text(symbol).removeprefix("v"),
         collateral=paid,
         debt=paid,
-        parameters=tuple(sorted({**model, "vtoken": int.from_bytes(vtoken)}.items())),
+        parameters=tuple(sorted(facts.items())),
     )
 
 
@@ -160,23 +157,3 @@ async def _vai(chain: ChainReader, controller: Address, block: Head) -> ReserveS
         debt=token,
         parameters=(("vtoken", int.from_bytes(controller)),),
     )
-
-
-async def _feeds(
-    chain: ChainReader, oracle: Address, assets: Sequence[Address], block: Head
-) -> Iterable[Address]:
-    """Return the contracts whose `AnswerUpdated` moves prices, where the oracle is one of Venus's own."""
-    configs = await chain.call([abi.ask(oracle, abi.TOKEN_CONFIG, each) for each in assets], block=block.hash)
-    asked = [
-        (address_at(config, 1 + k), asset)
-        for asset, config in zip(assets, configs, strict=True)
-        if config is not None and len(config) >= 2 * _ORACLES * WORD + WORD
-        for k in range(_ORACLES)
-        if unsigned(config, 1 + _ORACLES + k) and address_at(config, 1 + k) != ZERO_ADDRESS
-    ]
-    answers = await chain.call(
-        [abi.ask(source, abi.FEED_CONFIG, asset) for source, asset in asked], block=block.hash
-    )
-    feeds = [address_at(each, _FEED) for each in answers if each is not None and len(each) >= 3 * WORD]
-    feeds = list(dict.fromkeys(each for each in feeds if each != ZERO_ADDRESS))
-    return await aggregators(chain, feeds, block=block) if feeds else ()
