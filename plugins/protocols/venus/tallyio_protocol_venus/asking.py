@@ -14,10 +14,9 @@ import msgspec
 from tallyio.hooks.lending import BookEdit
 from tallyio.model.execution import Call
 from tallyio.model.lending import BookSpec, ReserveSpec
-from tallyio.model.units import Address
 from tallyio_protocol_venus import abi, rates
 from tallyio_protocol_venus.discovery import COUNTS_CASH, address_of, fact, vai_number
-from tallyio_protocol_venus.layout import PRICE, pack_market, price_in, unpack_market
+from tallyio_protocol_venus.layout import pack_market, price_in, unpack_market
 from tallyio_protocol_venus.state import Market
 
 
@@ -78,9 +77,7 @@ def _take_vai(edit: BookEdit, book: BookSpec, number: int, answers: list[bytes |
         grew = index != market.index
         if grew or market.rate or market.accrued_at == at:
             accrued_at = at if grew else market.accrued_at
-            _put(
-                edit, number, msgspec.structs.replace(market, index=index, rate=rate, accrued_at=accrued_at)
-            )
+            _put(edit, number, msgspec.structs.replace(market, index=index, rate=rate, accrued_at=accrued_at))
             return
     elif index == market.index and market.rate:
         _put(edit, number, msgspec.structs.replace(market, rate=rate))
