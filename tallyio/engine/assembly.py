@@ -28,11 +28,11 @@ from tallyio.engine.planner import NO_LENDING, plan
 from tallyio.engine.purse import Purse
 from tallyio.engine.recovery import recover
 from tallyio.engine.report import Report
+from tallyio.engine.scout import Scout
 from tallyio.engine.simulator import Simulator
 from tallyio.engine.slow_lane import SlowLane
 from tallyio.engine.slow_start import open_slow_lane
 from tallyio.engine.tokens import read_tokens
-from tallyio.engine.trades import Lending
 from tallyio.hooks.host import PluginHost
 from tallyio.hooks.interfaces import ChainClient, ExchangeProtocol, Limits, SignerClient
 from tallyio.kernel.bridge import spin_budget
@@ -151,6 +151,10 @@ class _Assembly:
         known = dict.fromkeys((*self._market.shape.tokens, *self._book_tokens()))
         self._report.tokens = await read_tokens(self._chain, list(known), block=first.head.hash)
         await self._simulator.follow(first)
+        if self._slow is not None:
+            executor, account = self._parties.executor, self._parties.account
+            scout = Scout(self._slow.books, self._simulator, executor=executor, account=account)
+            self._slow.scout = scout
 
     async def engine(self, first: Block, events: AsyncIterator[BlockEvent], notices: Notices) -> Engine:
         """Return the engine, with the open intents of earlier runs taken over."""
@@ -238,20 +242,11 @@ class _Assembly:
             executor=self._parties.executor,
             sender=self._parties.account,
             deadline_block=deadline_block,
-            lending=self._lending(),
+            lending=self._slow.lending if self._slow else NO_LENDING,
         )
 
     def _rival(self, sent: Sent) -> Hash | None:
         return self._slow.books.rival(sent.uses, sent.transaction.hash) if self._slow else None
-
-    def _lending(self) -> Lending:
-        if self._slow is None:
-            return NO_LENDING
-        return Lending(
-            books=[held.book.spec for held in self._slow.books],
-            protocols=[held.adapter for held in self._slow.books],
-            lenders=self._slow.loans.lenders,
-        )
 
     def _book_tokens(self) -> Iterator[Address]:
         for held in self._slow.books if self._slow else ():

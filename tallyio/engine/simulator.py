@@ -61,6 +61,8 @@ class Simulator:
         self._before: dict[tuple[Address, Address], int] = {}
         """Balances at the mirror's head, by token and holder; many plans of a block have the same."""
         self._lock = trio.Lock()
+        self.starts = 0
+        """How often it started afresh: what was read before is forgotten."""
 
     async def follow(self, event: BlockEvent) -> None:
         """Move to the block of `event`. After a rollback, a gap or a failing node, start afresh."""
@@ -73,16 +75,19 @@ class Simulator:
             elif event.head.hash != self._mirror.block:
                 self._start(event.head)
 
-    async def warm(self, calls: Sequence[Call], *, sender: Address, head: Head) -> None:
+    async def warm(self, calls: Sequence[Call], *, sender: Address, head: Head) -> bool:
         """Read now what `calls` read, so that plans through the same contracts need not.
 
-        Raises: ChainError: the node failed.
+        Return whether `head` is still what plans are simulated on. Raises: ChainError: the node failed.
         """
         async with self._lock:
-            for call in calls if self._stands_at(head) else ():
+            if not self._stands_at(head):
+                return False
+            for call in calls:
                 await self._read_state(call, sender, head)
                 outcome, _ = self._mirror.run(call, sender=sender, gas=self._max_gas)
                 self._read |= set(outcome.emitters)
+            return True
 
     async def simulate(self, plan: Plan, head: Head) -> Simulation:
         """Return what `plan` does in the block after `head`.
@@ -175,6 +180,7 @@ class Simulator:
         self._mirror.start(head)
 
     def _forget(self) -> None:
+        self.starts += 1
         self._mirror.forget()
         self._read = set()
         self._before.clear()

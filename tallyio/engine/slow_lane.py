@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 
 from tallyio.engine.books import Books, Loans
+from tallyio.engine.scout import Scout
+from tallyio.engine.trades import Lending
 from tallyio.hooks.search import BookView, CompiledSearch, Native, Sale, SlowStrategy
 from tallyio.market.exports import Progress
 from tallyio.market.market import Market
@@ -64,6 +66,17 @@ class SlowLane:
         self._told: dict[tuple[str, int, object], str] = {}
         self.books: Final = books
         self.loans: Final = loans
+        self.scout: Scout | None = None
+        """Who looks ahead, if anybody does."""
+
+    @property
+    def lending(self) -> Lending:
+        """What liquidations and loans are planned with, as it is now."""
+        return Lending(
+            books=[held.book.spec for held in self.books],
+            protocols=[held.adapter for held in self.books],
+            lenders=self.loans.lenders,
+        )
 
     def warm(self, progress: Progress | None = None) -> None:
         """Compile what the strategies have compiled, or load it from the cache."""
@@ -84,8 +97,10 @@ class SlowLane:
         await self.books.roll_back(event)
 
     async def renew(self, head: Head) -> None:
-        """Ask again what can be borrowed, off the way of opportunities. Raises: ChainError."""
+        """Ask what can be borrowed, and look ahead; off the way of opportunities. Raises: ChainError."""
         await self.loans.ask(head)
+        if self.scout is not None:
+            await self.scout.look(head, block_seconds=BLOCK_SECONDS)
 
     def search(self, head: Head, gas_price_wei: int) -> Seen:
         """Let every strategy look at the state of `head`; stale books look empty to them."""

@@ -145,6 +145,9 @@ LEAST_VAI: Final = selector("minLiquidatableVAI()")
 FORCE_VAI: Final = selector("forceVAILiquidate()")
 IS_RESTRICTED: Final = selector("liquidationRestricted(address)")
 
+TOKEN_CONFIG: Final = selector("getTokenConfig(address)")
+FEED_CONFIG: Final = selector("tokenConfigs(address)")
+
 REDEEM, REPAY, SEIZE, LIQUIDATE, MOVE = 1, 3, 4, 5, 6
 """Numbers of `Action`."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from tallyio.hooks.feeds import aggregators
 from tallyio.hooks.interfaces import ChainReader
 from tallyio.model.chain import Head
 from tallyio.model.errors import ChainError
@@ -15,9 +16,14 @@ from tallyio.model.units import ADDRESS_BYTES, ZERO_ADDRESS, Address, checksum
 from tallyio.model.words import WORD, address_at, unsigned
 from tallyio_protocol_venus import abi, rates
 
+NATIVE_TOKEN: Final = Address(bytes.fromhex("bb" * ADDRESS_BYTES))
+"""What Venus's oracles call the chain's native currency."""
+
 VAI_SYMBOL: Final = "VAI"
 COUNTS_CASH: Final = "counts_cash"
 """A market's parameter, where it has one: cash is what the vToken counted, not what lies in its account."""
+_ORACLES: Final = 3
+_FEED: Final = 1
 _MARKET_QUESTIONS: Final = 4
 
 
@@ -69,8 +75,10 @@ async def find_book(
     reserves = await _reserves(chain, vtokens, block)
     if vai_controller != ZERO_ADDRESS:
         reserves.append(await _vai(chain, vai_controller, block))
-    others = (comptroller, liquidator, vai_controller)
-    sources = (*vtokens, *(each for each in others if each != ZERO_ADDRESS))
+    assets = [each.debt or NATIVE_TOKEN for each in reserves]
+    emitters = await _feeds(chain, oracle, assets, block)
+    others = (comptroller, liquidator, vai_controller, oracle)
+    sources = dict.fromkeys((*vtokens, *(each for each in others if each != ZERO_ADDRESS), *emitters))
     return BookSpec(
         address=comptroller,
         venue=venue,
@@ -157,3 +165,23 @@ async def _vai(chain: ChainReader, controller: Address, block: Head) -> ReserveS
         debt=token,
         parameters=(("vtoken", int.from_bytes(controller)),),
     )
+
+
+async def _feeds(
+    chain: ChainReader, oracle: Address, assets: Sequence[Address], block: Head
+) -> Iterable[Address]:
+    """Return the contracts whose `AnswerUpdated` moves prices, where the oracle is one of Venus's own."""
+    configs = await chain.call([abi.ask(oracle, abi.TOKEN_CONFIG, each) for each in assets], block=block.hash)
+    asked = [
+        (address_at(config, 1 + k), asset)
+        for asset, config in zip(assets, configs, strict=True)
+        if config is not None and len(config) >= 2 * _ORACLES * WORD + WORD
+        for k in range(_ORACLES)
+        if unsigned(config, 1 + _ORACLES + k) and address_at(config, 1 + k) != ZERO_ADDRESS
+    ]
+    answers = await chain.call(
+        [abi.ask(source, abi.FEED_CONFIG, asset) for source, asset in asked], block=block.hash
+    )
+    feeds = [address_at(each, _FEED) for each in answers if each is not None and len(each) >= 3 * WORD]
+    feeds = list(dict.fromkeys(each for each in feeds if each != ZERO_ADDRESS))
+    return await aggregators(chain, feeds, block=block) if feeds else ()
