@@ -28,7 +28,6 @@ from tallyio.engine.planner import NO_LENDING, plan
 from tallyio.engine.purse import Purse
 from tallyio.engine.recovery import recover
 from tallyio.engine.report import Report
-from tallyio.engine.scout import Scout
 from tallyio.engine.simulator import Simulator
 from tallyio.engine.slow_lane import SlowLane
 from tallyio.engine.slow_start import open_slow_lane
@@ -152,9 +151,7 @@ class _Assembly:
         self._report.tokens = await read_tokens(self._chain, list(known), block=first.head.hash)
         await self._simulator.follow(first)
         if self._slow is not None:
-            executor, account = self._parties.executor, self._parties.account
-            scout = Scout(self._slow.books, self._simulator, executor=executor, account=account)
-            self._slow.scout = scout
+            await self._slow.send_ahead(self._simulator, self._parties, first.head)
 
     async def engine(self, first: Block, events: AsyncIterator[BlockEvent], notices: Notices) -> Engine:
         """Return the engine, with the open intents of earlier runs taken over."""

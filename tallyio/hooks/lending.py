@@ -162,6 +162,19 @@ class AsksWithBlocks(Protocol):
 
 
 @runtime_checkable
+class ReadsMore(Protocol):
+    """A lending protocol that refuses the healthy before it has read all that a liquidation reads of them."""
+
+    def reads(
+        self, book: BookSpec, key: PositionKey, *, collateral: int, debt: int, recipient: Address
+    ) -> tuple[Call, ...]:
+        """Return calls that read the rest of what `liquidate` reads of a position.
+
+        They are run to see what they read, and leave no trace; `collateral` and `debt` are reserve numbers.
+        """
+
+
+@runtime_checkable
 class FlashLender(Protocol):
     """Who lends for the length of a call."""
 

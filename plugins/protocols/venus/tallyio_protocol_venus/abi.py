@@ -172,6 +172,8 @@ READS_SLOTS: Final = bytes.fromhex("60005b3681101560155780355481526020016002565b
 _LIQUIDATE_VIA: Final = selector("liquidateBorrow(address,address,uint256,address)")
 _LIQUIDATE_DIRECTLY: Final = selector("liquidateBorrow(address,uint256,address)")
 _LIQUIDATE_VAI: Final = selector("liquidateVAI(address,uint256,address)")
+_MAY_REPAY: Final = selector("repayBorrowAllowed(address,address,address,uint256)")
+_MAY_SEIZE: Final = selector("seizeAllowed(address,address,address,address,uint256)")
 _REDEEM_UNDERLYING: Final = selector("redeemUnderlying(uint256)")
 
 
@@ -199,6 +201,18 @@ def liquidate_directly(
 ) -> Call:
     """Return the liquidation at the vToken, or the VAI controller, itself."""
     return ask(borrowed, _LIQUIDATE_VAI if in_vai else _LIQUIDATE_DIRECTLY, borrower, repay, seized)
+
+
+def may_repay(comptroller: Address, vtoken: Address, payer: Address, borrower: Address) -> Call:
+    """Return the question whether a debt may be repaid."""
+    return ask(comptroller, _MAY_REPAY, vtoken, payer, borrower, 0)
+
+
+def may_seize(
+    comptroller: Address, seized: Address, borrowed: Address, liquidator: Address, borrower: Address
+) -> Call:
+    """Return the question whether vTokens may be seized."""
+    return ask(comptroller, _MAY_SEIZE, seized, borrowed, liquidator, borrower, 0)
 
 
 def redeem_underlying(vtoken: Address, amount: int) -> Call:

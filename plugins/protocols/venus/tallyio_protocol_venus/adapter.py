@@ -133,6 +133,23 @@ class Venus:
             abi.redeem_underlying(seized, _before_fee(seize, fact(book.parameters, "redeem_fee"))),
         )
 
+    def reads(
+        self,
+        book: BookSpec,
+        key: PositionKey,
+        *,
+        collateral: int,
+        debt: int,
+        recipient: Address,  # noqa: ARG002 - the Liquidator is who seizes
+    ) -> tuple[Call, ...]:
+        """Return the comptroller's questions that come after health: of membership and of rewards."""
+        borrowed, seized = (address_of(book.reserves[k].parameters, "vtoken") for k in (debt, collateral))
+        liquidator = address_of(book.parameters, "liquidator")
+        return (
+            abi.may_repay(book.address, borrowed, liquidator, key.account),
+            abi.may_seize(book.address, seized, borrowed, liquidator, key.account),
+        )
+
     def can_call_back(self, book: BookSpec) -> bool:  # noqa: ARG002 - no book does
         """Return False: the payment is taken first."""
         return False
