@@ -37,8 +37,7 @@ class Liquidations:
             return Search()
         offers = self._tables.fill(scene, positions)
         search(self._tables.address, offers.ctypes.data, len(positions))
-        found = Found(scene, positions, offers)
-        proposals = found.proposals(least_wei=self._settings.min_profit_wei)
+        found = Found(scene, positions, offers, least_wei=self._settings.min_profit_wei)
         return Search(
-            proposals=tuple(proposals[: self._settings.top_k]), refusals=tuple(found.refusals(proposals))
+            proposals=tuple(found.proposals(most=self._settings.top_k)), refusals=tuple(found.refusals())
         )
