@@ -10,6 +10,7 @@ depends on. From then on new blocks bring those slots along. Each lender is aske
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, Protocol
 
 import trio
@@ -75,9 +76,8 @@ class Scout:
         for number, held in enumerate(self._books):
             time = head.timestamp + block_seconds
             keys = await trio.to_thread.run_sync(held.book.riskiest, NEAREST, time, head.number + 1)
-            for key, reserves in self._unseen(number, held, keys):
-                calls = self._liquidate(held, key, head)
-                if most == 0 or not await self._see((number, key), reserves, calls, head):
+            for key, reserves in islice(self._unseen(number, held, keys), most):
+                if not await self._see((number, key), reserves, self._liquidate(held, key, head), head):
                     return
                 most -= 1
 

@@ -26,6 +26,7 @@ from tallyio.model.errors import ChainError, ConfigError, PluginError
 from tallyio.model.execution import Call
 from tallyio.model.lending import BookSpec, LiquidationTerms, PositionKey
 from tallyio.model.units import Address, checksum, hex_text
+from tallyio.model.words import unsigned
 from tallyio.testing.revm_chain import RevmChain
 
 SYMBOLS: Final = ("DAI", "WBTC", "USDC", "LINK")
@@ -307,6 +308,18 @@ async def test_liquidations_take_and_give_what_was_said(scene: Scene) -> None:
             assert (before[0] - after[0], after[1] - before[1]) == (terms.repay, terms.seize)
         assert not (await scene.follow(block)).rows
         await scene.compare()
+
+
+async def test_what_is_read_after_health_are_questions_that_the_comptroller_answers(scene: Scene) -> None:
+    user, stranger = indebted(scene, 0), scene.users[1]
+    await scene.open()
+    for account, may_seize in ((user, True), (stranger, False)):
+        calls = scene.adapter.reads(
+            scene.spec, PositionKey(account), collateral=LINK, debt=DAI, recipient=OPERATOR
+        )
+        answers = await scene.chain.call(calls, block=scene.chain.latest.hash)
+        # Whoever did not enter the market has no collateral in it.
+        assert [not unsigned(each or b"", 0) for each in answers] == [True, may_seize]
 
 
 async def test_one_unit_above_the_most_reverts(scene: Scene) -> None:
