@@ -189,6 +189,7 @@ class _Assembly:
                 tokens=self._report.tokens,
                 reload=self._reload,
                 follow=self._simulator.follow,
+                stands=self._simulator.stands,
                 pipeline=self._pipeline(first_nonce),
                 outcomes=outcomes,
                 ledger=self._ledger,

@@ -14,6 +14,7 @@ from time import perf_counter_ns
 import msgspec
 import trio
 
+from tallyio.engine.doubts import Doubts
 from tallyio.engine.grounds import ground
 from tallyio.engine.inflight import InFlight
 from tallyio.engine.market_lane import MarketLane
@@ -28,7 +29,7 @@ from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import Finding
 from tallyio.model.chain import Block, BlockEvent, Head, Rollback
 from tallyio.model.errors import ChainError, UnsafeRefused
-from tallyio.model.execution import Leg, Liquidation, Opportunity
+from tallyio.model.execution import Call, Leg, Liquidation, Opportunity
 from tallyio.model.lending import BookSpec
 from tallyio.model.market import PoolSpec, Token
 from tallyio.model.stages import Gate
@@ -40,6 +41,10 @@ BACKLOG = 256
 
 
 _OVERTAKEN = (Gate.STALE, "a newer block was here already when it was found")
+
+
+def _nothing_stands(_: Call) -> bool:
+    return False
 
 
 class Parts(msgspec.Struct, kw_only=True, frozen=True):
@@ -62,6 +67,8 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     """Loads a pool afresh, as of a block, whose row could not follow its logs."""
     follow: Callable[[BlockEvent], Awaitable[None]]
     """Moves the simulator's state along the chain."""
+    stands: Callable[[Call], bool] = _nothing_stands
+    """Whether all that a call read, when the node was asked about it, is as it was."""
     pipeline: Pipeline
     outcomes: Outcomes
     ledger: Ledger
@@ -82,6 +89,7 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._latest = parts.first.head.hash
+        self._doubts = Doubts(parts.stands)
         self._next_id = 1
         self._decided = parts.first.head.number
         self._decided_changed = trio.Event()
@@ -180,8 +188,9 @@ class Engine:
         busy = {use for sent in under_way for use in sent.uses}
         room = max(parts.max_pending - len(under_way), 0)
         own = Counter(sent.strategy for sent in under_way)
+        fates = self._doubts.standing(found, head.number)
         chosen, reasons = choose(
-            found,
+            [each for each in found if each.id not in fates],
             busy=busy,
             most=room,
             order=parts.order,
@@ -193,10 +202,12 @@ class Engine:
         dead = await parts.pipeline.take(
             candidates, head, pending=len(under_way), is_stale=lambda: self._latest != head.hash
         )
-        fates = {number: (Gate.NOT_CHOSEN, reason) for number, reason in reasons.items()}
+        fates |= {number: (Gate.NOT_CHOSEN, reason) for number, reason in reasons.items()}
         fates |= {candidate.opportunity.id: (gate, reason) for candidate, gate, reason in dead}
-        for candidate, _, _ in dead:
+        for candidate, gate, reason in dead:
             parts.report.times.add(candidate.trace)
+            if gate is Gate.SIMULATION and candidate.plan is not None:
+                self._doubts.note(candidate.opportunity, candidate.plan.call, reason)
         await self._record(found, candidates, fates)
 
     async def _record(

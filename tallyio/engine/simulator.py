@@ -23,7 +23,7 @@ import trio
 
 from tallyio.engine.mirror import Mirror, Outcome
 from tallyio.hooks.interfaces import NOTHING, ChainClient, Pretended
-from tallyio.model.chain import Block, BlockEvent, Head, Moment, Rollback
+from tallyio.model.chain import Block, BlockEvent, Head, Moment, Rollback, StateSlice
 from tallyio.model.erc20 import balance_of
 from tallyio.model.errors import ChainError
 from tallyio.model.execution import Call, Plan, Simulation
@@ -31,6 +31,8 @@ from tallyio.model.units import Address, Hash, checksum, hex_text
 from tallyio.model.words import WORD, unsigned
 
 BLOCK_SECONDS = 12
+REMEMBERED = 256
+"""Plans of which it is kept what they read."""
 MAX_GAS = 5_000_000
 """More than any plan needs. A contract that wants more is stopped: the event loop waits meanwhile."""
 
@@ -61,6 +63,8 @@ class Simulator:
         self._before: dict[tuple[Address, Address], int] = {}
         """Balances at the mirror's head, by token and holder; many plans of a block have the same."""
         self._lock = trio.Lock()
+        self._told: dict[Call, StateSlice] = {}
+        """What the last plans read that the node was asked about."""
         self.starts = 0
         """How often it started afresh: what was read before is forgotten."""
 
@@ -89,6 +93,15 @@ class Simulator:
                 self._read |= set(outcome.emitters)
             return True
 
+    def stands(self, call: Call) -> bool:
+        """Return whether all that `call` read, when the node was last asked about it, is as it was then.
+
+        Nothing is, of a call that the node was not asked about, or before it started afresh. Of contracts
+        without an event it is not known (see above).
+        """
+        told = self._told.get(call)
+        return told is not None and self._mirror.holds(told)
+
     async def simulate(self, plan: Plan, head: Head) -> Simulation:
         """Return what `plan` does in the block after `head`.
 
@@ -104,7 +117,10 @@ class Simulator:
 
     async def _second_opinion(self, plan: Plan, head: Head) -> Simulation:
         block = head.hash
-        await self._read_state(plan.call, plan.sender, head)
+        self._told.pop(plan.call, None)
+        self._told[plan.call] = await self._read_state(plan.call, plan.sender, head)
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
         simulation, outcome = self._try(plan, block)
         if not simulation.success:
             return simulation if simulation.reason else await self._ask_node(plan, block)
@@ -149,7 +165,7 @@ class Simulator:
         profit = unsigned(output, 0) - plan.own_funds
         return Simulation(block_hash=block, success=True, profit=profit, gas_used=self._max_gas)
 
-    async def _read_state(self, call: Call, sender: Address, head: Head) -> None:
+    async def _read_state(self, call: Call, sender: Address, head: Head) -> StateSlice:
         state = await self._chain.prestate(
             call,
             sender=sender,
@@ -159,6 +175,7 @@ class Simulator:
         )
         self._mirror.fill(state)
         self._before.clear()
+        return state
 
     async def _advance(self, block: Block) -> None:
         known = self._mirror.known
@@ -181,6 +198,7 @@ class Simulator:
 
     def _forget(self) -> None:
         self.starts += 1
+        self._told.clear()
         self._mirror.forget()
         self._read = set()
         self._before.clear()
