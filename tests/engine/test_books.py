@@ -270,8 +270,8 @@ async def test_questions_without_an_answer_leave_a_book_stale_until_the_next_blo
     with opened(books) as held:
         lender.is_silent = True
         await books.apply(block(11, log(LOST, 2)))
-        assert held.is_stale
-        lender.is_silent = False
+        was_stale, lender.is_silent = held.is_stale, False
+        assert was_stale
         lender.reads.clear()
         node.answer = HALF
         lender.people[key(2)] = position(2, (0, 9, 8))

@@ -231,7 +231,7 @@ async def test_what_is_read_after_health_is_asked_for_by_itself() -> None:
         await desk.look()
         ((first, second),) = desk.simulator.read
         assert first.to == EXECUTOR
-        assert key(1).account in first.data
+        assert bytes(key(1).account) in first.data
         assert second == Call(to=BOOK, data=bytes([1, 0]) + key(1).account)
 
 
@@ -280,6 +280,6 @@ async def test_each_lender_is_asked_for_a_unit_of_each_token_once() -> None:
         assert len(desk.simulator.read) == 2
         (lent,), (taken,) = desk.simulator.read
         assert b"lend" in lent.data
-        assert ACCOUNT in taken.data
+        assert bytes(ACCOUNT) in taken.data
         await desk.look()
         assert len(desk.simulator.read) == 2

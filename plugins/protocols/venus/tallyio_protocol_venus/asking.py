@@ -34,7 +34,7 @@ def _of_reserve(book: BookSpec, number: int, spec: ReserveSpec) -> Iterator[Call
         yield abi.ask(vtoken, abi.VAI_RATE)
         return
     yield abi.ask(address_of(book.parameters, "oracle"), abi.PRICE, vtoken)
-    if not fact(spec.parameters, COUNTS_CASH):
+    if COUNTS_CASH not in dict(spec.parameters):
         yield abi.ask(vtoken, abi.CASH)
     if not rates.is_known(dict(spec.parameters)):
         yield abi.ask(vtoken, abi.BORROW_RATE)
@@ -57,9 +57,10 @@ def _take_market(edit: BookEdit, book: BookSpec, number: int, answers: list[byte
     if price_in(row) == abi.optional(price) and not others:
         return  # the ordinary case
     market = unpack_market(row, fact(book.parameters, "pools"))
-    changed = msgspec.structs.replace(market, price=abi.optional(price))
-    if not parameters.get(COUNTS_CASH) and abi.optional(others[0]) != market.cash:
-        changed = rates.with_rate(msgspec.structs.replace(changed, cash=abi.optional(others[0])), parameters)
+    changed: Market | None = msgspec.structs.replace(market, price=abi.optional(price))
+    if COUNTS_CASH not in parameters and abi.optional(others[0]) != market.cash:
+        paid = msgspec.structs.replace(market, price=abi.optional(price), cash=abi.optional(others[0]))
+        changed = rates.with_rate(paid, parameters)
     if not rates.is_known(parameters) and changed is not None:
         changed = msgspec.structs.replace(changed, rate=abi.optional(others[-1]))
     if changed != market:
