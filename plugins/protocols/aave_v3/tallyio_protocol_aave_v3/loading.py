@@ -176,10 +176,10 @@ async def load_lent(
         calls += [abi.get_reserve_data(market.pool, token), _cash(market, reserve, token), total]
     premium, *answers = await chain.call(calls, block=block.hash)
     lent: dict[Address, int] = {}
-    for token, said, cash, total in zip(there, answers[::3], answers[1::3], answers[2::3], strict=True):
+    for token, said, cash, supply in zip(there, answers[::3], answers[1::3], answers[2::3], strict=True):
         flags = abi.reserve_data(_words(said, abi.RESERVE_WORDS, market.pool)).flags
         if flags & (ACTIVE | PAUSED | FLASH) == ACTIVE | FLASH:
-            lent[token] = min(unsigned(_words(cash, 1, market.pool), 0), unsigned(total or b"", 0))
+            lent[token] = min(unsigned(_words(cash, 1, market.pool), 0), unsigned(supply or b"", 0))
     return lent, unsigned(premium or b"", 0)
 
 
