@@ -32,7 +32,6 @@ from tallyio.engine.simulator import Simulator
 from tallyio.engine.slow_lane import SlowLane
 from tallyio.engine.slow_start import open_slow_lane
 from tallyio.engine.tokens import read_tokens
-from tallyio.engine.trades import Lending
 from tallyio.hooks.host import PluginHost
 from tallyio.hooks.interfaces import ChainClient, ExchangeProtocol, Limits, SignerClient
 from tallyio.kernel.bridge import spin_budget
@@ -149,6 +148,8 @@ class _Assembly:
         known = dict.fromkeys((*self._market.shape.tokens, *self._book_tokens()))
         self._report.tokens = await read_tokens(self._chain, list(known), block=first.head.hash)
         await self._simulator.follow(first)
+        if self._slow is not None:
+            await self._slow.send_ahead(self._simulator, self._parties, first.head)
 
     async def engine(
         self, first: Block, events: AsyncIterator[BlockEvent], notices: Notices, tell: Tell
@@ -190,6 +191,7 @@ class _Assembly:
                 tokens=self._report.tokens,
                 reload=self._reload,
                 follow=self._simulator.follow,
+                stands=self._simulator.stands,
                 pipeline=self._pipeline(first_nonce),
                 outcomes=outcomes,
                 ledger=self._ledger,
@@ -252,20 +254,11 @@ class _Assembly:
             executor=self._parties.executor,
             sender=self._parties.account,
             deadline_block=deadline_block,
-            lending=self._lending(),
+            lending=self._slow.lending if self._slow else NO_LENDING,
         )
 
     def _rival(self, sent: Sent) -> Hash | None:
         return self._slow.books.rival(sent.uses, sent.transaction.hash) if self._slow else None
-
-    def _lending(self) -> Lending:
-        if self._slow is None:
-            return NO_LENDING
-        return Lending(
-            books=[held.book.spec for held in self._slow.books],
-            protocols=[held.adapter for held in self._slow.books],
-            lenders=self._slow.loans.lenders,
-        )
 
     def _book_tokens(self) -> Iterator[Address]:
         for held in self._slow.books if self._slow else ():

@@ -1,7 +1,8 @@
 """The books of all lending protocols, following the chain with the market.
 
-Layer: engine. A block's logs are followed without asking anybody. What an adapter could not follow is read
-again as of that block; until that worked, the book is *stale* and nothing is proposed from it.
+Layer: engine. A block's logs are followed without asking anybody. What no event tells is asked for as of each
+block, and where the chain can, while the logs are still on their way. What an adapter could not follow is
+read again as of that block; until that worked, the book is *stale* and nothing is proposed from it.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ import trio
 
 from tallyio.engine.auctions import mark_auctions
 from tallyio.engine.purse import Purse, own_offers
-from tallyio.hooks.interfaces import ChainReader
-from tallyio.hooks.lending import FlashLender, LendingProtocol
+from tallyio.hooks.interfaces import ChainReader, Foresight
+from tallyio.hooks.lending import AsksWithBlocks, FlashLender, LendingProtocol
 from tallyio.lending.book import Book
 from tallyio.lending.fusion import FusedLending, fuse_lending
-from tallyio.lending.undo import Wanted
+from tallyio.lending.undo import Edit, Wanted
 from tallyio.market.exports import Progress
 from tallyio.market.market import UndoLost
 from tallyio.model.chain import Block, Head, Log, Rollback
 from tallyio.model.errors import ChainError
-from tallyio.model.execution import Use
+from tallyio.model.execution import Call, Use
 from tallyio.model.lending import BookSpec, LoanOffer, PositionKey
 from tallyio.model.units import Address, Hash
 
@@ -50,6 +51,10 @@ class HeldBook(msgspec.Struct, kw_only=True):
     """Contracts whose logs it follows, with what topic 1 must be; nothing: all of them."""
     events: dict[bytes, int]
     """Event number by topic 0."""
+    questions: tuple[Call, ...] = ()
+    """What is asked as of every block."""
+    is_unanswered: bool = False
+    """Whether the newest block's questions are."""
     touched: dict[PositionKey, list[Hash]] = msgspec.field(default_factory=dict)
     """Which transactions of the newest block touched a position."""
     owed: Wanted = msgspec.field(default_factory=Wanted)
@@ -58,7 +63,15 @@ class HeldBook(msgspec.Struct, kw_only=True):
     @property
     def is_stale(self) -> bool:
         """Whether something that it holds is known to be out of date."""
-        return self.owed.rows or self.owed.rebuild or bool(self.owed.positions)
+        return self.is_unanswered or self.owed.rows or self.owed.rebuild or bool(self.owed.positions)
+
+    def owe(self, wanted: Wanted) -> None:
+        """Add what an adapter asked to be read again."""
+        self.owed = Wanted(
+            rows=self.owed.rows or wanted.rows,
+            positions=self.owed.positions | wanted.positions,
+            rebuild=self.owed.rebuild or wanted.rebuild,
+        )
 
     def event_of(self, log: Log) -> int | None:
         """Return the event number of a log that concerns the book, or None."""
@@ -83,6 +96,7 @@ class Books:
         self._auctioned = auctioned
         self.fused = fused
         self.held = list(held)
+        self._foresee()
 
     def __iter__(self) -> Iterator[HeldBook]:
         """Yield the books by number."""
@@ -108,12 +122,11 @@ class Books:
 
         A node that does not answer leaves the book stale, and the next block tries again.
         """
-        for held in self.held:
-            _follow(held, block)
+        edits = [_follow(held, block) for held in self.held]
         async with trio.open_nursery() as nursery:
-            for held in self.held:
-                if held.is_stale:
-                    nursery.start_soon(self._read_again, held, block.head)
+            for held, edit in zip(self.held, edits, strict=True):
+                if held.is_stale or held.questions:
+                    nursery.start_soon(self._catch_up, held, edit, block.head)
 
     async def roll_back(self, event: Rollback) -> None:
         """Undo the dropped blocks; a book that cannot is discovered afresh with the next block."""
@@ -130,12 +143,33 @@ class Books:
         for held in self.held:
             held.book.close()
 
+    def _foresee(self) -> None:
+        """Let new blocks bring along what all books ask."""
+        if isinstance(self._chain, Foresight):
+            self._chain.foresee([call for held in self.held for call in held.questions])
+
+    async def _catch_up(self, held: HeldBook, edit: Edit | None, head: Head) -> None:
+        """Ask what no event told, then read again what is owed."""
+        adapter = held.adapter
+        if edit is not None and held.questions and isinstance(adapter, AsksWithBlocks):
+            held.is_unanswered = True
+            try:
+                answers = await self._chain.call(held.questions, block=head.hash)
+            except ChainError:
+                return  # the next block's answers make up for it
+            adapter.answered(edit, held.book.spec, answers)
+            held.is_unanswered = False
+            held.owe(edit.wanted)
+        if held.is_stale:
+            await self._read_again(held, head)
+
     async def _read_again(self, held: HeldBook, head: Head) -> None:
         owed = held.owed
         try:
             if owed.rebuild:
                 if await self._rebuild(held, head):
-                    held.owed = Wanted()
+                    held.owed, held.is_unanswered = Wanted(), False
+                    self._foresee()
                 return
             if owed.rows:
                 held.book.take_rows(await held.adapter.load(self._chain, held.book.spec, block=head))
@@ -157,15 +191,16 @@ class Books:
                     self._chain, self.fused, held.name, held.adapter, held.kind, marked, head
                 )
                 held.book.close()
-                held.book, held.sources = fresh.book, fresh.sources
+                held.book, held.sources, held.questions = fresh.book, fresh.sources, fresh.questions
                 return True
         return False
 
 
-def _follow(held: HeldBook, block: Block) -> None:
+def _follow(held: HeldBook, block: Block) -> Edit | None:
+    """Change a book as the block's logs say; return the edit, or None: it is made anew instead."""
     held.touched = {}
     if held.owed.rebuild:
-        return  # what it stands at is another chain's, or another shape; it is made anew as of the block
+        return None  # what it stands at is another chain's, or another shape; it is made anew as of the block
     edit = held.book.change(block.head)
     for log in block.logs:
         event = held.event_of(log)
@@ -174,12 +209,10 @@ def _follow(held: HeldBook, block: Block) -> None:
             for key in edit.touched:
                 held.touched.setdefault(key, []).append(log.transaction_hash)
             edit.touched.clear()
-    wanted = edit.wanted
-    held.owed = Wanted(
-        rows=held.owed.rows or wanted.rows or held.adapter.polls(held.book.spec),
-        positions=held.owed.positions | wanted.positions,
-        rebuild=held.owed.rebuild or wanted.rebuild,
-    )
+    if held.adapter.polls(held.book.spec):
+        edit.reload_rows()
+    held.owe(edit.wanted)
+    return edit
 
 
 async def load_books(
@@ -234,6 +267,7 @@ async def _load_book(  # noqa: PLR0913, PLR0917 - what a book is loaded from
         book=book,
         sources=_sources(spec),
         events={topic: number for number, topic in enumerate(adapter.topics)},
+        questions=adapter.questions(spec) if isinstance(adapter, AsksWithBlocks) else (),
     )
 
 

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from time import perf_counter_ns
-from typing import NamedTuple
 
 import msgspec
 import trio
 
 from tallyio.engine.behind import Behind
 from tallyio.engine.dispatch import Candidate
+from tallyio.engine.doubts import Doubts
 from tallyio.engine.grounds import ground
 from tallyio.engine.inflight import InFlight
 from tallyio.engine.lookahead import Lookahead, Update, told
@@ -27,13 +27,13 @@ from tallyio.engine.pipeline import Pipeline
 from tallyio.engine.report import Report
 from tallyio.engine.select import choose
 from tallyio.engine.slow_lane import Refused, Seen, SlowLane
-from tallyio.engine.trace import Trace
+from tallyio.engine.trace import Arrived, Trace
 from tallyio.hooks.interfaces import ChainClient, Notice
 from tallyio.ledger.ledger import Ledger
 from tallyio.ledger.records import Finding
 from tallyio.model.chain import Block, BlockEvent, Head, Rollback
 from tallyio.model.errors import ChainError, UnsafeRefused
-from tallyio.model.execution import Leg, Liquidation, Opportunity
+from tallyio.model.execution import Call, Leg, Liquidation, Opportunity
 from tallyio.model.lending import BookSpec
 from tallyio.model.market import PoolSpec, Token
 from tallyio.model.proposal import Proposal
@@ -46,6 +46,10 @@ BACKLOG = 256
 
 
 _OVERTAKEN = (Gate.STALE, "a newer block was here already when it was found")
+
+
+def _nothing_stands(_: Call) -> bool:
+    return False
 
 
 class Parts(msgspec.Struct, kw_only=True, frozen=True):
@@ -70,6 +74,8 @@ class Parts(msgspec.Struct, kw_only=True, frozen=True):
     """Loads a pool afresh, as of a block, whose row could not follow its logs."""
     follow: Callable[[BlockEvent], Awaitable[None]]
     """Moves the simulator's state along the chain."""
+    stands: Callable[[Call], bool] = _nothing_stands
+    """Whether all that a call read, when the node was asked about it, is as it was."""
     pipeline: Pipeline
     outcomes: Outcomes
     ledger: Ledger
@@ -107,6 +113,7 @@ class Engine:
             if parts.ahead is not None
             else None
         )
+        self._doubts = Doubts(parts.stands)
         self._next_id = 1
         self._decided = parts.first.head.number
         self._decided_changed = trio.Event()
@@ -189,7 +196,7 @@ class Engine:
         self._next_id += len(seen)
         parts.report.found += len(found)
         if found:
-            arrived = _Arrived(update.transaction.arrived_ns, since_ns, perf_counter_ns())
+            arrived = Arrived(update.transaction.arrived_ns, since_ns, perf_counter_ns())
             await self._trade(head, found, arrived)
 
     # --- one block
@@ -218,7 +225,7 @@ class Engine:
         ]
         self._next_id += len(found)
         if trade and found:
-            arrived = _Arrived(block.bytes_in_ns, block.decoded_ns, detected_ns)
+            arrived = Arrived(block.bytes_in_ns, block.decoded_ns, detected_ns)
             included = {log.transaction_hash for log in block.logs}
             await self._trade(block.head, found, arrived, included=included)
         elif found:
@@ -235,7 +242,7 @@ class Engine:
             )
 
     async def _trade(
-        self, head: Head, found: Sequence[Opportunity], arrived: _Arrived, *, included: Collection[Hash] = ()
+        self, head: Head, found: Sequence[Opportunity], arrived: Arrived, *, included: Collection[Hash] = ()
     ) -> None:
         """Take the best of what was found in the state of `head`, whose block `included` transactions."""
         parts = self._parts
@@ -243,8 +250,9 @@ class Engine:
         busy = {use for sent in under_way for use in sent.uses}
         room = max(parts.max_pending - len(under_way), 0)
         own = Counter(sent.strategy for sent in under_way)
+        fates = self._doubts.standing(found, head.number)
         chosen, reasons = choose(
-            found,
+            [each for each in found if each.id not in fates],
             busy=busy,
             most=room,
             order=parts.order,
@@ -259,10 +267,12 @@ class Engine:
         dead = await parts.pipeline.take(
             candidates, head, pending=len(under_way), is_stale=lambda: self._latest != head.hash
         )
-        fates = {number: (Gate.NOT_CHOSEN, reason) for number, reason in reasons.items()}
+        fates |= {number: (Gate.NOT_CHOSEN, reason) for number, reason in reasons.items()}
         fates |= {candidate.opportunity.id: (gate, reason) for candidate, gate, reason in dead}
-        for candidate, _, _ in dead:
+        for candidate, gate, reason in dead:
             parts.report.times.add(candidate.trace)
+            if gate is Gate.SIMULATION and candidate.plan is not None:
+                self._doubts.note(candidate.opportunity, candidate.plan.call, reason)
         await self._record(found, candidates, fates)
 
     async def _record(
@@ -346,14 +356,6 @@ def collect_young(number: int) -> None:
     is looked at every sixteenth time, and everything that start-up did not freeze every 1,024th.
     """
     gc.collect(2 if number % 1_024 == 0 else 1 if number % 16 == 0 else 0)
-
-
-class _Arrived(NamedTuple):
-    """When what opportunities were found in came, and when they were found."""
-
-    bytes_in_ns: int
-    decoded_ns: int
-    detected_ns: int
 
 
 def _finding(

@@ -110,6 +110,14 @@ class Mirror:
         for address, told in state.items():
             self._learn(address, told, self._known.get(address, AccountState()))
 
+    def holds(self, state: StateSlice) -> bool:
+        """Return whether the slots of `state`, which the mirror was told before, still hold what it says."""
+        return all(
+            self._slots.get(address, {}).get(slot) == value
+            for address, told in state.items()
+            for slot, value in told.storage.items()
+        )
+
     def advance(self, head: Head, changes: StateSlice) -> None:
         """Move to `head`, whose parent is the present head, after which `changes` hold.
 

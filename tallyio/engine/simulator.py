@@ -19,7 +19,7 @@ Gas may be overstated by a few slots that only the first swap of a new block rea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
 from typing import Final
 
@@ -46,6 +46,8 @@ from tallyio.model.words import WORD, unsigned
 
 BLOCK_SECONDS = 12
 OVERTAKEN: Final = "a newer block has arrived"
+REMEMBERED = 256
+"""Plans of which it is kept what they read."""
 MAX_GAS = 5_000_000
 """More than any plan needs. A contract that wants more is stopped: the event loop waits meanwhile."""
 
@@ -88,6 +90,10 @@ class Simulator:
         self._effects: dict[tuple[Hash, Hash], Effect] = {}
         """By transaction that waits, and the block whose state it was run on: the newest."""
         self._lock = trio.Lock()
+        self._told: dict[Call, StateSlice] = {}
+        """What the last plans read that the node was asked about."""
+        self.starts = 0
+        """How often it started afresh: what was read before is forgotten."""
 
     async def follow(self, event: BlockEvent) -> None:
         """Move to the block of `event`. After a rollback, a gap or a failing node, start afresh."""
@@ -101,16 +107,28 @@ class Simulator:
             elif event.head.hash != self._mirror.block:
                 self._start(event.head)
 
-    async def warm(self, calls: Sequence[Call], *, sender: Address, head: Head) -> None:
+    async def warm(self, calls: Sequence[Call], *, sender: Address, head: Head) -> bool:
         """Read now what `calls` read, so that plans through the same contracts need not.
 
-        Raises: ChainError: the node failed.
+        Return whether `head` is still what plans are simulated on. Raises: ChainError: the node failed.
         """
         async with self._lock:
-            for call in calls if self._stands_at(head) else ():
+            if not self._stands_at(head):
+                return False
+            for call in calls:
                 await self._read_state(call, sender, head, self._pretend)
                 outcome, _ = self._mirror.run(call, sender=sender, gas=self._max_gas)
                 self._read |= set(outcome.emitters)
+            return True
+
+    def stands(self, call: Call) -> bool:
+        """Return whether all that `call` read, when the node was last asked about it, is as it was then.
+
+        Nothing is, of a call that the node was not asked about, or before it started afresh. Of contracts
+        without an event it is not known (see above).
+        """
+        told = self._told.get(call)
+        return told is not None and self._mirror.holds(told)
 
     async def simulate(self, plan: Plan, head: Head) -> Simulation:
         """Return what `plan` does in the block after `head`.
@@ -179,7 +197,7 @@ class Simulator:
 
     async def _second_opinion(self, plan: Plan, head: Head, pretend: Pretended) -> Simulation:
         block = head.hash
-        await self._read_state(plan.call, plan.sender, head, pretend)
+        self._remember(plan.call, await self._read_state(plan.call, plan.sender, head, pretend))
         simulation, outcome = self._try(plan, block)
         if not simulation.success:
             return simulation if simulation.reason else await self._ask_node(plan, block, pretend)
@@ -214,6 +232,12 @@ class Simulator:
         )
         return simulation, outcome
 
+    def _remember(self, call: Call, told: StateSlice) -> None:
+        self._told.pop(call, None)
+        self._told[call] = told
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+
     async def _ask_node(self, plan: Plan, block: Hash, pretend: Pretended) -> Simulation:
         """Return the node's answer, for plans that need an EVM newer than ours."""
         [output] = await self._chain.call([plan.call], block=block, sender=plan.sender, pretend=pretend)
@@ -224,10 +248,8 @@ class Simulator:
         profit = unsigned(output, 0) - plan.own_funds
         return Simulation(block_hash=block, success=True, profit=profit, gas_used=self._max_gas)
 
-    async def _read_state(
-        self, call: Call, sender: Address, head: Head, pretend: Pretended
-    ) -> Collection[Address]:
-        """Learn all that `call` reads; return whose state that is."""
+    async def _read_state(self, call: Call, sender: Address, head: Head, pretend: Pretended) -> StateSlice:
+        """Learn all that `call` reads; return it."""
         state = await self._chain.prestate(
             call,
             sender=sender,
@@ -237,7 +259,7 @@ class Simulator:
         )
         self._mirror.fill(state)
         self._before.clear()
-        return state.keys()
+        return state
 
     async def _advance(self, block: Block) -> None:
         known = self._mirror.known
@@ -259,6 +281,8 @@ class Simulator:
         self._mirror.start(head)
 
     def _forget(self) -> None:
+        self.starts += 1
+        self._told.clear()
         self._mirror.forget()
         self._read = set()
         self._before.clear()

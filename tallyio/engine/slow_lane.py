@@ -12,6 +12,9 @@ from typing import Final
 import msgspec
 
 from tallyio.engine.books import Books, Loans
+from tallyio.engine.parties import Parties
+from tallyio.engine.scout import MOST, Scout, Warms
+from tallyio.engine.trades import Lending
 from tallyio.hooks.search import BookView, CompiledSearch, Native, Sale, Search, SlowStrategy
 from tallyio.market.exports import Progress
 from tallyio.market.market import Market
@@ -64,6 +67,16 @@ class SlowLane:
         self._told: dict[tuple[str, int, object], str] = {}
         self.books: Final = books
         self.loans: Final = loans
+        self._scout: Scout | None = None
+
+    @property
+    def lending(self) -> Lending:
+        """What liquidations and loans are planned with, as it is now."""
+        return Lending(
+            books=[held.book.spec for held in self.books],
+            protocols=[held.adapter for held in self.books],
+            lenders=self.loans.lenders,
+        )
 
     def warm(self, progress: Progress | None = None) -> None:
         """Compile what the strategies have compiled, or load it from the cache."""
@@ -75,6 +88,12 @@ class SlowLane:
         ]
         warm_all(list(own_functions(modules)), progress)
 
+    async def send_ahead(self, simulator: Warms, parties: Parties, head: Head) -> None:
+        """Let `simulator` know what plans read of who is near liquidation, now and off the way later on."""
+        executor, account = parties.executor, parties.account
+        self._scout = Scout(self.books, self.loans, simulator, executor=executor, account=account)
+        await self._scout.look(head, block_seconds=BLOCK_SECONDS, most=MOST)
+
     async def apply(self, block: Block) -> None:
         """Bring the books to `block`."""
         await self.books.apply(block)
@@ -84,8 +103,10 @@ class SlowLane:
         await self.books.roll_back(event)
 
     async def renew(self, head: Head) -> None:
-        """Ask again what can be borrowed, off the way of opportunities. Raises: ChainError."""
+        """Ask what can be borrowed, and look ahead; off the way of opportunities. Raises: ChainError."""
         await self.loans.ask(head)
+        if self._scout is not None:
+            await self._scout.look(head, block_seconds=BLOCK_SECONDS)
 
     def search(self, head: Head, gas_price_wei: int) -> Seen:
         """Let every strategy look at the state of `head`; stale books look empty to them."""

@@ -7,7 +7,7 @@ the stages of one opportunity add up to its total with no gap.
 from __future__ import annotations
 
 from time import perf_counter_ns
-from typing import Final
+from typing import Final, NamedTuple
 
 from tallyio.model.stages import Stage
 from tallyio.native.histogram import Histogram
@@ -15,6 +15,14 @@ from tallyio.native.histogram import Histogram
 STAGES: Final = tuple(Stage)
 TO_SIGNED: Final = "bytes_in_to_signed"
 TOTAL: Final = "total"
+
+
+class Arrived(NamedTuple):
+    """When what opportunities were found in came, and when they were found."""
+
+    bytes_in_ns: int
+    decoded_ns: int
+    detected_ns: int
 
 
 class Trace:

@@ -134,6 +134,17 @@ class ChainClient(ChainReader, Protocol):
         """Return the receipt, or None while no block includes the transaction."""
 
 
+@runtime_checkable
+class Foresight(Protocol):
+    """A chain whose new blocks can bring answers along. `ChainClient` need not have it."""
+
+    def foresee(self, calls: Sequence[Call]) -> None:
+        """Say what `ChainReader.call` will be asked for each new block, sender and pretence aside.
+
+        Then the question is under way while the block's logs are. Only the last ones given count.
+        """
+
+
 class Chain(Protocol):
     """What `tallyio_chain` builds: a chain, not yet connected."""
 

@@ -113,7 +113,10 @@ class LendingProtocol(Protocol):
         """Return the positions of `keys`, in their order, as of `block`; one that is not there is empty."""
 
     def polls(self, book: BookSpec) -> bool:
-        """Return whether the rows must be read again with every block: a price changes without an event."""
+        """Return whether the rows must be read again with every block: a price changes without an event.
+
+        Where only a few numbers do, ask for those instead (`AsksWithBlocks`).
+        """
 
     def follow(self, edit: BookEdit, book: BookSpec, event: int, log: Log) -> None:
         """Change the book as `log` says, or ask for what it touched to be read again."""
@@ -142,6 +145,33 @@ class LendingProtocol(Protocol):
 
     def can_call_back(self, book: BookSpec) -> bool:
         """Return whether `liquidate` takes `inner` calls: the collateral then pays for the debt by itself."""
+
+
+@runtime_checkable
+class AsksWithBlocks(Protocol):
+    """A lending protocol of which events tell all but a few numbers, which are asked for with every block."""
+
+    def questions(self, book: BookSpec) -> tuple[Call, ...]:
+        """Return what to ask as of every block; it depends on the book's description alone."""
+
+    def answered(self, edit: BookEdit, book: BookSpec, answers: Sequence[bytes | None]) -> None:
+        """Change the book as the answers to its `questions` say: None where a call reverts.
+
+        It comes after the block's logs. `edit` may ask for something to be read again.
+        """
+
+
+@runtime_checkable
+class ReadsMore(Protocol):
+    """A lending protocol that refuses the healthy before it has read all that a liquidation reads of them."""
+
+    def reads(
+        self, book: BookSpec, key: PositionKey, *, collateral: int, debt: int, recipient: Address
+    ) -> tuple[Call, ...]:
+        """Return calls that read the rest of what `liquidate` reads of a position.
+
+        They are run to see what they read, and leave no trace; `collateral` and `debt` are reserve numbers.
+        """
 
 
 @runtime_checkable

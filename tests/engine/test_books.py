@@ -109,6 +109,46 @@ class Lender:
         raise NotImplementedError
 
 
+class Asker(Lender):
+    """A toy protocol whose price is asked for with every block."""
+
+    questions_asked = (Call(to=BOOK, data=b"price?"),)
+
+    def questions(self, book: BookSpec) -> tuple[Call, ...]:
+        """Return the question for the price, and after growth one more."""
+        return self.questions_asked * (len(book.reserves) - 1)
+
+    def answered(self, edit: BookEdit, book: BookSpec, answers: Sequence[bytes | None]) -> None:
+        """Take the price; without one everything is read again."""
+        assert len(answers) == len(book.reserves) - 1
+        if answers[0] is None:
+            edit.reload_rows()
+        else:
+            edit.set_reserve(0, row(price=int.from_bytes(answers[0], "big")))
+
+
+class Node:
+    """A chain that answers what a toy protocol asks, and is told beforehand."""
+
+    def __init__(self, lender: Lender) -> None:
+        self.lender = lender
+        self.answer: int | None = RATIO
+        self.foreseen: Sequence[Call] = ()
+        self.asked: list[Hash] = []
+
+    def foresee(self, calls: Sequence[Call]) -> None:
+        """Note what will be asked."""
+        self.foreseen = calls
+
+    async def call(self, calls: Sequence[Call], *, block: Hash) -> list[bytes | None]:
+        """Answer, unless it is to be silent."""
+        assert [*calls] == [*self.foreseen]
+        if self.lender.is_silent:
+            raise ChainError("the node says nothing", way_out="wait")
+        self.asked.append(block)
+        return [None if self.answer is None else self.answer.to_bytes(32, "big") for _ in calls]
+
+
 def log(topic: bytes, number: int, *, address: Address = BOOK, more: bytes = b"", sent: int = 0) -> Log:
     """Return an event."""
     return Log(
@@ -142,8 +182,7 @@ def opened(books: Books) -> Iterator[HeldBook]:
         books.close()
 
 
-async def load(lender: Lender) -> Books:
-    chain: Any = None
+async def load(lender: Lender, chain: Any = None) -> Books:
     return await load_books(chain, [("toy", lender)], head=head(10))
 
 
@@ -204,6 +243,58 @@ async def test_prices_without_events_are_read_with_every_block() -> None:
         lender.price = HALF
         await books.apply(block(11))
         assert at_risk(books) == [key(1)]
+
+
+async def test_what_no_event_tells_is_asked_as_of_every_block_and_can_be_undone() -> None:
+    lender = Asker()
+    node = Node(lender)
+    books = await load(lender, node)
+    with opened(books) as held:
+        lender.reads.clear()
+        node.answer = HALF
+        await books.apply(block(11))
+        assert (node.asked, lender.reads) == ([toys.block(11)], [])
+        assert at_risk(books) == [key(1)]
+        await books.roll_back(Rollback(dropped=(toys.block(11),), ancestor=toys.block(10)))
+        assert at_risk(books) == []
+        # A block's own events come first.
+        await books.apply(block(11, log(PRICE, RATIO)))
+        assert at_risk(books) == [key(1)]
+        assert not held.is_stale
+
+
+async def test_questions_without_an_answer_leave_a_book_stale_until_the_next_block() -> None:
+    lender = Asker()
+    node = Node(lender)
+    books = await load(lender, node)
+    with opened(books) as held:
+        lender.is_silent = True
+        await books.apply(block(11, log(LOST, 2)))
+        was_stale, lender.is_silent = held.is_stale, False
+        assert was_stale
+        lender.reads.clear()
+        node.answer = HALF
+        lender.people[key(2)] = position(2, (0, 9, 8))
+        await books.apply(block(12))
+        assert not held.is_stale
+        assert lender.reads == ["positions 1"]
+        assert set(at_risk(books)) == {key(1), key(2)}
+        # An answer that explains nothing has the rows read again.
+        node.answer, lender.price = None, RATIO
+        await books.apply(block(13))
+        assert lender.reads == ["positions 1", "load"]
+        assert (at_risk(books), held.is_stale) == ([key(2)], False)
+
+
+async def test_a_book_that_was_discovered_afresh_asks_what_it_is_now() -> None:
+    lender = Asker()
+    node = Node(lender)
+    books = await load(lender, node)
+    with opened(books):
+        lender.reserves = 3
+        await books.apply(block(11, log(GROWN, 0)))
+        assert len(node.foreseen) == 2
+        await books.apply(block(12))
 
 
 async def test_a_book_that_grew_is_discovered_afresh() -> None:

@@ -23,7 +23,7 @@ from tallyio.model.market import PoolSpec
 from tallyio.model.proposal import Proposal
 from tallyio.model.stages import Gate
 from tallyio.model.units import Hash, Wei, checksum
-from tests.engine.trading import LIMITS, POOL, TOKEN, Trading, chain_of, trading
+from tests.engine.trading import LIMITS, POOL, TOKEN, Trading, chain_of, simulation, trading
 
 BLOCKS = chain_of(10, 12)
 FIRST = BLOCKS[0]
@@ -115,6 +115,8 @@ class Run:
         self.lane = FakeLane()
         self.reloads: list[tuple[int, Hash]] = []
         self.reload_fault: ChainError | None = None
+        self.stands = False
+        """Whether what refused plans read is as it was."""
         self.send, sent = trio.open_memory_channel[BlockEvent](100)
         pools = [
             PoolSpec(address=POOL, tokens=(TOKEN,), venue=f"venue {k}", fee_pips=3_000, can_flash=True)
@@ -132,6 +134,7 @@ class Run:
                 tokens=desk.report.tokens,
                 reload=self._reload,
                 follow=self._follow,
+                stands=lambda _: self.stands,
                 pipeline=desk.pipeline,
                 outcomes=desk.outcomes,
                 ledger=desk.ledger,
@@ -345,6 +348,33 @@ async def test_a_pool_with_a_transaction_under_way_is_left_alone(tmp_path: Path)
         await made.decided(BLOCKS[2])
         assert made.desk.rows("opportunity") == [(1,), (3,)]
         assert made.engine.report.died == {Gate.NOT_CHOSEN: 1}
+
+
+async def test_what_the_evm_refused_makes_room_for_others_while_it_stands(tmp_path: Path) -> None:
+    async with run(tmp_path) as made:
+        better, other = found(0, 900), msgspec.structs.replace(found(0), strategy="another")
+        made.lane.finds = {11: (better,), 12: (better, other)}
+        desk = made.desk
+        desk.simulation = simulation(BLOCKS[1], 0, success=False, reason="odd")
+        await made.decided(BLOCKS[1])
+        assert made.engine.report.died == {Gate.SIMULATION: 1}
+        desk.simulation = None
+        made.stands = True
+        await made.decided(BLOCKS[2])
+        # It is neither simulated again nor in the other's way, and the funnel says why.
+        assert (made.engine.report.simulated, made.engine.under_way) == (2, 1)
+        assert made.engine.report.died == {Gate.SIMULATION: 2}
+        assert "as in block 11, since when nothing" in words(desk)
+
+
+async def test_a_refusal_that_no_longer_stands_is_tried_at_once(tmp_path: Path) -> None:
+    async with run(tmp_path) as made:
+        made.lane.finds = {11: (found(0),), 12: (found(0),)}
+        made.desk.simulation = simulation(BLOCKS[1], 0, success=False, reason="odd")
+        await made.decided(BLOCKS[1])
+        made.desk.simulation = None
+        await made.decided(BLOCKS[2])
+        assert (made.engine.report.simulated, made.engine.under_way) == (2, 1)
 
 
 async def test_a_transaction_that_has_just_landed_leaves_room_for_the_next(tmp_path: Path) -> None:

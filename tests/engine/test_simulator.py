@@ -223,6 +223,26 @@ async def test_warming_reads_before_it_matters(desk: Desk) -> None:
     assert desk.asked == []
 
 
+async def test_a_refusal_stands_until_a_slot_that_its_plan_read_holds_something_else(desk: Desk) -> None:
+    plan = desk.plan()
+    too_much = msgspec.structs.replace(plan, min_profit=plan.min_profit + 1)
+    assert not desk.simulator.stands(plan.call)
+    assert not (await desk.simulate(too_much)).success
+    assert desk.simulator.stands(plan.call)
+    # A block with nothing of it, and one with a trade in one of its pools.
+    token = Contract(artifact("Token"), desk.practice.world.tokens["DAI"].address)
+    desk.practice.transact(token.call("approve", OWNER, 1))
+    await desk.follow()
+    assert desk.simulator.stands(plan.call)
+    await desk.move("WETH", 10**18)
+    assert not desk.simulator.stands(plan.call)
+    # After a fresh start nothing is known of anything.
+    await desk.simulate(too_much)
+    assert desk.simulator.stands(plan.call)
+    await desk.simulator.follow(Rollback(dropped=(), ancestor=desk.practice.head.hash))
+    assert not desk.simulator.stands(plan.call)
+
+
 async def test_simulations_and_blocks_queue(desk: Desk) -> None:
     plan = desk.plan()
     results: list[Simulation] = []

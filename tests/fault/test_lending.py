@@ -395,7 +395,7 @@ def test_the_ledger_and_the_chain_tell_the_same_story_in_the_end(stage: Stage[Gr
 # --- what waits in the mempool ---------------------------------------------------------------
 
 
-def test_a_position_is_taken_right_behind_the_update_that_waits_in_the_mempool(stage: Stage) -> None:
+def test_a_position_is_taken_right_behind_the_update_that_waits_in_the_mempool(stage: Stage[Ground]) -> None:
     async def act(ground: Ground) -> None:
         person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
         feed = ground.places.aave.feeds["WETH"].aggregator
@@ -418,7 +418,7 @@ def test_a_position_is_taken_right_behind_the_update_that_waits_in_the_mempool(s
     stage.play(act)
 
 
-def test_where_the_update_never_lands_gas_is_lost_and_nothing_else(stage: Stage) -> None:
+def test_where_the_update_never_lands_gas_is_lost_and_nothing_else(stage: Stage[Ground]) -> None:
     async def act(ground: Ground) -> None:
         await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
         feed = ground.places.aave.feeds["WETH"].aggregator

@@ -62,6 +62,9 @@ class EvmClient:
         pretend: Pretended = NOTHING,
     ) -> list[bytes | None]:
         """Return each call's return data, or None where it reverted; one batch, in order."""
+        foreseen = None if sender or pretend else self._state.foreseen(calls, block)
+        if foreseen is not None:
+            return await foreseen.answers(calls)
         return await reads.call(self._link, calls, block=block, sender=sender, pretend=pretend)
 
     async def logs(self, query: LogFilter) -> list[Log]:
@@ -93,6 +96,10 @@ class EvmClient:
     def watch(self, known: Mapping[Address, Collection[int]]) -> None:
         """Let new blocks bring the slots in `known`, which is looked at then, for `state_after`."""
         self._state.watch(known)
+
+    def foresee(self, calls: Sequence[Call]) -> None:
+        """Let new blocks bring along what `calls` return, for `call`."""
+        self._state.foresee(calls)
 
     async def state_after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
         """Return the slots in `known` of every account with an event in `block`, as of `block`."""

@@ -13,7 +13,7 @@ read one by one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -24,6 +24,7 @@ from tallyio.model.units import Address, Hash, Wei, hex_text
 from tallyio_chain_evm import decode, requests, slots
 from tallyio_chain_evm.ahead import Ahead
 from tallyio_chain_evm.errors import NoDebugMethods, RpcError
+from tallyio_chain_evm.foreseen import Foreseen
 from tallyio_chain_evm.link import Link
 from tallyio_chain_evm.rpc import Request
 from tallyio_chain_evm.slots import Slot
@@ -54,13 +55,27 @@ class StateReader:
         self._has_storage_values = True
         self._watched: Mapping[Address, Collection[int]] = {}
         self._ahead: Ahead | None = None
+        self._questions: Sequence[Call] = ()
+        self._foreseen: Foreseen | None = None
 
     def watch(self, known: Mapping[Address, Collection[int]]) -> None:
         """Ask for the slots in `known`, as it stands then, as soon as a block is announced."""
         self._watched = known
 
+    def foresee(self, calls: Sequence[Call]) -> None:
+        """Ask `calls` as soon as a block is announced."""
+        self._questions = calls
+
+    def foreseen(self, calls: Sequence[Call], block: Hash | None) -> Foreseen | None:
+        """Return what has the answers to `calls` as of `block`, if they were foreseen."""
+        foreseen = self._foreseen
+        return foreseen if foreseen and foreseen.block == block and foreseen.has(calls) else None
+
     def announced(self, head: Head) -> None:
-        """Begin to ask for what `after` will be asked for this block."""
+        """Begin to ask for what `after` will be asked for this block, and what is asked with every one."""
+        if self._questions:
+            self._foreseen = Foreseen(self._link, head, self._questions)
+            self._link.start_soon(self._foreseen.run)
         if self._watched and self._has_storage_values:
             self._ahead = Ahead(self._link, head, self._watched)
             self._link.start_soon(self._ahead.run)

@@ -11,7 +11,9 @@ from tallyio_chain_evm.errors import CallTimeout, MalformedReply
 from tallyio_chain_evm.feed import BlockFeed
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tallyio.hooks.interfaces import Foresight
 from tallyio.model.chain import AccountState, Block, Log
+from tallyio.model.execution import Call
 from tallyio.model.hashing import keccak256
 from tallyio.model.units import Address, Hash, hex_text
 from tallyio.testing.node import FakeNode, Json, error, result, silence
@@ -29,6 +31,11 @@ def thrice(request: dict[str, Json]) -> str | None:
     texts, _ = request["params"]
     told = {account: [hex(int(slot, 16) * 3) for slot in slots] for account, slots in texts.items()}
     return result(told)(request)
+
+
+def told(request: dict[str, Json]) -> str | None:
+    """Answer a call with its own data."""
+    return result(request["params"][0]["data"])(request)
 
 
 async def mined(node: FakeNode, feed: BlockFeed) -> Block:
@@ -85,6 +92,41 @@ async def test_the_state_of_one_block_is_never_taken_for_anothers(autojump_clock
             await client.state_after(block, known)
         heads = [hex_text(block.head.hash) for block in (first, second)]
         assert asked == [*heads, heads[0]]
+
+
+async def test_answers_come_with_the_block_and_others_are_asked_for_as_ever(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_fake() as (node, client):
+        node.always("eth_call", told)
+        foreseen = [Call(to=POOL, data=b"\1"), Call(to=QUIET, data=b"\2"), Call(to=POOL, data=b"\1")]
+        assert isinstance(client, Foresight)
+        client.foresee(foreseen)
+        feed = await started(client, {})
+        for _ in range(2):
+            node.asked.clear()
+            block = await mined(node, feed)
+            await wait_all_tasks_blocked()
+            assert sorted(node.asked) == ["eth_call", "eth_call", "eth_getLogs"]
+            assert await client.call(foreseen, block=block.head.hash) == [b"\1", b"\2", b"\1"]
+            assert len(node.asked) == 3
+        # Another call, and another sender's.
+        other = [Call(to=POOL, data=b"\3")]
+        assert await client.call(other, block=block.head.hash) == [b"\3"]
+        assert await client.call(foreseen[:1], block=block.head.hash, sender=QUIET) == [b"\1"]
+        assert await client.call(foreseen[:1], block=block.head.parent_hash) == [b"\1"]
+        assert len(node.asked) == 6
+
+
+async def test_answers_that_never_come_are_the_fault_of_whoever_wants_them(autojump_clock: MockClock) -> None:
+    async with open_fake(deadline_s=2) as (node, client):
+        node.always("eth_call", silence)
+        client.foresee([Call(to=POOL, data=b"\1")])
+        feed = await started(client, {})
+        block = await mined(node, feed)
+        with pytest.raises(CallTimeout, match="eth_call"):
+            await client.call([Call(to=POOL, data=b"\1")], block=block.head.hash)
+        assert feed.faults == 0
 
 
 async def test_a_block_does_not_wait_for_its_state(autojump_clock: MockClock) -> None:

@@ -19,13 +19,12 @@ from tallyio.model.errors import PluginError
 from tallyio.model.execution import Call
 from tallyio.model.lending import BookSpec, LoanOffer, Position, PositionKey
 from tallyio.model.units import Address
-from tallyio.model.words import address_at, unsigned
+from tallyio.model.words import address_at
 from tallyio_protocol_aave_v3 import abi
-from tallyio_protocol_aave_v3.discovery import as_address, find_book, market_of
+from tallyio_protocol_aave_v3.discovery import find_book, market_of
 from tallyio_protocol_aave_v3.following import HANDLERS, Follower, Places, places_of
 from tallyio_protocol_aave_v3.hot import COARSEST
-from tallyio_protocol_aave_v3.layout import ACTIVE, FLASH, PAUSED, unpack_reserve
-from tallyio_protocol_aave_v3.loading import load_positions, load_rows
+from tallyio_protocol_aave_v3.loading import load_lent, load_positions, load_rows
 from tallyio_protocol_aave_v3.revisions import FIRST_WITH_CEILED_PREMIUM
 from tallyio_protocol_aave_v3.venues import DEPLOYMENTS, WHERE, Settings, VenueSettings
 
@@ -44,6 +43,7 @@ class AaveV3:
         self._settings = parse_settings(Settings, settings, where=WHERE)
         DEPLOYMENTS.check(self._settings.venues)
         self._places: dict[Address, tuple[BookSpec, Places]] = {}
+        self._found: list[BookSpec] = []
 
     @property
     def compiled(self) -> CompiledLending:
@@ -75,10 +75,11 @@ class AaveV3:
         Raises: ConfigError: no provider is known on this chain. ChainError: a market does not answer as
         one, or follows rules that are not known here.
         """
-        return [
+        self._found = [
             await find_book(chain, venue.name, DEPLOYMENTS.factory_on(venue, chain.chain_id), block)
             for venue in self._settings.venues
         ]
+        return self._found
 
     async def load(self, chain: ChainReader, book: BookSpec, *, block: Head) -> BookRows:
         """Return the rows of a pool, prices included. Raises: ChainError."""
@@ -146,10 +147,14 @@ class AaveV3:
         return False
 
     async def loans(self, chain: ChainReader, tokens: Collection[Address], *, block: Head) -> list[LoanOffer]:
-        """Return what each pool lends of `tokens` by `flashLoanSimple`. Raises: ChainError, ConfigError."""
+        """Return what each pool lends of `tokens` by `flashLoanSimple`. Raises: ChainError, ConfigError.
+
+        The pools are those that were discovered last: whoever follows them does that anew when one changes.
+        """
         offers = []
-        for book in await self.discover(chain, block=block):
-            offers += await self._loans(chain, book, tokens, block)
+        for book in self._found or await self.discover(chain, block=block):
+            lent, premium = await load_lent(chain, book, tokens, block)
+            offers += [self._offer(book, token, available, premium) for token, available in lent.items()]
         return offers
 
     def borrow(
@@ -169,23 +174,6 @@ class AaveV3:
         given, taken = (approve(offer.token, offer.lender, each) for each in (owed, 0))
         data = encode((*inner, given))
         return abi.flash_loan_simple(offer.lender, recipient, offer.token, amount, data), taken
-
-    async def _loans(
-        self, chain: ChainReader, book: BookSpec, tokens: Collection[Address], block: Head
-    ) -> list[LoanOffer]:
-        rows = await load_rows(chain, book, block)
-        wanted = [n for n, reserve in enumerate(book.reserves) if reserve.debt in tokens]
-        supplies = [as_address(dict(book.reserves[n].parameters)["a_token"]) for n in wanted]
-        calls = [Call(to=token, data=abi.TOTAL_SUPPLY) for token in supplies]
-        calls.append(Call(to=book.address, data=abi.PREMIUM))
-        *totals, premium = await chain.call(calls, block=block.hash)
-        offers = []
-        for number, total in zip(wanted, totals, strict=True):
-            row, token = unpack_reserve(rows.reserves[number]), book.reserves[number].debt
-            if token is not None and row.flags & (ACTIVE | PAUSED | FLASH) == ACTIVE | FLASH:
-                available = min(row.cash, unsigned(total or b"", 0))
-                offers.append(self._offer(book, token, available, unsigned(premium or b"", 0)))
-        return offers
 
     def _offer(self, book: BookSpec, token: Address, available: int, premium: int) -> LoanOffer:
         is_ceiled = market_of(book).revision >= FIRST_WITH_CEILED_PREMIUM

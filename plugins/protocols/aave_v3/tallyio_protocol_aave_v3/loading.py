@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from tallyio.hooks.interfaces import ChainReader
@@ -17,8 +17,11 @@ from tallyio.model.words import require_words, signed, unsigned
 from tallyio_protocol_aave_v3 import abi
 from tallyio_protocol_aave_v3.discovery import Market, as_address, market_of
 from tallyio_protocol_aave_v3.layout import (
+    ACTIVE,
     AS_COLLATERAL,
     CATEGORY_COUNT,
+    FLASH,
+    PAUSED,
     RESERVE_BYTES,
     STABLE_DEBT,
     Category,
@@ -147,10 +150,37 @@ async def _reserve_rows(chain: ChainReader, book: BookSpec, market: Market, bloc
 
 def _questions(market: Market, reserve: ReserveSpec) -> list[Call]:
     asset = reserve.debt or ZERO_ADDRESS
-    calls = [abi.get_reserve_data(market.pool, asset), abi.asset_price(market.oracle, asset)]
+    calls = [
+        abi.get_reserve_data(market.pool, asset),
+        abi.asset_price(market.oracle, asset),
+        _cash(market, reserve, asset),
+    ]
+    return [*calls, abi.grace_until(market.pool, asset)] if market.revision >= FIRST_WITH_GRACE else calls
+
+
+def _cash(market: Market, reserve: ReserveSpec, asset: Address) -> Call:
     if market.revision >= FIRST_WITH_GRACE:
-        return [*calls, abi.virtual_balance(market.pool, asset), abi.grace_until(market.pool, asset)]
-    return [*calls, balance_of(asset, as_address(dict(reserve.parameters)["a_token"]))]
+        return abi.virtual_balance(market.pool, asset)
+    return balance_of(asset, as_address(dict(reserve.parameters)["a_token"]))
+
+
+async def load_lent(
+    chain: ChainReader, book: BookSpec, tokens: Collection[Address], block: Head
+) -> tuple[dict[Address, int], int]:
+    """Return what a pool lends of `tokens` by flash, and its premium in 1e-4. Raises: ChainError."""
+    market = market_of(book)
+    there = {each.debt: each for each in book.reserves if each.debt is not None and each.debt in tokens}
+    calls = [Call(to=market.pool, data=abi.PREMIUM)]
+    for token, reserve in there.items():
+        total = Call(to=as_address(dict(reserve.parameters)["a_token"]), data=abi.TOTAL_SUPPLY)
+        calls += [abi.get_reserve_data(market.pool, token), _cash(market, reserve, token), total]
+    premium, *answers = await chain.call(calls, block=block.hash)
+    lent: dict[Address, int] = {}
+    for token, said, cash, supply in zip(there, answers[::3], answers[1::3], answers[2::3], strict=True):
+        flags = abi.reserve_data(_words(said, abi.RESERVE_WORDS, market.pool)).flags
+        if flags & (ACTIVE | PAUSED | FLASH) == ACTIVE | FLASH:
+            lent[token] = min(unsigned(_words(cash, 1, market.pool), 0), unsigned(supply or b"", 0))
+    return lent, unsigned(premium or b"", 0)
 
 
 def _row(pool: Address, number: int, answers: list[bytes | None]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from tallyio_protocol_aave_v3 import abi, reference
@@ -347,6 +348,22 @@ async def test_a_loan_beyond_what_is_offered_is_refused_by_the_pool(desk: Desk) 
                 continue
             with pytest.raises(Reverted):
                 desk.chain.backend.transact(Call(to=executor, data=data))
+
+
+async def test_loans_are_asked_for_in_one_round_trip_of_the_pool_that_is_known(desk: Desk) -> None:
+    await desk.open()
+    asked: list[int] = []
+    ask = desk.chain.call
+
+    async def call(calls: Any, **facts: Any) -> list[bytes | None]:
+        asked.append(len(calls))
+        return await ask(calls, **facts)
+
+    desk.chain.call = call  # type: ignore[method-assign]
+    tokens = [token.address for token in desk.tokens]
+    offers = await desk.adapter.loans(desk.chain, tokens, block=desk.chain.latest)
+    assert [offer.token for offer in offers] == tokens
+    assert asked == [1 + 3 * len(tokens)]
 
 
 async def test_a_paused_reserve_lends_nothing(desk: Desk) -> None:

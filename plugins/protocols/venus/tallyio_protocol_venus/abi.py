@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from tallyio.hooks.feeds import ANSWER_UPDATED
 from tallyio.model.execution import Call
 from tallyio.model.hashing import event_topic, keccak256, selector
 from tallyio.model.units import Address
@@ -45,10 +44,12 @@ VAI_LIQUIDATED: Final = event_topic("LiquidateVAI(address,address,uint256,addres
 RESTRICTED: Final = event_topic("LiquidationRestricted(address)")
 UNRESTRICTED: Final = event_topic("LiquidationRestrictionsDisabled(address)")
 
+LIQUIDATED_VIA: Final = event_topic(
+    "LiquidateBorrowedTokens(address,address,uint256,address,address,uint256,uint256)"
+)
+INCOME_SENT: Final = event_topic("ProtocolLiquidationIncentiveTransferred(address,address,uint256)")
+
 RELOADS: Final = (
-    ANSWER_UPDATED,
-    event_topic("LiquidateBorrowedTokens(address,address,uint256,address,address,uint256,uint256)"),
-    event_topic("ProtocolLiquidationIncentiveTransferred(address,address,uint256)"),
     event_topic("NewLiquidationTreasuryPercent(uint256,uint256)"),
     event_topic("NewMinLiquidatableVAI(uint256,uint256)"),
     event_topic("NewPendingRedeemChunkLength(uint256,uint256)"),
@@ -60,7 +61,6 @@ RELOADS: Final = (
     event_topic("CashSynced(uint256,uint256)"),
     event_topic("TransferOutUnderlyingFlashLoan(address,address,uint256)"),
     event_topic("TransferInUnderlyingFlashLoan(address,address,uint256,uint256,uint256)"),
-    event_topic("PricePosted(address,uint256,uint256,uint256)"),
     event_topic("NewLiquidationThreshold(uint96,address,uint256,uint256)"),
     event_topic("NewLiquidationIncentive(uint96,address,uint256,uint256)"),
     event_topic("NewCollateralFactor(address,uint256,uint256)"),
@@ -72,8 +72,7 @@ RELOADS: Final = (
     event_topic("MarketUnlisted(address)"),
     event_topic("IsForcedLiquidationEnabledUpdated(address,bool)"),
 )
-"""What is read again with the rows: prices, the Liquidator's terms and stock, odd cash, all that collateral
-counts for."""
+"""What is read again with the rows: the Liquidator's terms, odd cash, all that collateral counts for."""
 
 REBUILDS: Final = (
     event_topic("MarketListed(address)"),
@@ -92,7 +91,7 @@ FOLLOWED: Final = (
     *(ACCRUED, MINTED, MINTED_OLD, MINTED_BEHALF, REDEEMED, REDEEMED_OLD, REDEEM_FEE, BORROWED, REPAID),
     *(TRANSFER, RESERVES_ADDED, RESERVES_REDUCED, NEW_RESERVE_FACTOR),
     *(ENTERED, EXITED, POOL_SELECTED, FORCED_FOR_USER, NEW_CLOSE_FACTOR, PROTOCOL_PAUSED, ACTION_PAUSED),
-    *(VAI_MINTED, VAI_REPAID, VAI_LIQUIDATED, RESTRICTED, UNRESTRICTED),
+    *(VAI_MINTED, VAI_REPAID, VAI_LIQUIDATED, RESTRICTED, UNRESTRICTED, LIQUIDATED_VIA, INCOME_SENT),
 )
 EVENTS: Final = (*FOLLOWED, *RELOADS, *REBUILDS)
 
@@ -120,6 +119,7 @@ SYMBOL: Final = selector("symbol()")
 UNDERLYING: Final = selector("underlying()")
 RATE_MODEL: Final = selector("interestRateModel()")
 CASH: Final = selector("getCash()")
+INTERNAL_CASH: Final = selector("internalCash()")
 TOTAL_BORROWS: Final = selector("totalBorrows()")
 TOTAL_RESERVES: Final = selector("totalReserves()")
 TOTAL_SUPPLY: Final = selector("totalSupply()")
@@ -172,6 +172,8 @@ READS_SLOTS: Final = bytes.fromhex("60005b3681101560155780355481526020016002565b
 _LIQUIDATE_VIA: Final = selector("liquidateBorrow(address,address,uint256,address)")
 _LIQUIDATE_DIRECTLY: Final = selector("liquidateBorrow(address,uint256,address)")
 _LIQUIDATE_VAI: Final = selector("liquidateVAI(address,uint256,address)")
+_MAY_REPAY: Final = selector("repayBorrowAllowed(address,address,address,uint256)")
+_MAY_SEIZE: Final = selector("seizeAllowed(address,address,address,address,uint256)")
 _REDEEM_UNDERLYING: Final = selector("redeemUnderlying(uint256)")
 
 
@@ -199,6 +201,18 @@ def liquidate_directly(
 ) -> Call:
     """Return the liquidation at the vToken, or the VAI controller, itself."""
     return ask(borrowed, _LIQUIDATE_VAI if in_vai else _LIQUIDATE_DIRECTLY, borrower, repay, seized)
+
+
+def may_repay(comptroller: Address, vtoken: Address, payer: Address, borrower: Address) -> Call:
+    """Return the question whether a debt may be repaid."""
+    return ask(comptroller, _MAY_REPAY, vtoken, payer, borrower, 0)
+
+
+def may_seize(
+    comptroller: Address, seized: Address, borrowed: Address, liquidator: Address, borrower: Address
+) -> Call:
+    """Return the question whether vTokens may be seized."""
+    return ask(comptroller, _MAY_SEIZE, seized, borrowed, liquidator, borrower, 0)
 
 
 def redeem_underlying(vtoken: Address, amount: int) -> Call:

@@ -20,6 +20,7 @@ from tallyio.model.execution import Call
 from tallyio.model.lending import BookSpec, Position, PositionKey
 from tallyio.model.units import ZERO_ADDRESS, Address
 from tallyio_protocol_venus import abi
+from tallyio_protocol_venus.asking import questions, take_answers
 from tallyio_protocol_venus.discovery import address_of, fact, find_book, vai_number
 from tallyio_protocol_venus.following import follow_log
 from tallyio_protocol_venus.layout import RELATIVE_SLACK, UNIT_SLACK
@@ -49,7 +50,7 @@ class Venus:
 
     @property
     def topics(self) -> tuple[bytes, ...]:
-        """Events of the comptroller, its markets, VAI, the Liquidator, and price feeds."""
+        """Events of the comptroller, its markets, VAI and the Liquidator."""
         return abi.EVENTS
 
     async def discover(self, chain: ChainReader, *, block: Head) -> list[BookSpec]:
@@ -75,9 +76,17 @@ class Venus:
         """Return the positions of `keys` at `block`. Raises: ChainError."""
         return await load_positions(chain, book, keys, block=block)
 
-    def polls(self, book: BookSpec) -> bool:  # noqa: ARG002 - every book does
-        """Return True: an oracle's price may change with time alone, or behind contracts nobody knows."""
-        return True
+    def polls(self, book: BookSpec) -> bool:  # noqa: ARG002 - no book does
+        """Return False: what no event tells is asked for by itself, see `questions`."""
+        return False
+
+    def questions(self, book: BookSpec) -> tuple[Call, ...]:
+        """Return the questions for prices, and for what else changes without an event."""
+        return questions(book)
+
+    def answered(self, edit: BookEdit, book: BookSpec, answers: Sequence[bytes | None]) -> None:
+        """Take prices, and what else changes without an event."""
+        take_answers(edit, book, answers)
 
     def follow(self, edit: BookEdit, book: BookSpec, event: int, log: Log) -> None:
         """Change the book as `log` says, or ask for what it touched to be read again."""
@@ -122,6 +131,23 @@ class Venus:
             call,
             approve(paid, call.to, 0),
             abi.redeem_underlying(seized, _before_fee(seize, fact(book.parameters, "redeem_fee"))),
+        )
+
+    def reads(
+        self,
+        book: BookSpec,
+        key: PositionKey,
+        *,
+        collateral: int,
+        debt: int,
+        recipient: Address,  # noqa: ARG002 - the Liquidator is who seizes
+    ) -> tuple[Call, ...]:
+        """Return the comptroller's questions that come after health: of membership and of rewards."""
+        borrowed, seized = (address_of(book.reserves[k].parameters, "vtoken") for k in (debt, collateral))
+        liquidator = address_of(book.parameters, "liquidator")
+        return (
+            abi.may_repay(book.address, borrowed, liquidator, key.account),
+            abi.may_seize(book.address, seized, borrowed, liquidator, key.account),
         )
 
     def can_call_back(self, book: BookSpec) -> bool:  # noqa: ARG002 - no book does

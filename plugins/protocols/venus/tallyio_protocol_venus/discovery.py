@@ -22,9 +22,11 @@ NATIVE_TOKEN: Final = Address(bytes.fromhex("bb" * ADDRESS_BYTES))
 """What Venus's oracles call the chain's native currency."""
 
 VAI_SYMBOL: Final = "VAI"
+COUNTS_CASH: Final = "counts_cash"
+"""A market's parameter, where it has one: cash is what the vToken counted, not what lies in its account."""
 _ORACLES: Final = 3
 _FEED: Final = 1
-_MARKET_QUESTIONS: Final = 3
+_MARKET_QUESTIONS: Final = 4
 
 
 def fact(parameters: tuple[tuple[str, int], ...], name: str) -> int:
@@ -125,7 +127,7 @@ async def _check_layout(chain: ChainReader, vtokens: Sequence[Address], block: H
 
 
 async def _reserves(chain: ChainReader, vtokens: Sequence[Address], block: Head) -> list[ReserveSpec]:
-    which = (abi.UNDERLYING, abi.SYMBOL, abi.RATE_MODEL)
+    which = (abi.UNDERLYING, abi.SYMBOL, abi.RATE_MODEL, abi.INTERNAL_CASH)
     answers = await chain.call(
         [abi.ask(vtoken, each) for vtoken in vtokens for each in which], block=block.hash
     )
@@ -142,15 +144,18 @@ async def _reserves(chain: ChainReader, vtokens: Sequence[Address], block: Head)
 
 
 def _reserve(vtoken: Address, answers: Sequence[bytes | None], model: dict[str, int]) -> ReserveSpec:
-    underlying, symbol, _ = answers
+    underlying, symbol, _, counted = answers
     # The native market knows no underlying, or says zero. It is paid in what no token call can pay.
     token = address_at(underlying, 0) if underlying and len(underlying) >= WORD else ZERO_ADDRESS
     paid = None if token == ZERO_ADDRESS else token
+    facts = {**model, "vtoken": int.from_bytes(vtoken)}
+    if counted is not None and len(counted) >= WORD:
+        facts[COUNTS_CASH] = 1
     return ReserveSpec(
         symbol=_text(symbol).removeprefix("v"),
         collateral=paid,
         debt=paid,
-        parameters=tuple(sorted({**model, "vtoken": int.from_bytes(vtoken)}.items())),
+        parameters=tuple(sorted(facts.items())),
     )
 
 

@@ -19,6 +19,7 @@ from tallyio.model.words import WORD, address_at, unsigned
 from tallyio_protocol_venus import abi, rates, reference, state
 from tallyio_protocol_venus.discovery import address_of, fact, reserve_numbers, vai_number
 from tallyio_protocol_venus.layout import (
+    flags_in,
     pack_debt,
     pack_market,
     pack_own,
@@ -68,11 +69,11 @@ class _Following:
 
     def replace(self, market: Market) -> None:
         """Replace the log's market, and let its rate follow."""
-        rate = rates.borrow_rate(market, dict(self.book.reserves[self.number].parameters))
-        if rate is None or not market.supply:
+        followed = rates.with_rate(market, dict(self.book.reserves[self.number].parameters))
+        if followed is None:
             self.edit.reload_rows()
             return
-        self.put_market(self.number, msgspec.structs.replace(market, rate=rate, initial_rate=0))
+        self.put_market(self.number, followed)
 
     # --- positions
 
@@ -295,6 +296,29 @@ def _vai_changed(this: _Following, key: PositionKey) -> None:
     this.edit.reload_position(key)
 
 
+def _liquidated_via(this: _Following) -> None:
+    """See whether the Liquidator redeemed its share: then it holds none, and its list is as it was.
+
+    What it could not redeem it notes, and holds.
+    """
+    taken = _reserve(this, 3)
+    is_odd = taken < 0 or not this.word(2) or this.market(taken).liquidator_tokens
+    if is_odd or _is_any_pending(this):
+        this.edit.reload_rows()
+
+
+def _income_sent(this: _Following) -> None:
+    """Have its list read again where there is one: what it redeemed it may have struck off."""
+    if _is_any_pending(this):
+        this.edit.reload_rows()
+
+
+def _is_any_pending(this: _Following) -> bool:
+    return any(
+        flags_in(this.edit.reserve(number)) & state.PENDING for number in range(len(this.book.reserves))
+    )
+
+
 _OF_MARKETS: Final[Mapping[bytes, tuple[Callable[[_Following], None], int, int]]] = {
     # what to do, topics with the event's own, words of data
     abi.ACCRUED: (_accrued, 1, 4),
@@ -323,6 +347,8 @@ _OF_OTHERS: Final[Mapping[bytes, tuple[Callable[[_Following], None], int, int]]]
     abi.VAI_REPAID: (_vai_repaid, 1, 3),
     abi.RESTRICTED: (_restricted, 2, 0),
     abi.UNRESTRICTED: (_unrestricted, 2, 0),
+    abi.LIQUIDATED_VIA: (_liquidated_via, 4, 4),
+    abi.INCOME_SENT: (_income_sent, 3, 1),
 }
 
 

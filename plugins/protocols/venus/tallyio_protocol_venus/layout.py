@@ -169,6 +169,17 @@ def unpack_market(row: bytes, pools: int) -> Market:
     )
 
 
+def price_in(row: bytes) -> int:
+    """Return the price of a market's row."""
+    return _wide(row, PRICE)
+
+
+def flags_in(row: bytes) -> int:
+    """Return the flags of a market's row."""
+    flags: int = _TIMES.unpack_from(row, ACCRUED_AT)[3]
+    return flags
+
+
 def _wide(row: bytes, at: int) -> int:
     return int.from_bytes(row[at : at + 16], "little")
 

@@ -1,13 +1,15 @@
 """Interest rate models: the borrow rate that follows from cash, borrows and reserves, without asking.
 
 Source: `JumpRateModel`, `WhitePaperInterestRateModel` and `TwoKinksInterestRateModel` of
-@venusprotocol/venus-protocol. A market whose model is none of them has its rate read again with the rows.
+@venusprotocol/venus-protocol. A market whose model is none of them has its rate asked for with every block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from tallyio.model.hashing import selector
 from tallyio.model.words import WORD, signed
@@ -31,6 +33,22 @@ def parameters(answers: Sequence[bytes | None]) -> dict[str, int]:
     }
     kinds = (set(JUMP), set(JUMP[:2]), set(TWO_KINKS))
     return told if set(told) in kinds else {}
+
+
+def is_known(facts: Mapping[str, int]) -> bool:
+    """Return whether a market with these parameters has a model of a known kind."""
+    return "KINK_1" in facts or "baseRatePerBlock" in facts
+
+
+def with_rate(market: Market, facts: Mapping[str, int]) -> Market | None:
+    """Return the market with the rate that follows from what it holds; None: it has to be read.
+
+    Under a model of no known kind the rate stays, until it is asked for.
+    """
+    rate = borrow_rate(market, facts) if is_known(facts) else market.rate
+    if rate is None or not market.supply:
+        return None
+    return msgspec.structs.replace(market, rate=rate, initial_rate=0)
 
 
 def borrow_rate(market: Market, facts: Mapping[str, int]) -> int | None:

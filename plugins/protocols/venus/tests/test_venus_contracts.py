@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
 
+import msgspec
 import pytest
-from tallyio_protocol_venus import state
+from tallyio_protocol_venus import rates, state
 from tallyio_protocol_venus.adapter import Venus
 from tallyio_protocol_venus.layout import unpack_market, unpack_own
 from tallyio_protocol_venus.state import MANTISSA
@@ -25,6 +26,7 @@ from tallyio.model.errors import ChainError, ConfigError, PluginError
 from tallyio.model.execution import Call
 from tallyio.model.lending import BookSpec, LiquidationTerms, PositionKey
 from tallyio.model.units import Address, checksum, hex_text
+from tallyio.model.words import unsigned
 from tallyio.testing.revm_chain import RevmChain
 
 SYMBOLS: Final = ("DAI", "WBTC", "USDC", "LINK")
@@ -98,6 +100,15 @@ class Scene:
         keys = list(await self.adapter.accounts(self.chain, self.spec, block=latest))
         self.book.fill(await self.adapter.positions(self.chain, self.spec, keys, block=latest))
 
+    def describe(self, number: int, *, without: tuple[str, ...]) -> None:
+        """Let a reserve's description lack some parameters."""
+        spec = self.spec.reserves[number]
+        facts = tuple((name, value) for name, value in spec.parameters if name not in without)
+        assert len(facts) < len(spec.parameters)
+        reserves = list(self.spec.reserves)
+        reserves[number] = msgspec.structs.replace(spec, parameters=facts)
+        self.spec = msgspec.structs.replace(self.spec, reserves=tuple(reserves))
+
     async def follow(self, block: Block) -> Wanted:
         """Follow one block, which is the latest, and read what the adapter asks for."""
         edit = self.book.change(block.head)
@@ -105,6 +116,8 @@ class Scene:
         for log in block.logs:
             if log.address in sources and log.topics[0] in self.adapter.topics:
                 self.adapter.follow(edit, self.spec, self.adapter.topics.index(log.topics[0]), log)
+        answers = await self.chain.call(self.adapter.questions(self.spec), block=block.head.hash)
+        self.adapter.answered(edit, self.spec, answers)
         if edit.wanted.rows:
             self.book.take_rows(await self.adapter.load(self.chain, self.spec, block=block.head))
         else:
@@ -213,6 +226,7 @@ def random_call(rng: Random, scene: Scene) -> tuple[Call, Address]:
         vtoken.call("transfer", other, rng.randrange(10**9)),
         controller.call("mintVAI", rng.randrange(10**20)),
         controller.call("repayVAI", rng.randrange(10**20)),
+        controller.call("accrueVAIInterest"),
         facet.call("enterPool", rng.randrange(2)),
         vtoken.call("accrueInterest"),
         vtoken.call("_addReserves", rng.randrange(unit)),
@@ -226,6 +240,8 @@ def random_rule(rng: Random, scene: Scene) -> Call:
     """Return something that governance may do."""
     setter, k = scene.venus.setter_facet, rng.randrange(4)
     at, user = hex_text(scene.vtokens[k].address), hex_text(rng.choice(scene.users))
+    usual = DOLLARS[SYMBOLS[k]] * 10 ** (36 - scene.venus.markets[k].listing.decimals)
+    price, vai_price = int(usual * rng.uniform(0.9, 1.1)), int(MANTISSA * rng.uniform(0.9, 1.1))
     return rng.choice(
         [
             setter.call("_setCloseFactor", rng.randrange(MANTISSA // 4, 9 * 10**17)),
@@ -238,6 +254,9 @@ def random_rule(rng: Random, scene: Scene) -> Call:
             scene.venus.liquidator.call("restrictLiquidation", user),
             scene.venus.liquidator.call("unrestrictLiquidation", user),
             scene.venus.vai_controller.call("setBaseRate", rng.randrange(10**17)),
+            scene.venus.vai_controller.call("setFloatRate", rng.randrange(10**18)),
+            scene.venus.oracle.call("setUnderlyingPrice", at, price),
+            scene.venus.oracle.call("setDirectPrice", hex_text(scene.venus.vai.address), vai_price),
         ]
     )
 
@@ -249,6 +268,9 @@ async def test_what_is_followed_is_what_a_fresh_read_says(scene: Scene) -> None:
     for account in scene.users:
         scene.chain.backend.fund(account, 10**20)
     await scene.open()
+    # As are vTokens of earlier versions: cash is what they have, and nobody knows the rate model.
+    scene.describe(WBTC, without=("counts_cash",))
+    scene.describe(USDC, without=("counts_cash", *rates.JUMP, *rates.TWO_KINKS))
     done = 0
     for _ in range(BLOCKS):
         call, sender = random_call(rng, scene) if rng.random() < 0.9 else (random_rule(rng, scene), DEPLOYER)
@@ -261,7 +283,7 @@ async def test_what_is_followed_is_what_a_fresh_read_says(scene: Scene) -> None:
         assert not wanted.rebuild
         await scene.compare()
     assert done > BLOCKS // 2
-    assert scene.quiet > BLOCKS // 2
+    assert scene.quiet > BLOCKS * 4 // 5
 
 
 async def test_liquidations_take_and_give_what_was_said(scene: Scene) -> None:
@@ -284,8 +306,20 @@ async def test_liquidations_take_and_give_what_was_said(scene: Scene) -> None:
             assert after[0] - before[0] == terms.seize - terms.repay
         else:
             assert (before[0] - after[0], after[1] - before[1]) == (terms.repay, terms.seize)
-        await scene.follow(block)
+        assert not (await scene.follow(block)).rows
         await scene.compare()
+
+
+async def test_what_is_read_after_health_are_questions_that_the_comptroller_answers(scene: Scene) -> None:
+    user, stranger = indebted(scene, 0), scene.users[1]
+    await scene.open()
+    for account, may_seize in ((user, True), (stranger, False)):
+        calls = scene.adapter.reads(
+            scene.spec, PositionKey(account), collateral=LINK, debt=DAI, recipient=OPERATOR
+        )
+        answers = await scene.chain.call(calls, block=scene.chain.latest.hash)
+        # Whoever did not enter the market has no collateral in it.
+        assert [not unsigned(each or b"", 0) for each in answers] == [True, may_seize]
 
 
 async def test_one_unit_above_the_most_reverts(scene: Scene) -> None:
@@ -489,7 +523,7 @@ async def test_a_fee_on_redeeming_is_taken_off(scene: Scene) -> None:
 async def test_nobody_is_called_back(scene: Scene) -> None:
     await scene.open()
     assert not scene.adapter.can_call_back(scene.spec)
-    assert scene.adapter.polls(scene.spec)
+    assert not scene.adapter.polls(scene.spec)
     with pytest.raises(PluginError, match="calls nobody back"):
         scene.adapter.liquidate(
             scene.spec,

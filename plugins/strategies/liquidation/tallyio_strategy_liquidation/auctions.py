@@ -18,6 +18,11 @@ from tallyio.model.proposal import Proposal, Refusal
 HELD: Final = "updates of its price are sold at auction ({kind}): whoever buys one is first"
 
 
+def has_auctions(scene: Scene) -> bool:
+    """Return whether the price of anything in the books is sold."""
+    return any(reserve.auction for book in scene.books for reserve in book.spec.reserves)
+
+
 def weighed(
     scene: Scene, proposals: Sequence[Proposal], share: float
 ) -> tuple[list[Proposal], list[Refusal]]:

@@ -139,6 +139,7 @@ SIZING: Final = np.dtype(
         ("step", "i8"),  # within the stage
         ("top", "f8"),  # net of `best`
         ("left", "f8"),  # net of the lower one of two amounts within
+        ("falls", "i8"),  # halves in a row that brought less than the best
     ]
 )
 """The search for an amount: which to try next, and what was learnt."""

@@ -40,8 +40,10 @@ def _offset(record: npt.DTypeLike, field: str) -> int:
     return int(fields[field][1])
 
 
-_TERMS: Final = _offset(OFFER, "terms")
-_SALE: Final = _offset(OFFER, "sale")
+_AT: Final = {name: _offset(OFFER, name) for name in OFFER.names or ()}
+_TERM_AT: Final = {name: _AT["terms"] + _offset(LIQUIDATION, name) for name in ("repay", "seize", "most")}
+_AMOUNTS_AT: Final = _offset(PATH, "amounts")
+_WORD: Final = struct.Struct("<q")
 _PATH: Final = struct.Struct(f"<{1 + 3 * MAX_HOPS}q")
 """Hops, pools, and the two tokens of each: the start of a PATH."""
 
@@ -49,30 +51,36 @@ _PATH: Final = struct.Struct(f"<{1 + 3 * MAX_HOPS}q")
 class Found:
     """The decided OFFERs of one scene, and the positions that they are of."""
 
-    def __init__(self, scene: Scene, positions: Sequence[AtRisk], offers: npt.NDArray[Any]) -> None:
+    def __init__(
+        self, scene: Scene, positions: Sequence[AtRisk], offers: npt.NDArray[Any], *, least_wei: float
+    ) -> None:
+        """What gains less than `least_wei` after gas is left alone."""
         self._scene = scene
         self._positions = positions
         self._offers = offers
         # One field of all records costs hardly more than that of one.
-        self._faults, self._heads, self._nets, self._collaterals, self._debts = (
-            offers[name].tolist() for name in ("fault", "head", "net", "collateral", "debt")
+        self._faults, self._heads, self._nets, self._collaterals, self._debts, self._nexts = (
+            offers[name].tolist() for name in ("fault", "head", "net", "collateral", "debt", "next")
         )
-
-    def proposals(self, *, least_wei: float) -> list[Proposal]:
-        """Return the transactions that gain, and at least so much after gas; best first."""
-        heads = [
+        self._gaining = [
             number
             for number, fault in enumerate(self._faults)
-            if fault == layout.DEAL and self._heads[number] == number and self._nets[number] >= least_wei
+            if fault == layout.DEAL
+            and self._heads[number] == number
+            and self._nets[number] >= least_wei
+            and self._gains(number)
         ]
-        found = map(self._proposal, sorted(heads, key=lambda number: -self._nets[number]))
-        return [each for each in found if each.amount_out > each.amount_in + _fee_of(each)]
+        self._gaining.sort(key=lambda number: -self._nets[number])
 
-    def refusals(self, proposals: Sequence[Proposal]) -> Iterator[Refusal]:
-        """Yield why each position is left alone that no proposal takes."""
-        taken = {leg.uses for each in proposals for leg in each.legs}
+    def proposals(self, *, most: int | None = None) -> list[Proposal]:
+        """Return the `most` best transactions, or all that gain, best first."""
+        return [self._proposal(number) for number in self._gaining[:most]]
+
+    def refusals(self) -> Iterator[Refusal]:
+        """Yield why each position is left alone that no transaction takes which gains."""
+        taken = {member for number in self._gaining for member in self._members(number)}
         for number, (book, key, _) in enumerate(self._positions):
-            if (book, key) not in taken and self._faults[number] != layout.NOTHING:
+            if number not in taken and self._faults[number] != layout.NOTHING:
                 yield Refusal(
                     book=book,
                     key=key,
@@ -81,18 +89,25 @@ class Found:
                     reason=_FAULTS[self._faults[number]],
                 )
 
+    def _gains(self, number: int) -> bool:
+        record = _Record(self._offers[number].tobytes())
+        return record.amount("brought") > record.amount("paid") + record.amount("fee")
+
+    def _members(self, number: int) -> Iterator[int]:
+        """Yield the deals that go together under a head, itself first."""
+        while number != NOBODY:
+            yield number
+            number = self._nexts[number]
+
     def _proposal(self, number: int) -> Proposal:
         record = _Record(self._offers[number].tobytes())
-        members = [number]
-        while (following := int(self._offers[members[-1]]["next"])) != NOBODY:
-            members.append(following)
         sale = [leg for path in range(_SALES) for leg in record.path(path)]
         reserve = self._scene.books[self._positions[number].book].spec.reserves[self._debts[number]]
         if reserve.debt is None:
             raise LookupError(f"reserve {reserve.symbol} has no debt")
         return Proposal(
             token=reserve.debt,
-            legs=(*map(self._liquidation, members), *sale),
+            legs=(*map(self._liquidation, self._members(number)), *sale),
             amount_in=record.amount("paid"),
             amount_out=record.amount("brought"),
             gas=record.word("gas"),
@@ -129,33 +144,30 @@ class _Record:
 
     def word(self, field: str) -> int:
         """Return an integer."""
-        return int(struct.unpack_from("<q", self._raw, _offset(OFFER, field))[0])
+        return int(_WORD.unpack_from(self._raw, _AT[field])[0])
 
     def amount(self, field: str) -> int:
         """Return an amount."""
-        return self._amount(_offset(OFFER, field))
+        return self._amount(_AT[field])
 
     def term(self, field: str) -> int:
         """Return an amount of the position's own terms."""
-        return self._amount(_TERMS + _offset(LIQUIDATION, field))
+        return self._amount(_TERM_AT[field])
 
     def path(self, number: int) -> Iterator[Leg]:
         """Yield the legs of one path of the sale."""
-        start = _SALE + number * PATH.itemsize
+        start = _AT["sale"] + number * PATH.itemsize
         hops, *places = _PATH.unpack_from(self._raw, start)
-        amounts = start + _offset(PATH, "amounts")
+        at = start + _AMOUNTS_AT
+        amounts = [self._amount(at + k * _WIDE) for k in range(hops + 1)] if hops else []
         for k in range(hops):
             yield Leg(
                 pool=places[k],
                 token_in=places[MAX_HOPS + k],
                 token_out=places[2 * MAX_HOPS + k],
-                amount_in=self._amount(amounts + k * _WIDE),
-                amount_out=self._amount(amounts + (k + 1) * _WIDE),
+                amount_in=amounts[k],
+                amount_out=amounts[k + 1],
             )
 
     def _amount(self, start: int) -> int:
         return int.from_bytes(self._raw[start : start + _WIDE], "little")
-
-
-def _fee_of(proposal: Proposal) -> int:
-    return proposal.loan.fee if proposal.loan else 0

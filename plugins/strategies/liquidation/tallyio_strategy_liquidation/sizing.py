@@ -29,6 +29,7 @@ _STAGE: Final = word(SIZING, "stage")
 _STEP: Final = word(SIZING, "step")
 _TOP: Final = word(SIZING, "top")
 _LEFT: Final = word(SIZING, "left")
+_FALLS: Final = word(SIZING, "falls")
 
 _AT_MOST: Final = 0
 _BELOW: Final = 1
@@ -37,6 +38,8 @@ _ON_THE_LEFT: Final = 3
 _ON_THE_RIGHT: Final = 4
 
 _HALVINGS: Final = 12
+_MOST_FALLS: Final = 3
+"""After so many halves in a row that bring less, the highest point lies above them."""
 _STEPS: Final = 16
 _NUDGE: Final = 6
 _NEVER: Final = float("-inf")
@@ -56,6 +59,7 @@ def start(sizing: int, most: int) -> None:
     store256(sizing + _BEST, most)
     store(sizing, _STAGE, _AT_MOST)
     store(sizing, _STEP, 0)
+    store(sizing, _FALLS, 0)
     store_f64(sizing, _TOP, _NEVER)
 
 
@@ -76,7 +80,7 @@ def _halve(sizing: int) -> None:
     """Take half of the amount, or begin to close in on the best of the halves."""
     step = load(sizing, _STEP) + 1
     store(sizing, _STEP, step)
-    if step < _HALVINGS:
+    if step < _HALVINGS and load(sizing, _FALLS) < _MOST_FALLS:
         store(sizing, _STAGE, _HALVING)
         store256(sizing, load256(sizing + _MOST) >> step)
         return
@@ -116,6 +120,9 @@ def learn(sizing: int, net: float) -> None:
         if net > load_f64(sizing, _TOP):
             store_f64(sizing, _TOP, net)
             store256(sizing + _BEST, amount)
+            store(sizing, _FALLS, 0)
+        elif load_f64(sizing, _TOP) > _NEVER:
+            store(sizing, _FALLS, load(sizing, _FALLS) + 1)
         _halve(sizing)
     elif stage == _ON_THE_LEFT:
         store_f64(sizing, _LEFT, net)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from tallyio.hooks.interfaces import Settings as RawSettings
 from tallyio.hooks.search import Scene, Search
-from tallyio_strategy_liquidation.auctions import weighed
+from tallyio_strategy_liquidation.auctions import has_auctions, weighed
 from tallyio_strategy_liquidation.hot import search
 from tallyio_strategy_liquidation.reading import Found
 from tallyio_strategy_liquidation.settings import read_settings
@@ -38,8 +38,9 @@ class Liquidations:
             return Search()
         offers = self._tables.fill(scene, positions)
         search(self._tables.address, offers.ctypes.data, len(positions))
-        found = Found(scene, positions, offers)
-        proposals = found.proposals(least_wei=self._settings.min_profit_wei)
-        refusals = found.refusals(proposals)
-        kept, held = weighed(scene, proposals, self._settings.auctioned_share)
-        return Search(proposals=tuple(kept[: self._settings.top_k]), refusals=(*refusals, *held))
+        found = Found(scene, positions, offers, least_wei=self._settings.min_profit_wei)
+        top_k, refusals = self._settings.top_k, tuple(found.refusals())
+        if not has_auctions(scene):
+            return Search(proposals=tuple(found.proposals(most=top_k)), refusals=refusals)
+        kept, held = weighed(scene, found.proposals(), self._settings.auctioned_share)
+        return Search(proposals=tuple(kept[:top_k]), refusals=(*refusals, *held))

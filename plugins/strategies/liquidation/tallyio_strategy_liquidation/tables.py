@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -73,6 +74,7 @@ class Tables:
         self._offers: npt.NDArray[Any] = np.zeros(0, OFFER)
         self._books: tuple[object, ...] = ()
         self._loans: Sequence[LoanOffer] | None = None
+        self._order: list[int] = []
         self._lenders: dict[Address, int] = {}
         self._pricing: Any = None
         self._market, self._locked = 0, 0
@@ -93,9 +95,11 @@ class Tables:
         if is_other or books != self._books:
             self._take_books(scene)
             self._books = books
-        if is_other or scene.loans is not self._loans:
+        if is_other or self._loans is None or not _are_alike(scene.loans, self._loans):
             self._take_loans(scene)
-            self._loans = scene.loans
+        elif scene.loans is not self._loans:
+            self._take_amounts(scene.loans)
+        self._loans = scene.loans
         self._market = native.market
         return self._take_positions(positions)
 
@@ -132,16 +136,22 @@ class Tables:
         records = np.zeros(len(known), LOAN)
         for record, n in zip(records, known, strict=True):
             offer = offers[n]
-            amount = min(offer.available, _MOST).to_bytes(32, "little")
-            record["available"] = np.frombuffer(amount, "u8")
             record["numerator"], record["denominator"] = offer.fee_numerator, offer.fee_denominator
             record["addend"] = _ADDENDS[offer.fee_rounds](offer.fee_denominator)
             record["gas"], record["lender"], record["index"] = offer.gas, lenders[offer.lender], n
         of = np.array([tokens[offers[n].token] for n in known], "i8")
         self._keep("loans", records)
+        self._order = known
+        self._take_amounts(offers)
         self._keep("loans_at", np.searchsorted(of, np.arange(len(tokens) + 1)).astype("i8"))
         if lenders != self._lenders or scene.native.market != self._locked:
             self._take_locks(scene, lenders)
+
+    def _take_amounts(self, offers: Sequence[LoanOffer]) -> None:
+        """Write how much each offer has: of most blocks that is all that is new."""
+        amounts = b"".join(min(offers[n].available, _MOST).to_bytes(32, "little") for n in self._order)
+        records = self._held["loans"].view(LOAN, len(self._order))
+        records["available"] = np.frombuffer(amounts, "u8").reshape(-1, 4)
 
     def _take_locks(self, scene: Scene, lenders: dict[Address, int]) -> None:
         """Keep for each pool which lenders cannot lend while it is traded: itself, or its vault."""
@@ -174,6 +184,14 @@ def _tokens(spec: BookSpec, scene: Scene) -> npt.NDArray[np.int64]:
 
 def _vaults(pool: PoolSpec) -> list[Address]:
     return [source.address for source in pool.sources]
+
+
+def _are_alike(offers: Sequence[LoanOffer], others: Sequence[LoanOffer]) -> bool:
+    """Return whether two sequences of offers differ in amounts at most."""
+    return len(offers) == len(others) and all(
+        one is other or msgspec.structs.replace(one, available=other.available) == other
+        for one, other in zip(offers, others, strict=True)
+    )
 
 
 def _fits(offer: LoanOffer) -> bool:

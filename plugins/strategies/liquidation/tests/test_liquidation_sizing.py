@@ -43,6 +43,8 @@ def test_a_highest_point_within_is_found(seed: int) -> None:
         nets = tried(hill, 10**18)
         assert max(nets.values()) > 0.499
         assert len(nets) < 50
+        # Far below a highest point nothing is tried.
+        assert min(nets) > top // 32
 
 
 def test_an_unlawful_most_leads_to_smaller_amounts() -> None:
