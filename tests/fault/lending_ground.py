@@ -73,10 +73,6 @@ native_token = "$weth"
 executor = "$executor"
 account = "$account"
 
-# Whatever moves a price of Aave waits in the node before it is mined.
-[feeds]
-pending = true
-
 [limits]
 max_fee_gwei = 200.0
 max_gas = 4000000
@@ -91,8 +87,17 @@ deadline_s = 30.0
 """
 
 
+FOLLOWING: Final = """
+[feeds]
+pending = true
+"""
+
+
 class LendingBot(Bot):
     """A bot that does nothing but liquidate."""
+
+    more = ""
+    """Tables besides."""
 
     def text(self, **facts: str) -> str:
         """Return its configuration."""
@@ -103,7 +108,13 @@ class LendingBot(Bot):
             "executor": checksum(self.executor),
             "account": checksum(self.account),
         }
-        return Template(CONFIG).substitute({**known, **facts})
+        return Template(CONFIG + self.more).substitute({**known, **facts})
+
+
+class FollowingBot(LendingBot):
+    """One that looks for updates in the mempool too."""
+
+    more = FOLLOWING
 
 
 class Ground:
@@ -126,7 +137,7 @@ class Ground:
     async def somebody(self, **tokens: int) -> Address:
         """Return a new account with gas and so much of some tokens."""
         self._people += 1
-        new = account(f"fault borrower {self._people}")
+        new = account(f"fault borrower {self._people} of {self.bot.account.hex()}")
         await self.lab.fund(new, 10**18)
         await self.operate(*(transfer(self.token(symbol), new, tokens[symbol]) for symbol in tokens))
         return new
@@ -328,16 +339,23 @@ async def open_ground(folder: Path) -> AsyncIterator[Ground]:
     found: list[Places] = []
     async with open_lab(seed=7, recipe=build_ground(found), largest_code=LARGEST_CODE) as lab:
         assert lab.chain_id == CHAIN_ID
-        settings = {
-            "keystore": str(folder / "key.json"),
-            "password_file": str(folder / "password"),
-            "scrypt_n": 1_024,
-        }
-        owner = await PluginHost(Catalog.scan()).signer("local_key", settings).create()
-        await lab.fund(owner, GAS_MONEY_WEI)
-        bot = LendingBot(lab, folder, owner, await lab.deploy(deployment(owner)))
-        async with running(*bot.live()) as run:
-            await run.wait_said("live: ")
-            yield Ground(lab, bot, run, found[0])
-            ended = await run.stop()
-            assert ended.code == 0, ended.err
+        async with open_bot(LendingBot, lab, folder, found[0]) as ground:
+            yield ground
+
+
+@asynccontextmanager
+async def open_bot(kind: type[LendingBot], lab: Lab, folder: Path, places: Places) -> AsyncIterator[Ground]:
+    """Run a bot of that kind on a world that stands."""
+    settings = {
+        "keystore": str(folder / "key.json"),
+        "password_file": str(folder / "password"),
+        "scrypt_n": 1_024,
+    }
+    owner = await PluginHost(Catalog.scan()).signer("local_key", settings).create()
+    await lab.fund(owner, GAS_MONEY_WEI)
+    bot = kind(lab, folder, owner, await lab.deploy(deployment(owner)))
+    async with running(*bot.live()) as run:
+        await run.wait_said("live: ")
+        yield Ground(lab, bot, run, places)
+        ended = await run.stop()
+        assert ended.code == 0, ended.err

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from tallyio.model.erc20 import approve, transfer
 from tallyio.model.hashing import selector
 from tallyio.model.units import Address, Wei, checksum, hex_text
 from tests.e2e.harness import tallyio
-from tests.fault.lending_ground import Ground, open_ground
+from tests.fault.lending_ground import FollowingBot, Ground, open_bot, open_ground
 from tests.fault.lending_places import DOLLAR, GRACE_SECONDS
 from tests.fault.odd_contracts import FRESH_SECONDS, TAX_PERCENT
 from tests.fault.stage import Stage, staged
@@ -395,44 +396,42 @@ def test_the_ledger_and_the_chain_tell_the_same_story_in_the_end(stage: Stage[Gr
 # --- what waits in the mempool ---------------------------------------------------------------
 
 
-def test_a_position_is_taken_right_behind_the_update_that_waits_in_the_mempool(stage: Stage[Ground]) -> None:
-    async def act(ground: Ground) -> None:
-        person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
-        feed = ground.places.aave.feeds["WETH"].aggregator
-        lower = feed.call("post", 2_500 * DOLLAR * LOWER // 100)
-        update = await ground.followed(lower, tip_wei=5 * 10**9)
-        said = await ground.refusal(aave_call(ground, person))
-        assert is_error(said, "HealthFactorNotBelowThreshold()")
-        block = await ground.lab.mine()
-        first, second, *_ = await ground.lab.rpc("eth_getBlockReceipts", hex(block))
-        assert (first["transactionHash"], first["status"], second["status"]) == (update, "0x1", "0x1")
-        (trade,) = await ground.landed()
-        assert (trade["hash"], trade["block"]) == (second["transactionHash"], block)
-        assert trade["path"].startswith("USDC > aave liquidation > WETH")
-        assert trade["path"].endswith(
-            f"behind pending oracle update {update} of feed {checksum(feed.address)}"
-        )
-        assert int(second["effectiveGasPrice"], 16) <= int(first["effectiveGasPrice"], 16)
-        await ground.price("WETH", HIGHER)
+def test_a_bot_that_follows_the_mempool_lands_right_behind_the_update(
+    stage: Stage[Ground], tmp_path: Path
+) -> None:
+    """One that does not comes a block later. Where the update never lands, gas is lost and nothing else."""
+
+    async def act(slower: Ground) -> None:
+        await slower.until(lambda: not slower.bot.open_intents())
+        async with open_bot(FollowingBot, slower.lab, tmp_path, slower.places) as ground:
+            person = await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
+            feed = ground.places.aave.feeds["WETH"].aggregator
+            lower = feed.call("post", 2_500 * DOLLAR * LOWER // 100)
+            await never_lands(ground, lower)
+            update = await ground.followed(lower, tip_wei=5 * 10**9)
+            said = await ground.refusal(aave_call(ground, person))
+            assert is_error(said, "HealthFactorNotBelowThreshold()")
+            block = await ground.lab.mine()
+            first, second = await ground.lab.rpc("eth_getBlockReceipts", hex(block))
+            assert (first["transactionHash"], first["status"], second["status"]) == (update, "0x1", "0x1")
+            assert int(second["effectiveGasPrice"], 16) <= int(first["effectiveGasPrice"], 16)
+            (trade,) = await ground.landed()
+            assert (trade["hash"], trade["block"]) == (second["transactionHash"], block)
+            assert trade["path"].startswith("USDC > aave liquidation > WETH")
+            trigger = f"behind pending oracle update {update} of feed {checksum(feed.address)}"
+            assert trade["path"].endswith(trigger)
+            await ground.price("WETH", HIGHER)
 
     stage.play(act)
 
 
-def test_where_the_update_never_lands_gas_is_lost_and_nothing_else(stage: Stage[Ground]) -> None:
-    async def act(ground: Ground) -> None:
-        await ground.borrow_aave({"WETH": 10_000}, USDC=7_400)
-        feed = ground.places.aave.feeds["WETH"].aggregator
-        lower = feed.call("post", 2_500 * DOLLAR * LOWER // 100)
-        before, known = await ground.bot.balances(), len(ground.stopped("reverted"))
-        update = await ground.followed(lower, tip_wei=5 * 10**9)
-        await ground.lab.rpc("anvil_dropTransaction", update)
-        (receipt,) = await ground.lab.rpc("eth_getBlockReceipts", hex(await ground.lab.mine()))
-        assert (receipt["from"], receipt["status"]) == (hex_text(ground.bot.account), "0x0")
-        await ground.until(lambda: len(ground.stopped("reverted")) > known)
-        assert await ground.bot.balances() == before
-        await ground.operate(lower)
-        (trade,) = await ground.landed()
-        assert trade["path"].startswith("USDC > aave liquidation > WETH"), "the next nonce is right"
-        await ground.price("WETH", HIGHER)
-
-    stage.play(act)
+async def never_lands(ground: Ground, lower: Call) -> None:
+    """Let an update be dropped when the bot is behind it already."""
+    wei, tokens = await ground.funds()
+    update = await ground.followed(lower, tip_wei=5 * 10**9)
+    await ground.lab.rpc("anvil_dropTransaction", update)
+    (ours,) = await ground.lab.rpc("eth_getBlockReceipts", hex(await ground.lab.mine()))
+    assert (ours["from"], ours["status"]) == (hex_text(ground.bot.account), "0x0")
+    cost = int(ours["gasUsed"], 16) * int(ours["effectiveGasPrice"], 16)
+    assert await ground.funds() == (wei - cost, tokens)
+    await ground.until(lambda: not ground.bot.open_intents())
