@@ -17,7 +17,7 @@ from tallyio.lending import abi, margins
 from tallyio.market.exports import Export, Plugin, Progress, Steps, check_exports, check_present, tops
 from tallyio.market.generated import dispatcher, forget, heading, imports, noting, place, register
 from tallyio.native.cache import is_edited
-from tallyio.native.jit import is_hot, warm
+from tallyio.native.jit import own_functions, warm_all
 
 FUSED: Final = "tallyio.lending.fused"
 PROGRAM: Final = "tallyio.lending.program"
@@ -77,8 +77,6 @@ def fuse_lending(protocols: Sequence[Plugin], *, progress: Progress | None = Non
     parts += [dispatcher(export, export.signature, key, range(len(modules))) for export in EXPORTS]
     register(FUSED, place("\n\n".join(parts) + "\n"))
     program = importlib.import_module(PROGRAM)
-    for function in (*vars(program).values(), *vars(margins).values()):
-        if is_hot(function):
-            warm(function)
+    warm_all(own_functions((program, margins)))
     steps.done(PROGRAM)
     return FusedLending(protocols=tuple(name for name, _ in protocols), program=program)
