@@ -83,7 +83,11 @@ async def test_a_signer_that_refuses_the_best_stops_the_others_before_they_take_
     async with trading(tmp_path, first=FIRST) as desk:
         desk.signer.fails_at, desk.signer.fault = 0, SignerRefused("the signer refuses: too much gas")
         if judged == "after":
-            desk.simulated_when = lambda number: number == 1 or desk.pipeline.fault is not None
+            begun = list[int]()
+            desk.simulated_when = lambda number: (
+                begun.append(number) or number == 1 or desk.pipeline.fault is not None
+            )
+            desk.signer.answers_when = lambda: 2 in begun
         else:
             desk.signer.answers_when = lambda: desk.report.simulated == 2
         dead = await desk.take(1, 2, head=HEAD)
