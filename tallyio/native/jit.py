@@ -29,6 +29,7 @@ import llvmlite.binding
 from numba.core.caching import NullCache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import TypingError
+from numba.core.event import trigger_event
 from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
 
@@ -102,7 +103,8 @@ class HotFunction[**P, R](CPUDispatcher):
             if not self.overloads:
                 made = self._from(self._cache)
                 if made is None:
-                    made = self._compiler.compile(*normalize_signature(self.declared))
+                    with trigger_event("numba:compile", data={"dispatcher": self}):
+                        made = self._compiler.compile(*normalize_signature(self.declared))
                     self._cache.save_overload(self.declared, made)
                 self.targetctx.insert_user_function(made.entry_point, made.fndesc, [made.library])
                 self.overloads[self.declared.args] = made
