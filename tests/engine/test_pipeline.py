@@ -83,10 +83,13 @@ async def test_a_signer_that_refuses_the_best_stops_the_others_before_they_take_
     async with trading(tmp_path, first=FIRST) as desk:
         desk.signer.fails_at, desk.signer.fault = 0, SignerRefused("the signer refuses: too much gas")
         if judged == "after":
-            begun = list[int]()
-            desk.simulated_when = lambda number: (
-                begun.append(number) or number == 1 or desk.pipeline.fault is not None
-            )
+            begun = set[int]()
+
+            def is_simulated(number: int) -> bool:
+                begun.add(number)
+                return number == 1 or desk.pipeline.fault is not None
+
+            desk.simulated_when = is_simulated
             desk.signer.answers_when = lambda: 2 in begun
         else:
             desk.signer.answers_when = lambda: desk.report.simulated == 2
