@@ -197,7 +197,7 @@ async def test_quotes_and_blocks_of_many_tasks_take_turns(setup: Setup, market: 
             for _ in range(20):
                 nursery.start_soon(ask)
         await ask()
-    before, after = 0, 1000 * 997 * 2 * 10**9 // (10**9 * 1000 + 1000 * 997)
+    before, after = 1000 * 997 * 2 * 10**9 // (10**9 * 1000 + 1000 * 997), 0
     assert (seen[0], seen[-1]) == (before, after)
     assert set(seen) == {before, after}
     assert len(seen) == 42
