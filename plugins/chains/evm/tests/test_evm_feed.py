@@ -227,7 +227,8 @@ def test_whatever_happens_the_events_replay_to_the_canonical_chain(moves: list[t
 
 
 async def _replay(moves: list[tuple[str, int]]) -> None:
-    async with open_fake(window=20) as (node, client):
+    # More attempts than moves: each may cost one, and a node that fails six times in a row is given up.
+    async with open_fake(window=20, attempts=20) as (node, client):
         feed = client.blocks()
         (first,) = await take(feed, 1)
         assert isinstance(first, Block)
