@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import trio
 
 from tallyio.engine.allowances import GuardedPacker
-from tallyio.hooks.lending import BookRows, LendingProtocol
+from tallyio.hooks.lending import AsksWithBlocks, BookRows, LendingProtocol
 from tallyio.lab.steps import BLOCK_SECONDS, Reverted
 from tallyio.lending.undo import Changes, Edit
 from tallyio.model.chain import Block, Log
@@ -131,6 +131,9 @@ class LendingDesk:
         for log in block.logs:
             if log.topics and log.topics[0] in topics and _is_of(book.spec, log):
                 self.protocol.follow(edit, book.spec, topics.index(log.topics[0]), log)
+        if isinstance(self.protocol, AsksWithBlocks):
+            questions = self.protocol.questions(book.spec)
+            self.protocol.answered(edit, book.spec, trio.run(lambda: self.chain.call(questions)))
         wanted = edit.wanted
         if wanted.rebuild:
             self.specs = self.discover()
