@@ -42,7 +42,7 @@ def start(words: Sequence[str], folder: Path, **more: str) -> subprocess.Popen[s
     return subprocess.Popen(
         [*PROGRAMS[words[0]], *words[1:]],
         cwd=folder,
-        env={**os.environ, "COLUMNS": "80", "FORCE_COLOR": "", **more},
+        env={**os.environ, "COLUMNS": "80", "FORCE_COLOR": "", "PYTEST_ADDOPTS": "", **more},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
