@@ -4,7 +4,8 @@ Layer: engine. What is wrong with a token, or with an account, is wrong in the n
 nothing of it and finds the same again. Planned and simulated with every block, it would cost the others time,
 and the pools that it shares with them. So it is left alone while every slot that its plan read holds what
 it held: of the position, the prices, the pools of its sale, the tokens, the lender. What changes with time
-alone, or without an event, nobody sees: it is tried again after some blocks anyway.
+alone, or without an event, nobody sees, such as the age of a price. So it is tried again whatever was seen:
+in the next block, and then after twice as many blocks as the last time.
 
 What waits for an update in the mempool is refused, or not, on a state that may never come. It is neither kept
 in mind nor left alone.
@@ -21,8 +22,8 @@ from tallyio.model.execution import Call, Opportunity, Use
 from tallyio.model.stages import Gate
 from tallyio.model.units import Address
 
-RETRIED_AFTER: Final = 16
-"""Blocks after which it is tried again though nothing was seen to change."""
+LONGEST: Final = 16
+"""Blocks after which it is tried again, at the latest, though nothing was seen to change."""
 STANDING: Final = "as in block {block}, since when nothing that it reads has changed: {reason}"
 
 type Mark = tuple[str, frozenset[Use], Address | None]
@@ -35,6 +36,8 @@ class _Doubt(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     block: int
     reason: str
+    patience: int
+    """Blocks after which it is tried again."""
 
 
 class Doubts:
@@ -46,18 +49,25 @@ class Doubts:
 
     def note(self, opportunity: Opportunity, call: Call, reason: str) -> None:
         """Keep in mind that the EVM refused `call`, which takes `opportunity`, on the state of its block."""
-        if opportunity.trigger is None:
-            self._held[_mark(opportunity)] = _Doubt(call=call, block=opportunity.block_number, reason=reason)
+        if opportunity.trigger is not None:
+            return
+        mark, block = _mark(opportunity), opportunity.block_number
+        before = self._held.get(mark)
+        patience = min(2 * before.patience, LONGEST) if before else 1
+        self._held[mark] = _Doubt(call=call, block=block, reason=reason, patience=patience)
 
     def standing(self, found: Iterable[Opportunity], block: int) -> dict[int, tuple[Gate, str]]:
         """Return which of `found` in a block to leave alone, with gate and reason; forget what is old."""
+        # One whose time has come is kept for a while: it may be refused again.
         self._held = {
-            mark: doubt for mark, doubt in self._held.items() if 0 <= block - doubt.block < RETRIED_AFTER
+            mark: doubt for mark, doubt in self._held.items() if 0 <= block - doubt.block <= LONGEST
         }
         left: dict[int, tuple[Gate, str]] = {}
         for opportunity in found if self._held else ():
             doubt = self._held.get(_mark(opportunity))
-            if doubt is not None and opportunity.trigger is None and self._stands(doubt.call):
+            if doubt is None or opportunity.trigger is not None or block - doubt.block >= doubt.patience:
+                continue
+            if self._stands(doubt.call):
                 reason = STANDING.format(block=doubt.block, reason=doubt.reason)
                 left[opportunity.id] = Gate.SIMULATION, reason
         return left

@@ -353,18 +353,20 @@ async def test_a_pool_with_a_transaction_under_way_is_left_alone(tmp_path: Path)
 async def test_what_the_evm_refused_makes_room_for_others_while_it_stands(tmp_path: Path) -> None:
     async with run(tmp_path) as made:
         better, other = found(0, 900), msgspec.structs.replace(found(0), strategy="another")
-        made.lane.finds = {11: (better,), 12: (better, other)}
+        made.lane.finds = {11: (better,), 12: (better,), 13: (better, other)}
         desk = made.desk
-        desk.simulation = simulation(BLOCKS[1], 0, success=False, reason="odd")
-        await made.decided(BLOCKS[1])
-        assert made.engine.report.died == {Gate.SIMULATION: 1}
-        desk.simulation = None
+        first, second, third = BLOCKS[1:4]
+        desk.simulation = simulation(first, 0, success=False, reason="odd")
         made.stands = True
-        await made.decided(BLOCKS[2])
-        # It is neither simulated again nor in the other's way, and the funnel says why.
-        assert (made.engine.report.simulated, made.engine.under_way) == (2, 1)
+        await made.decided(first)
+        await made.decided(second)
         assert made.engine.report.died == {Gate.SIMULATION: 2}
-        assert "as in block 11, since when nothing" in words(desk)
+        desk.simulation = None
+        await made.decided(third)
+        # It is neither simulated again nor in the other's way, and the funnel says why.
+        assert (made.engine.report.simulated, made.engine.under_way) == (3, 1)
+        assert made.engine.report.died == {Gate.SIMULATION: 3}
+        assert "as in block 12, since when nothing" in words(desk)
 
 
 async def test_a_refusal_that_no_longer_stands_is_tried_at_once(tmp_path: Path) -> None:
