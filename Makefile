@@ -33,8 +33,8 @@ setup: $(READY)  ## Create .venv with everything, locked by hash.
 demo: $(READY)  ## Run the main job: a real chain, real contracts, real trades. ARGS="--json" and more.
 	@$(RUN)tallyio demo $(ARGS)
 
-test: $(READY)  ## Run the tests, two files at a time. ARGS go to pytest.
-	@$(RUN)python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(READY)  ## Run the tests, two files or plugins at a time. ARGS go to pytest.
+	@$(RUN)python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 bench: $(READY)  ## Run the benchmarks. ARGS go to perf/run.py.
 	@$(RUN)python perf/run.py $(ARGS)
