@@ -56,6 +56,10 @@ FIGURES: Final = ("demo", "kernel", "lending", "market")
 """Scripts here that print a JSON list of figures with --json; all others print text."""
 
 
+ENDS_WITH: Final = {"lending": ("demo", "--world", "lending")}
+"""With whose figures a script's table ends, where that one is not chosen itself."""
+
+
 class Found(msgspec.Struct, kw_only=True):
     """What one run measured."""
 
@@ -101,14 +105,25 @@ def run_scripts(names: Iterable[str], found: Found, progress: Progress) -> None:
     chosen = list(names)
     for done, name in enumerate(chosen):
         progress(f"perf {name}", done, len(chosen))
-        command = [sys.executable, str(scripts()[name]), *(["--json"] if name in FIGURES else [])]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
-        if name in FIGURES and ran.stdout.startswith("["):
-            found.figures[name] = msgspec.json.decode(ran.stdout, type=list[Figure])
-        elif ran.returncode:
-            found.failed.append(f"{scripts()[name].name} ended with exit code {ran.returncode}")
-        else:
-            found.texts[name] = ran.stdout
+        _run_script(name, found)
+        if name in ENDS_WITH:
+            more, *arguments = ENDS_WITH[name]
+            if more not in chosen:
+                progress(f"perf {more} {' '.join(arguments)}", done, len(chosen))
+                _run_script(more, found, arguments, table=name)
+
+
+def _run_script(name: str, found: Found, arguments: Sequence[str] = (), *, table: str = "") -> None:
+    """Run one script; its figures go to the end of `table`, or of its own."""
+    command = [sys.executable, str(scripts()[name]), *arguments, *(["--json"] if name in FIGURES else [])]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
+    if name in FIGURES and ran.stdout.startswith("["):
+        figures = msgspec.json.decode(ran.stdout, type=list[Figure])
+        found.figures.setdefault(table or name, []).extend(figures)
+    elif ran.returncode:
+        found.failed.append(f"{scripts()[name].name} ended with exit code {ran.returncode}")
+    else:
+        found.texts[name] = ran.stdout
 
 
 def save(found: Found, around: Surroundings, effort: str) -> None:
