@@ -85,7 +85,7 @@ def _raw(value: object) -> msgspec.Raw:
 
 def main() -> None:
     """Run both benchmarks."""
-    runner = pyperf.Runner(metadata={"tallyio_lane": "io"})
+    runner = pyperf.Runner()
     blocks = make_blocks(seed=7)
     plain = [(bytes(head), bytes(logs)) for head, logs in blocks]
     runner.bench_func("evm.decode.block_50_logs", _all, decode_block, blocks, inner_loops=BLOCKS)
