@@ -34,7 +34,7 @@ demo: $(READY)  ## Run the main job: a real chain, real contracts, real trades. 
 	@$(RUN)tallyio demo $(ARGS)
 
 test: $(READY)  ## Run the tests, two files or plugins at a time. ARGS go to pytest.
-	@$(RUN)python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(RUN)python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 bench: $(READY)  ## Run the benchmarks. ARGS go to perf/run.py.
 	@$(RUN)python perf/run.py $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -19,8 +20,7 @@ COMPILED = ("plugins", "tests/market", "tests/lending", "tests/engine")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let what compiles come first, then the files that start nodes, which take longest, and last the rest.
 
-    So nobody waits for a compilation with a node at hand, and two workers end together. A plugin's files go
-    to one worker, one after the other: at the same time, two would compile the same.
+    So nobody waits for a compilation with a node at hand, and two workers end together.
     """
     root = Path(__file__).parent
     with_node = {item.path for item in items if item.get_closest_marker("node")}
@@ -30,11 +30,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return 1
         return 0 if item.path.relative_to(root).as_posix().startswith(COMPILED) else 2
 
-    def team(item: pytest.Item) -> str:
-        path = item.path.relative_to(root)
-        is_plugins = path.parts[0] == "plugins" and item.path not in with_node
-        return "/".join(path.parts[:3]) if is_plugins else path.as_posix()
-
     items.sort(key=place)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(team(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker all files of a plugin, or one other file, at a time.
+
+    What a file sets up is set up once. And two workers on one plugin would compile the same at the same time.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - some sessions go without it
+
+    class Teams(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            is_plugins, parts = file.startswith("plugins/"), file.split("/")
+            return "/".join(parts[:3]) if is_plugins else file
+
+    return Teams(config, log)

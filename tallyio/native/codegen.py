@@ -20,9 +20,10 @@ from typing import Any, Final, NamedTuple, Self
 import llvmlite.binding as llvm
 from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
-from numba.core.compiler import Compiler, compile_result
+from numba.core.compiler import CompilerBase, compile_result
 
 from tallyio.native.cache import CacheFiles, DiskCache
+from tallyio.native.passes import pipeline
 
 Compiled = Any
 """numba's `CompileResult`, whose fields its types leave out."""
@@ -108,6 +109,11 @@ class Linkable(CPUCodeLibrary):
                 variable.linkage = _MERGED
         self._final_module = module
         return called
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        # numba runs over each function alone, so that it has less to keep; `finalize` runs the same passes,
+        # and more, over all of them.
+        ll_module.data_layout = self._codegen._data_layout  # noqa: SLF001 - as numba
 
     def merged(self) -> Any:
         """Return a module of this function and all that it calls."""
@@ -212,7 +218,7 @@ class MachineCode(JITCodeLibrary):
         return made
 
 
-class ToLinkable(Compiler):
+class ToLinkable(CompilerBase):
     """numba's compiler, up to linkable code."""
 
     def compile_extra(self, func: Any) -> Compiled:
@@ -222,6 +228,10 @@ class ToLinkable(Compiler):
         result = super().compile_extra(func)
         result.library.finalize()
         return result._replace(entry_point=object(), referenced_envs=_environments(result))
+
+    def define_pipelines(self) -> list[Any]:
+        """Return what numba runs."""
+        return [pipeline()]
 
 
 def _environments(result: Compiled) -> list[Any]:

@@ -5,9 +5,10 @@ module costs nothing: it is compiled, or loaded from the cache on disk, when it 
 from Python or while a function that calls it is compiled, or when `warm` asks for it.
 
 Rules for what is inside: int64 addresses instead of arrays, no Python object, no allocation, no
-trap. Arguments are converted to the declared types: between integers bit by bit, from integers to
-floats by value. What would lose meaning in silence is a compile error instead: a float where an
-integer is declared, or a plain integer where a wide one is (write `u256(x)`).
+trap, and no function, `with` or `literal_unroll` (see `tallyio.native.passes`). Arguments are
+converted to the declared types: between integers bit by bit, from integers to floats by value. What
+would lose meaning in silence is a compile error instead: a float where an integer is declared, or a
+plain integer where a wide one is (write `u256(x)`).
 
 Integers: keep one signedness in an expression. numba makes an int64 of `uint64 + 1` and of any other
 arithmetic of the two, so dividing or comparing what was 2**63 and more goes wrong, and a float64 of
