@@ -6,12 +6,14 @@ import json
 import re
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from numba.core.event import install_recorder
 
 from tallyio.cli import main
+from tallyio.engine import warming
+from tallyio.native.jit import HotFunction
 
 EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "arbitrage" / "tallyio.toml"
 
@@ -42,19 +44,15 @@ def test_a_configuration_that_is_wrong_is_refused_as_at_a_start(
     assert "did you mean" in capsys.readouterr().err
 
 
-def test_what_books_need_is_compiled_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    template = EXAMPLE.parents[1] / "demo" / "lending.toml"
-    text = template.read_text(encoding="utf-8")
-    facts = dict.fromkeys(re.findall(r"\$(\w+)", text), "0x" + "11" * 20)
+def test_what_books_need_is_compiled_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = (EXAMPLE.parents[1] / "demo" / "lending.toml").read_text(encoding="utf-8")
+    facts = dict.fromkeys(re.findall(r"\$(\w+)", template), "0x" + "11" * 20)
     facts |= {"chain_id": "1", "morpho_markets": '"0x' + "22" * 32 + '"', "url": "ws://127.0.0.1:9"}
     config = tmp_path / "lending.toml"
-    config.write_text(Template(text).substitute(facts), encoding="utf-8")
-    assert main(["warm", str(config), "--json"]) == 0
-    with_books = json.loads(capsys.readouterr().out)["functions"]
-    parts = re.split(r"\n(?=\[)", Template(text).substitute(facts))
-    kept = [
-        part for part in parts if not re.match(r"\[+(protocols\.(aave|morpho|venus)|strategies\.liq)", part)
-    ]
-    config.write_text("\n".join(kept), encoding="utf-8")
-    assert main(["warm", str(config), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["functions"] < with_books
+    config.write_text(Template(template).substitute(facts), encoding="utf-8")
+    asked: list[HotFunction[..., Any]] = []
+    monkeypatch.setattr(warming, "warm_all", lambda functions, _: asked.extend(functions))
+    assert main(["warm", str(config)]) == 0
+    modules = {function.__module__ for function in asked}
+    assert {"tallyio.engine.market_program", "tallyio.lending.program"} <= modules
+    assert any(module.startswith("tallyio_strategy_liquidation.") for module in modules)
