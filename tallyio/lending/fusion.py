@@ -15,7 +15,17 @@ import msgspec
 
 from tallyio.lending import abi, margins
 from tallyio.market.exports import Export, Plugin, Progress, Steps, check_exports, check_present, tops
-from tallyio.market.generated import dispatcher, forget, heading, imports, noting, place, register
+from tallyio.market.generated import (
+    OutdatedFusionError,
+    dispatcher,
+    forget,
+    heading,
+    imports,
+    is_same,
+    noting,
+    place,
+    register,
+)
 from tallyio.native.cache import is_edited
 from tallyio.native.jit import own_functions, warm_all
 
@@ -41,6 +51,12 @@ class FusedLending(msgspec.Struct, frozen=True, kw_only=True):
     protocols: tuple[str, ...]
     program: ModuleType
     """The loops, `tallyio.lending.program`."""
+    fused: ModuleType
+    """The generated module that they are built on."""
+
+    def is_current(self) -> bool:
+        """Whether no other fusion has taken its place in this process since; an equal one may have."""
+        return is_same(self.fused, sys.modules.get(FUSED))
 
     def load(
         self, module: str, *, through: Callable[[str], ModuleType] = importlib.import_module
@@ -48,7 +64,11 @@ class FusedLending(msgspec.Struct, frozen=True, kw_only=True):
         """Import a module that is built on the fused functions; the next fusion forgets it.
 
         What is built on a market as well is imported `through` that fusion's `load`.
+
+        Raises: OutdatedFusionError: it would be built on another fusion.
         """
+        if not self.is_current():
+            raise OutdatedFusionError(self.protocols)
         with noting(module, _built_on_fusion):
             return through(module)
 
@@ -79,4 +99,6 @@ def fuse_lending(protocols: Sequence[Plugin], *, progress: Progress | None = Non
     program = importlib.import_module(PROGRAM)
     warm_all(own_functions((program, margins)))
     steps.done(PROGRAM)
-    return FusedLending(protocols=tuple(name for name, _ in protocols), program=program)
+    return FusedLending(
+        protocols=tuple(name for name, _ in protocols), program=program, fused=sys.modules[FUSED]
+    )

@@ -32,11 +32,13 @@ from tallyio.market.exports import (
     tops,
 )
 from tallyio.market.generated import (
+    OutdatedFusionError,
     defines_hot,
     dispatcher,
     forget,
     heading,
     imports,
+    is_same,
     noting,
     place,
     register,
@@ -82,8 +84,17 @@ class Fused(msgspec.Struct, frozen=True, kw_only=True):
     modules: Mapping[str, ModuleType]
     """The generated modules by name, also after another fusion has taken their place."""
 
+    def is_current(self) -> bool:
+        """Whether no other fusion has taken its place in this process since; an equal one may have."""
+        return is_same(self.modules[FUSED], sys.modules.get(FUSED))
+
     def load(self, module: str) -> ModuleType:
-        """Import a module that is built on the fused functions, such as a lane's program."""
+        """Import a module that is built on the fused functions, such as a lane's program.
+
+        Raises: OutdatedFusionError: it would be built on another fusion, whose kinds mean something else.
+        """
+        if not self.is_current():
+            raise OutdatedFusionError(self.protocols)
         with noting(module, _built_on_fusion):
             return importlib.import_module(module)
 

@@ -16,8 +16,22 @@ from types import ModuleType
 from typing import Any, cast
 
 from tallyio.market.exports import Export, Exported
+from tallyio.model.errors import TallyError
 from tallyio.native.cache import usable_directory
 from tallyio.native.jit import check_compiles, is_hot
+
+
+class OutdatedFusionError(TallyError):
+    """What is built on a fusion was asked for when another fusion had taken its place."""
+
+    code = "fusion"
+
+    def __init__(self, protocols: Sequence[str]) -> None:
+        names = ", ".join(protocols) or "nothing"
+        super().__init__(
+            f"the fusion of {names} is no longer the one of this process: another was made after it",
+            way_out="open all that is asked of it before the next fusion, or use a process for each",
+        )
 
 
 def dispatcher(
@@ -102,6 +116,19 @@ def noting(module: str, built: set[str]) -> Iterator[None]:
     finally:
         fresh = [name for name in set(sys.modules) - before if defines_hot(sys.modules[name])]
         built.update({module, *fresh})
+
+
+def is_same(module: ModuleType, other: ModuleType | None) -> bool:
+    """Return whether two generated modules have the same text, over the same functions of others."""
+    return module is other or (
+        other is not None
+        and module.__file__ == other.__file__
+        and all(
+            vars(other).get(name) is value
+            for name, value in vars(module).items()
+            if is_hot(value) and value.__module__ != module.__name__
+        )
+    )
 
 
 def defines_hot(module: ModuleType) -> bool:

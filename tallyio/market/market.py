@@ -97,6 +97,7 @@ class Market:
         self.fused: Final = fused
         self.shape: Final = Shape(holdings)
         self._compiled: Any = fused.load("tallyio.market.apply")
+        self._pricing: Any = fused.load("tallyio.market.prices")
         self._memory = memory = MarketMemory(self.shape, native)
         self._pools: Final = address_of(memory.pools)
         memory.open_journal(head.hash, head.number, window=window, journal_bytes=journal_bytes)
@@ -235,7 +236,7 @@ class Market:
 
     def refresh_prices(self) -> None:
         """Price every token anew; the lane does so with each block."""
-        self.fused.load("tallyio.market.prices").refresh_prices(self.state)
+        self._pricing.refresh_prices(self.state)
 
     def set_gas_price(self, wei: float) -> None:
         """Set what one gas costs; `apply` does so with each block."""

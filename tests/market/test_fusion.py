@@ -13,6 +13,7 @@ import pytest
 
 from tallyio.market.exports import Exported
 from tallyio.market.fusion import PROTOCOL_EXPORTS, detectors_source, fuse, fused_source
+from tallyio.market.generated import OutdatedFusionError
 from tallyio.market.market import Market
 from tallyio.model.errors import ConfigError, PluginError
 from tests.market import toys
@@ -108,6 +109,30 @@ def test_what_is_built_on_a_fusion_never_meets_the_code_of_another(tmp_path: Pat
             assert not market.waiting
             quotes = [market.quote(kind, 0, 1, 1000) for kind in range(len(order))]
             assert quotes == [996 + (7 if compiled == second else 0) for compiled in order]
+
+
+def test_a_market_goes_on_with_its_own_code_when_others_are_fused(tmp_path: Path) -> None:
+    plain, generous = toys.toy(tmp_path), toys.toy(tmp_path, bonus=7)
+    held = [toys.holding(plain, [toys.pool(0, 1, 2)], [toys.row(10**12, 10**12)], "plain")]
+    fused = fuse([("plain", plain)])
+    with Market(fused, held, toys.GENESIS) as market:
+        fuse([("generous", generous)])
+        market.refresh_prices()
+        assert market.quote(0, 0, 1, 1000) == 996
+
+
+def test_nothing_is_built_on_a_fusion_that_another_has_replaced(tmp_path: Path) -> None:
+    plain, generous = toys.toy(tmp_path), toys.toy(tmp_path, bonus=7)
+    fused = fuse([("plain", plain)])
+    fuse([("generous", generous)])
+    assert not fused.is_current()
+    with pytest.raises(OutdatedFusionError, match=r"the fusion of plain is no longer .* a process for each"):
+        fused.load("tallyio.market.routing")
+    with pytest.raises(OutdatedFusionError):
+        Market(fused, [toys.holding(plain, [], [], "plain")], toys.GENESIS)
+    fuse([("plain", plain)])
+    assert fused.is_current(), "an equal one has taken its place"
+    assert fused.load("tallyio.market.routing")
 
 
 def test_protocols_in_another_order_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -121,11 +123,11 @@ def test_a_journal_saves_no_more_than_an_event_may_change(toy: Toy) -> None:
 # --- time ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def ageing(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    folder = tmp_path_factory.mktemp("ageing")
-    compiled = toys.Compiled(toys.write_module(folder, toys.SOURCE.replace("{bonus}", "0") + AGEING))
-    return fuse([("toy", compiled)]), compiled
+@pytest.fixture
+def ageing(toy: Toy, tmp_path: Path) -> Iterator[Toy]:
+    compiled = toys.Compiled(toys.write_module(tmp_path, toys.SOURCE.replace("{bonus}", "0") + AGEING))
+    yield fuse([("toy", compiled)]), compiled
+    fuse([("toy", toy[1])])
 
 
 def test_a_pool_that_ages_is_brought_to_the_next_block_and_back(ageing: Toy) -> None:
