@@ -2,9 +2,9 @@
 
     python perf/run.py [NAME ...] [--quick | --rigorous] [--list] [--baseline] [--keep-baseline WORDS]
 
-A name is a script here (`startup` for bench_startup.py), a plugin, or one of its benchmarks; none
-means everything. Results are also written to perf/results/<name>.json, with the machine they
-were measured on. Exit code 1 if a promise is not kept.
+A name is a script here (`startup` for bench_startup.py), a plugin, one of its benchmarks, or `all` for
+all plugins; none means everything. Results are also written to perf/results/<name>.json, with the machine
+they were measured on. Exit code 1 if a promise is not kept.
 
 `--baseline` shows the plugins' ratios beside those that perf/baselines keeps for this profile, and
 `--keep-baseline` keeps them; its words are of the changelog's line that says why.
@@ -27,7 +27,7 @@ from tallyio.bench.baseline import baseline_of, differences, drifts, read_baseli
 from tallyio.bench.judge import refused
 from tallyio.bench.records import BenchReport, Figure, Job, Surroundings, Verdict
 from tallyio.bench.run import QUICK, Progress, by_effort, run_jobs
-from tallyio.bench.select import group, known_names, select
+from tallyio.bench.select import EVERYTHING, group, known_names, select
 from tallyio.bench.show import about, misses, show_progress, table_of, table_of_drifts
 from tallyio.bench.surroundings import look_around, with_core_to_core
 from tallyio.hooks.catalog import Catalog
@@ -89,7 +89,7 @@ def plan(names: Sequence[str]) -> tuple[list[str], list[Job], list[Verdict]]:
     Raises: ConfigError: a name that is none of them, with "did you mean".
     """
     here, installed = scripts(), Catalog.scan().all()
-    known = {*here, *known_names(installed)}
+    known = {*here, *known_names(installed), EVERYTHING}
     for name in names:
         if name not in known:
             raise unknown_name("script, plugin or benchmark", name, known, where="perf")

@@ -74,6 +74,13 @@ def test_a_budget_is_judged_on_its_own_profile_only() -> None:
     assert elsewhere["demo.detect.p50"].state == "shown"
 
 
+def test_all_means_the_plugins_and_no_script_of_the_folder() -> None:
+    plain, jobs, faults = run.plan(["all"])
+    assert (plain, faults) == ([], [])
+    assert {job.subject for job in jobs} >= {"protocol uniswap_v2", "signer local_key"}
+    assert not any(job.subject.startswith(run.CORE) for job in jobs)
+
+
 def test_a_name_chooses_a_script_or_a_contract() -> None:
     assert run.plan(["demo"]) == (["demo"], [], [])
     plain, (job,), faults = run.plan(["startup"])
