@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # The first example of a property may compile the function under test, which takes seconds.
 settings.register_profile("tallyio", deadline=None)
@@ -33,18 +34,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give a worker all files of a plugin, or one other file, at a time.
+class WholeFiles(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Gives a worker all files of a plugin, or one other file, at a time.
 
     What a file sets up is set up once. And two workers on one plugin would compile the same at the same time.
     """
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - some sessions go without it
 
-    class Teams(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            is_plugins, parts = file.startswith("plugins/"), file.split("/")
-            return "/".join(parts[:3]) if is_plugins else file
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "/".join(file.split("/")[:3]) if file.startswith("plugins/") else file
 
-    return Teams(config, log)
+
+@pytest.hookimpl(optionalhook=True)  # there is no such hook with `-p no:xdist`
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeFiles:
+    """Return how tests are given to workers."""
+    return WholeFiles(config, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import msgspec
@@ -168,15 +169,16 @@ class Scene:
         return int(self.chain.backend.read(token, "balanceOf", hex_text(OPERATOR))[0])
 
 
-_fusions: list[FusedLending] = []
+@functools.cache
+def _fused() -> FusedLending:
+    return fuse_lending([("venus", Venus({"venues": [{"name": "any", "preset": "core"}]}).compiled)])
 
 
 def fresh_scene() -> Scene:
     """Return a fresh scene; the plugin is fused once, and again when others took its place."""
-    if not _fusions or not _fusions[-1].is_current():
-        adapter = Venus({"venues": [{"name": "any", "preset": "core"}]})
-        _fusions.append(fuse_lending([("venus", adapter.compiled)]))
-    return Scene(_fusions[-1])
+    if not _fused().is_current():
+        _fused.cache_clear()
+    return Scene(_fused())
 
 
 def indebted(scene: Scene, user: int, *, collateral: int = LINK, debt: int = DAI) -> Address:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 from typing import Any, Final
@@ -13,7 +14,8 @@ from numba.core.event import install_recorder
 
 from tallyio.cli import main
 from tallyio.engine import warming
-from tallyio.native.jit import HotFunction
+from tallyio.market.exports import Progress
+from tallyio.native.jit import HotFunction, warm_all
 
 EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "arbitrage" / "tallyio.toml"
 
@@ -44,15 +46,23 @@ def test_a_configuration_that_is_wrong_is_refused_as_at_a_start(
     assert "did you mean" in capsys.readouterr().err
 
 
-def test_what_books_need_is_compiled_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_books_need_is_compiled_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     template = (EXAMPLE.parents[1] / "demo" / "lending.toml").read_text(encoding="utf-8")
     facts = dict.fromkeys(re.findall(r"\$(\w+)", template), "0x" + "11" * 20)
     facts |= {"chain_id": "1", "morpho_markets": '"0x' + "22" * 32 + '"', "url": "ws://127.0.0.1:9"}
     config = tmp_path / "lending.toml"
     config.write_text(Template(template).substitute(facts), encoding="utf-8")
-    asked: list[HotFunction[..., Any]] = []
-    monkeypatch.setattr(warming, "warm_all", lambda functions, _: asked.extend(functions))
-    assert main(["warm", str(config)]) == 0
-    modules = {function.__module__ for function in asked}
+    compiled: list[HotFunction[..., Any]] = []
+
+    def noted(functions: Iterable[HotFunction[..., Any]], progress: Progress | None) -> None:
+        compiled.extend(functions)
+        warm_all(compiled, progress)
+
+    monkeypatch.setattr(warming, "warm_all", noted)
+    assert main(["warm", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["functions"] == len(compiled)
+    modules = {function.__module__ for function in compiled}
     assert {"tallyio.engine.market_program", "tallyio.lending.program"} <= modules
     assert any(module.startswith("tallyio_strategy_liquidation.") for module in modules)

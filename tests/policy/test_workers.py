@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
 
 TESTS = [
     "plugins/chains/evm/tests/test_evm_feed.py::test_one",
@@ -37,8 +38,6 @@ class Worker:
 
 
 def test_what_is_set_up_together_runs_together(pytestconfig: pytest.Config) -> None:
-    from xdist.remote import Producer  # noqa: PLC0415 - some sessions go without it
-
     workers: list[Any] = [Worker(), Worker()]
     asked = SimpleNamespace(
         getvalue={"tx": ["popen"] * len(workers)}.get, option=SimpleNamespace(loadscopereorder=False)
@@ -51,12 +50,10 @@ def test_what_is_set_up_together_runs_together(pytestconfig: pytest.Config) -> N
     for worker in workers:
         scheduler.add_node_collection(worker, TESTS)
     scheduler.schedule()
-    done = 0
-    while done < len(TESTS):
+    for _ in TESTS:
         worker = max(workers, key=lambda each: len(each.given) - each.done)
         scheduler.mark_test_complete(worker, TESTS.index(worker.given[worker.done]))
         worker.done += 1
-        done += 1
     teams = ("plugins/chains/evm", "plugins/chains/sol", "tests/e2e/test_demo.py", "tests/e2e/test_paper.py")
     for team in teams:
         at = [number for number, worker in enumerate(workers) for test in worker.given if team in test]

@@ -39,14 +39,16 @@ def token(number: int) -> Address:
     return Address((number + 1).to_bytes(20, "big"))
 
 
-_fusions: list[tuple[Fused, FusedLending]] = []
+@functools.cache
+def _fused() -> tuple[Fused, FusedLending]:
+    return fuse([("made up", _POOLS)]), fuse_lending([("made up", _BOOKS)])
 
 
 def fusions() -> tuple[Fused, FusedLending]:
     """Return the two fusions of the made-up protocols; made anew when others took their place."""
-    if not _fusions or not all(each.is_current() for each in _fusions[-1]):
-        _fusions.append((fuse([("made up", _POOLS)]), fuse_lending([("made up", _BOOKS)])))
-    return _fusions[-1]
+    if not all(each.is_current() for each in _fused()):
+        _fused.cache_clear()
+    return _fused()
 
 
 class MadeUpScene:

@@ -2,8 +2,7 @@
 
 A block is its head and 50 logs (about a dozen swaps), decoded and checked against its Bloom
 filter. The reference parses the same text with `json.loads` and makes the same logs of it, with
-`bytes.fromhex` and `int`: it runs in the interpreter as we do, so their ratio is the same on a slow
-machine and a fast one.
+`bytes.fromhex` and `int`: it runs in the interpreter as we do, so a slow machine slows both.
 Run: python -m tallyio_chain_evm.bench.decode
 """
 
