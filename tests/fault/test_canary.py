@@ -81,6 +81,6 @@ def _hits_in_holder(keystore: Path, password: Path, secrets: dict[str, bytes]) -
 
 
 def _open(keystore: Path, password: str) -> PrivateKey:
-    from eth_keyfile.keyfile import decode_keyfile_json  # noqa: PLC0415 - takes a third of a second
+    from eth_keyfile.keyfile import decode_keyfile_json  # noqa: PLC0415 - takes a second
 
     return PrivateKey(decode_keyfile_json(json.loads(keystore.read_text()), password.encode()))

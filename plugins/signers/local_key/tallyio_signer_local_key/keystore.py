@@ -1,22 +1,22 @@
-"""Key files: the Web3 Secret Storage format, version 3, with scrypt.
+"""Key files, for their owner only: opened and made.
 
-Source: https://ethereum.org/en/developers/docs/data-structures-and-encoding/web3-secret-storage.
 Only the signer process and `create` run this; what it raises is worth showing to a person.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import stat
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from coincurve import PrivateKey
 
 from tallyio.model.hashing import keccak256
 from tallyio.model.units import Address
+from tallyio_signer_local_key.secret_storage import Crypto, decrypt, encrypt, read
 
 MOST_MEMORY: Final = 512 << 20
 """Bytes that a key derivation may ask for: a hostile file can ask for gigabytes."""
@@ -30,20 +30,17 @@ class KeystoreError(Exception):
 
 def open_key(keystore: Path, password_file: Path) -> PrivateKey:
     """Return the key. Raises: KeystoreError."""
-    content = _load(keystore)
-    _check_cost(content, keystore)
+    crypto = _load(keystore)
     password = _private_text(password_file, "password file").rstrip("\n")
-    from eth_keyfile.keyfile import decode_keyfile_json  # noqa: PLC0415 - takes a third of a second
-
     try:
-        return PrivateKey(decode_keyfile_json(content, password.encode()))
+        key = decrypt(crypto, password.encode())
     except ValueError as error:
+        raise KeystoreError(f"{keystore} is not a version 3 keystore: {error}") from None
+    if key is None:
         raise KeystoreError(
-            f"the password in {password_file} does not open {keystore} ({error});"
-            " put the right password into the file"
-        ) from None
-    except (KeyError, TypeError, NotImplementedError) as error:
-        raise KeystoreError(f"{keystore} is not a version 3 keystore: {error!r}") from None
+            f"the password in {password_file} does not open {keystore}; put the right password into the file"
+        )
+    return PrivateKey(key)
 
 
 def create_key(keystore: Path, password_file: Path, *, scrypt_n: int) -> Address:
@@ -51,17 +48,14 @@ def create_key(keystore: Path, password_file: Path, *, scrypt_n: int) -> Address
 
     Both files are readable by their owner only. Raises: KeystoreError: a key is there already.
     """
-    from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415 - takes a third of a second
-
     if keystore.exists():
         raise KeystoreError(f"{keystore} exists; a key is never overwritten, name another file")
     if not password_file.exists():
         _write_private(password_file, secrets.token_hex(32) + "\n")
     password = _private_text(password_file, "password file").rstrip("\n")
     key = PrivateKey()
-    content = create_keyfile_json(key.secret, password.encode(), iterations=scrypt_n, kdf="scrypt")
-    content["address"] = account(key).hex()
-    _write_private(keystore, json.dumps(content))
+    content = encrypt(key.secret, password.encode(), account=account(key), scrypt_n=scrypt_n)
+    _write_private(keystore, content.decode())
     return account(key)
 
 
@@ -70,30 +64,20 @@ def account(key: PrivateKey) -> Address:
     return Address(keccak256(key.public_key.format(compressed=False)[1:])[-20:])
 
 
-def _load(keystore: Path) -> dict[str, object]:
-    text = _private_text(keystore, "keystore")
+def _load(keystore: Path) -> Crypto:
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        crypto = read(_private_text(keystore, "keystore"))
+    except msgspec.ValidationError as error:
+        raise KeystoreError(f"{keystore} is not a version 3 keystore: {error}") from None
+    except msgspec.DecodeError as error:
         raise KeystoreError(f"{keystore} is not JSON: {error}") from None
-    if not isinstance(content, dict) or content.get("version") != 3:  # noqa: PLR2004 - the format's version
-        raise KeystoreError(f"{keystore} is not a version 3 keystore")
-    return content
-
-
-def _check_cost(content: dict[str, object], keystore: Path) -> None:
-    try:
-        crypto = content["crypto"]
-        kdf, params = crypto["kdf"], crypto["kdfparams"]  # type: ignore[index]
-        memory = 128 * params["n"] * params["r"] if kdf == "scrypt" else 0
-        rounds = params["p"] if kdf == "scrypt" else params["c"]
-        if memory > MOST_MEMORY or rounds > MOST_ROUNDS:
-            raise KeystoreError(
-                f"{keystore} asks for {memory >> 20} MiB and {rounds} rounds to open,"
-                f" the limits are {MOST_MEMORY >> 20} MiB and {MOST_ROUNDS}; write it with usual ones"
-            )
-    except (KeyError, TypeError) as error:
-        raise KeystoreError(f"{keystore} is not a version 3 keystore: {error!r}") from None
+    cost = crypto.derivation
+    if cost.memory > MOST_MEMORY or cost.rounds > MOST_ROUNDS:
+        raise KeystoreError(
+            f"{keystore} asks for {cost.memory >> 20} MiB and {cost.rounds} rounds to open,"
+            f" the limits are {MOST_MEMORY >> 20} MiB and {MOST_ROUNDS}; write it with usual ones"
+        )
+    return crypto
 
 
 def _private_text(path: Path, what: str) -> str:

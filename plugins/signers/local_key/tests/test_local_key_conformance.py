@@ -22,7 +22,7 @@ class TestConformance(SignerCards):
 
     def put_key(self, folder: Path, key: bytes) -> None:
         """Write a keystore, for its owner only."""
-        from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415 - takes a third of a second
+        from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415 - takes a second
 
         made = json.dumps(create_keyfile_json(key, PASSWORD.encode(), iterations=4096, kdf="scrypt"))
         for name, text in (("key", made), ("password", PASSWORD)):
