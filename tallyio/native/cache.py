@@ -33,6 +33,7 @@ import llvmlite
 import llvmlite.binding
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.runtime.nrt import rtsys
 
 from tallyio.native.sources import digest
 
@@ -123,7 +124,11 @@ class DiskCache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was kept, or None if there is nothing, or it cannot be read."""
         try:
-            return super().load_overload(sig, target_context)
+            # numba's own first learns of all types and operations, for a third of a second, as it does before
+            # it compiles. What is kept needs its runtime alone.
+            rtsys.initialize(target_context)
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)
         except Exception as error:  # noqa: BLE001 - unpickling a damaged file may raise anything
             _note(f"a damaged file in {self.cache_path} was compiled anew ({type(error).__name__}).")
             with contextlib.suppress(OSError):

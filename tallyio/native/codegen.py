@@ -248,6 +248,7 @@ def _environments(result: Compiled) -> list[Any]:
 def machine_code_of(linkable: Compiled, *, release_gil: bool) -> Compiled:
     """Make machine code of linkable code; its `entry_point` is a Python callable."""
     context, described = linkable.target_context, linkable.fndesc
+    context.refresh()  # the wrapper converts all types
     entries = (described.llvm_func_name, described.llvm_cpython_wrapper_name)
     library = MachineCode(context.codegen(), described.qualname)
     library.set_body(linkable.library.merged(), entries)
