@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from eth_abi.abi import decode, encode
 
+from tallyio.lab.abi import decode, encode
 from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import Call
 from tallyio.model.hashing import selector

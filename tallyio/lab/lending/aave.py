@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
-from eth_abi.abi import encode
 
+from tallyio.lab.abi import encode
 from tallyio.lab.artifact import Artifact, Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.lending.feeds import Feed, deploy_feed

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from eth_abi.abi import encode
-
+from tallyio.lab.abi import encode
 from tallyio.lab.artifact import Artifact, Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.steps import Recipe, Send, Transaction, deploy, read, send

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from eth_abi.abi import encode
 
+from tallyio.lab.abi import encode
 from tallyio.lab.artifact import Artifact, Contract
 from tallyio.lab.solidity import compile_solidity, package_sources
 from tallyio.lab.steps import Recipe, deploy, read, send
