@@ -8,6 +8,7 @@ Solidity are kept where they round differently, and noted.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 Q96: Final = 1 << 96
@@ -53,6 +54,7 @@ def ceil_div(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
+@lru_cache(1 << 16)  # a swap asks for the same ends of words again and again
 def get_sqrt_ratio_at_tick(tick: int) -> int:
     """Return sqrt(1.0001**tick) as x96. Raises: ValueError: beyond MIN_TICK or MAX_TICK."""
     if not MIN_TICK <= tick <= MAX_TICK:
