@@ -17,18 +17,27 @@ from tallyio.engine import warming
 from tallyio.market.exports import Progress
 from tallyio.native.jit import HotFunction, warm_all
 
-EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "arbitrage" / "tallyio.toml"
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
 
-def test_a_second_time_finds_everything_compiled(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["warm", str(EXAMPLE), "--json"]) == 0
+def demo(name: str, folder: Path) -> Path:
+    """Return one of the demo's configurations with facts in it that no lab has."""
+    template = (EXAMPLES / "demo" / name).read_text(encoding="utf-8")
+    facts = dict.fromkeys(re.findall(r"\$(\w+)", template), "0x" + "11" * 20)
+    facts |= {"chain_id": "1", "morpho_markets": '"0x' + "22" * 32 + '"', "url": "ws://127.0.0.1:9"}
+    config = folder / name
+    config.write_text(Template(template).substitute(facts), encoding="utf-8")
+    return config
+
+
+def test_a_second_time_finds_everything_compiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = demo("tallyio.toml", tmp_path)
+    assert main(["warm", str(config), "--json"]) == 0
     first = json.loads(capsys.readouterr().out)
     assert first["functions"] > 10
     assert Path(first["directory"]).is_dir()
     with install_recorder("numba:compile") as compiled:
-        assert main(["warm", str(EXAMPLE)]) == 0
+        assert main(["warm", str(config)]) == 0
     assert f"{first['functions']} functions are compiled" in capsys.readouterr().out
     assert not compiled.buffer
 
@@ -38,7 +47,8 @@ def test_a_configuration_that_is_wrong_is_refused_as_at_a_start(
 ) -> None:
     config = tmp_path / "wrong.toml"
     config.write_text(
-        EXAMPLE.read_text()
+        (EXAMPLES / "arbitrage" / "tallyio.toml")
+        .read_text()
         .replace('"uniswap_v2"', '"uniswap_v22"', 1)
         .replace("[protocols.uniswap_v2]", "[protocols.uniswap_v22]")
     )
@@ -49,11 +59,7 @@ def test_a_configuration_that_is_wrong_is_refused_as_at_a_start(
 def test_what_books_need_is_compiled_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    template = (EXAMPLE.parents[1] / "demo" / "lending.toml").read_text(encoding="utf-8")
-    facts = dict.fromkeys(re.findall(r"\$(\w+)", template), "0x" + "11" * 20)
-    facts |= {"chain_id": "1", "morpho_markets": '"0x' + "22" * 32 + '"', "url": "ws://127.0.0.1:9"}
-    config = tmp_path / "lending.toml"
-    config.write_text(Template(template).substitute(facts), encoding="utf-8")
+    config = demo("lending.toml", tmp_path)
     compiled: list[HotFunction[..., Any]] = []
 
     def noted(functions: Iterable[HotFunction[..., Any]], progress: Progress | None) -> None:
