@@ -12,6 +12,7 @@ from tallyio_protocol_aave_v3.reference import Pool
 from tallyio.lab.artifact import Artifact, Contract
 from tallyio.lab.fetch import artifact
 from tallyio.lab.lending.aave import (
+    LARGEST_CODE,
     AaveMarket,
     AaveVersion,
     Listing,
@@ -114,7 +115,7 @@ class AaveWorld:
     ) -> None:
         """Deploy a market that lists (symbol, decimals, price)."""
         self.version = version
-        self.backend = RevmBackend()
+        self.backend = RevmBackend(largest_code=LARGEST_CODE)
         self._pyrevm = self.backend._pyrevm
         made = [self._listing(*each) for each in listings]
         self.market: AaveMarket = self.backend.run(deploy_aave(version, made, artifacts=artifacts))

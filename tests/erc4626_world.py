@@ -31,7 +31,7 @@ GIFT = 123_456_789_123
 def vaults() -> dict[str, Artifact]:
     """Return the vaults by name."""
     fetched = package_sources("@openzeppelin/contracts", "openzeppelin-4.8", "solmate")
-    found = compile_solidity({**fetched, SOURCE.name: SOURCE.read_text()}, [SOURCE.name])
+    found = compile_solidity({**fetched, SOURCE.name: SOURCE.read_text()}, [SOURCE.name], optimised=False)
     return {name.partition(":")[2]: each for name, each in found.items()}
 
 

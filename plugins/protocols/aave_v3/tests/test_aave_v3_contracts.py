@@ -16,8 +16,9 @@ from tallyio.engine.executor import deployment
 from tallyio.engine.executor.calldata import CallPacker, encode_run
 from tallyio.lab.artifact import Contract
 from tallyio.lab.fetch import artifact
-from tallyio.lab.lending.aave import AaveMarket, AaveVersion, Listing, deploy_aave
+from tallyio.lab.lending.aave import LARGEST_CODE, AaveMarket, AaveVersion, Listing, deploy_aave
 from tallyio.lab.recipe import USD_PRICES
+from tallyio.lab.revm import RevmWorld
 from tallyio.lab.steps import Reverted, Transaction
 from tallyio.lab.world import OPERATOR, account
 from tallyio.lending import abi as lending
@@ -42,7 +43,7 @@ class Desk:
     """The lab's world with a market in it, an adapter, and a book that follows."""
 
     def __init__(self, version: AaveVersion, fused: FusedLending) -> None:
-        self.chain = RevmChain()
+        self.chain = RevmChain(RevmWorld(largest_code=LARGEST_CODE))
         tokens = self.chain.world.tokens
         listings = [
             Listing(

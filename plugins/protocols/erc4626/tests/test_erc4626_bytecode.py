@@ -64,7 +64,7 @@ KINDS = (
 def contracts() -> dict[str, Artifact]:
     """Return the vaults by name."""
     fetched = package_sources("@openzeppelin/contracts", "openzeppelin-4.8", "solmate")
-    made = compile_solidity({**fetched, SOURCE.name: SOURCE.read_text()}, [SOURCE.name])
+    made = compile_solidity({**fetched, SOURCE.name: SOURCE.read_text()}, [SOURCE.name], optimised=False)
     return {name.partition(":")[2]: each for name, each in made.items()}
 
 
