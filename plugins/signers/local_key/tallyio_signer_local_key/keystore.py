@@ -34,13 +34,13 @@ def open_key(keystore: Path, password_file: Path) -> PrivateKey:
     password = _private_text(password_file, "password file").rstrip("\n")
     try:
         key = decrypt(crypto, password.encode())
+        if key is not None:
+            return PrivateKey(key)
     except ValueError as error:
         raise KeystoreError(f"{keystore} is not a version 3 keystore: {error}") from None
-    if key is None:
-        raise KeystoreError(
-            f"the password in {password_file} does not open {keystore}; put the right password into the file"
-        )
-    return PrivateKey(key)
+    raise KeystoreError(
+        f"the password in {password_file} does not open {keystore}; put the right password into the file"
+    )
 
 
 def create_key(keystore: Path, password_file: Path, *, scrypt_n: int) -> Address:

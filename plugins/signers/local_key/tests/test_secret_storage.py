@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
+from tallyio_signer_local_key.keystore import KeystoreError, open_key
 from tallyio_signer_local_key.secret_storage import decrypt, encrypt, read
 
 PUBLISHED_KEY = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
@@ -126,3 +128,13 @@ def test_a_cost_that_scrypt_does_not_know_is_an_error_and_not_a_wrong_password()
     odd = changed(kdfparams={**PUBLISHED["scrypt"]["kdfparams"], "n": 1_000})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="power of"):
         decrypt(read(odd), PUBLISHED_PASSWORD)
+
+
+@pytest.mark.parametrize("key", [bytes(32), b"\xff" * 32, b"short"])
+def test_what_is_inside_must_be_a_key_of_the_curve(tmp_path: Path, key: bytes) -> None:
+    keystore, password = tmp_path / "key", tmp_path / "password"
+    for path, content in ((keystore, encrypt(key, b"", account=bytes(20), scrypt_n=2)), (password, b"\n")):
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+    with pytest.raises(KeystoreError, match="is not a version 3 keystore"):
+        open_key(keystore, password)
