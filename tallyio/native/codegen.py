@@ -69,8 +69,10 @@ class Linkable(CPUCodeLibrary):
     def finalize(self) -> None:
         """Optimise this function."""
         called = self._link()
-        self._optimize_final_module()
         own = self._final_module
+        # Loops are left as they are until the whole is known. numba would do all of this twice, for the sake
+        # of counts of references, which hot code has none of.
+        self._optimize(own, loop_vectorize=False)
         own.verify()
         self._finalize_dynamic_globals()
         (function,) = filter(_is_entry, own.functions)
@@ -128,9 +130,12 @@ class Linkable(CPUCodeLibrary):
         for function in module.functions:
             if not function.is_declaration and function.linkage is not llvm.Linkage.external:
                 function.linkage = llvm.Linkage.internal
-        passes, builder = self._codegen._module_pass_manager()  # noqa: SLF001 - as numba
-        passes.run(module, builder)
+        self._optimize(module)
         return module
+
+    def _optimize(self, module: Any, **options: bool) -> None:
+        passes, builder = self._codegen._module_pass_manager(**options)  # noqa: SLF001 - as numba
+        passes.run(module, builder)
 
     def _empty(self, declarations: Iterable[str] = ()) -> Any:
         head = str(self._codegen._create_empty_module(self.name))  # noqa: SLF001 - as numba
