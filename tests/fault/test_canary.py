@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from coincurve import PrivateKey
+from eth_keyfile.keyfile import decode_keyfile_json
 
 from tallyio.lab import open_lab
 from tallyio.testing.memory import hits
@@ -81,6 +82,4 @@ def _hits_in_holder(keystore: Path, password: Path, secrets: dict[str, bytes]) -
 
 
 def _open(keystore: Path, password: str) -> PrivateKey:
-    from eth_keyfile.keyfile import decode_keyfile_json  # noqa: PLC0415 - takes a second
-
     return PrivateKey(decode_keyfile_json(json.loads(keystore.read_text()), password.encode()))

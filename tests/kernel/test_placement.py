@@ -6,7 +6,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tallyio.kernel.machine import CoreKind, Machine
@@ -231,11 +231,6 @@ profiles = st.one_of(
 )
 
 
-few = settings(max_examples=50)
-"""Of each property: a placement takes a twentieth of a second, and seven properties look at 350 of them."""
-
-
-@few
 @given(machines(), profiles)
 def test_every_lane_runs_on_pus_we_are_allowed(subject: Machine, asked: Profile) -> None:
     for lane in place(subject, asked).lanes:
@@ -244,13 +239,11 @@ def test_every_lane_runs_on_pus_we_are_allowed(subject: Machine, asked: Profile)
         assert subject.allowed.issuperset(lane.cpuset)
 
 
-@few
 @given(machines(), profiles)
 def test_the_same_question_has_the_same_answer(subject: Machine, asked: Profile) -> None:
     assert place(subject, asked) == place(subject, asked)
 
 
-@few
 @given(machines(), profiles)
 def test_nobody_else_runs_on_exclusive_cores(subject: Machine, asked: Profile) -> None:
     placement = place(subject, asked)
@@ -261,7 +254,6 @@ def test_nobody_else_runs_on_exclusive_cores(subject: Machine, asked: Profile) -
             assert cores.isdisjoint(pu for other in others for pu in other.cpuset)
 
 
-@few
 @given(machines(), profiles)
 def test_idle_siblings_are_idle_and_all_named(subject: Machine, asked: Profile) -> None:
     placement = place(subject, asked)
@@ -272,7 +264,6 @@ def test_idle_siblings_are_idle_and_all_named(subject: Machine, asked: Profile) 
             assert set(lane.idle_siblings) == siblings & subject.allowed
 
 
-@few
 @given(machines(), profiles)
 def test_a_pu_of_its_own_is_nobody_elses(subject: Machine, asked: Profile) -> None:
     placement = place(subject, asked)
@@ -282,7 +273,6 @@ def test_a_pu_of_its_own_is_nobody_elses(subject: Machine, asked: Profile) -> No
             assert placement.lanes_on(lane.cpuset[0]) == (lane.lane,)
 
 
-@few
 @given(machines(), profiles)
 def test_enough_cores_mean_that_nothing_is_lost(subject: Machine, asked: Profile) -> None:
     wanted = sum(needs.cores for needs in asked.lanes.values() if needs.exclusive)
@@ -296,7 +286,6 @@ def test_enough_cores_mean_that_nothing_is_lost(subject: Machine, asked: Profile
                 assert len({subject.core_of(pu) for pu in lane.cpuset}) == lane_needs.cores
 
 
-@few
 @given(machines(), profiles)
 def test_whoever_shares_parks_and_says_why(subject: Machine, asked: Profile) -> None:
     for lane in place(subject, asked).lanes:

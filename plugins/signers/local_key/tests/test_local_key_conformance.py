@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from eth_keyfile.keyfile import create_keyfile_json
+
 from tallyio.testing import SignerCards
 
 PASSWORD = "of a test"  # noqa: S105 - the key that it protects is made for a test
@@ -22,8 +24,6 @@ class TestConformance(SignerCards):
 
     def put_key(self, folder: Path, key: bytes) -> None:
         """Write a keystore, for its owner only."""
-        from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415 - takes a second
-
         made = json.dumps(create_keyfile_json(key, PASSWORD.encode(), iterations=4096, kdf="scrypt"))
         for name, text in (("key", made), ("password", PASSWORD)):
             (folder / name).touch(mode=0o600)

@@ -15,7 +15,7 @@ from tallyio_signer_local_key.secret_storage import decrypt, encrypt, read
 
 PUBLISHED_KEY = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
 PUBLISHED_PASSWORD = b"testpassword"
-PUBLISHED = {
+PUBLISHED: dict[str, dict[str, Any]] = {
     "pbkdf2": {
         "cipher": "aes-128-ctr",
         "cipherparams": {"iv": "6087dab2f9fdbbfaddc31a909735c1e6"},
@@ -63,7 +63,7 @@ def test_the_published_cases_are_opened(kdf: str) -> None:
 
 
 def test_some_write_names_with_capitals_and_numbers_with_0x() -> None:
-    crypto = {**PUBLISHED["scrypt"], "ciphertext": "0x" + str(PUBLISHED["scrypt"]["ciphertext"])}
+    crypto = {**PUBLISHED["scrypt"], "ciphertext": "0x" + PUBLISHED["scrypt"]["ciphertext"]}
     written = json.dumps(
         {"Crypto": crypto, "Version": 3, "address": "008aeeda4d805471df9b2a5b0f38a0c3bcba786b"}
     )
@@ -114,8 +114,8 @@ def test_what_was_altered_opens_nothing() -> None:
         changed(kdf="argon2"),
         changed(kdf="pbkdf2"),  # with the numbers of scrypt
         changed(mac=None),
-        changed(kdfparams={**PUBLISHED["scrypt"]["kdfparams"], "dklen": 16}),  # type: ignore[dict-item]
-        changed(kdfparams={**PUBLISHED["scrypt"]["kdfparams"], "n": 0}),  # type: ignore[dict-item]
+        changed(kdfparams={**PUBLISHED["scrypt"]["kdfparams"], "dklen": 16}),
+        changed(kdfparams={**PUBLISHED["scrypt"]["kdfparams"], "n": 0}),
         file_of(PUBLISHED["scrypt"]).replace('"version": 3', '"version": 4'),
     ],
 )
@@ -125,7 +125,7 @@ def test_what_is_no_version_3_file_is_refused(text: str) -> None:
 
 
 def test_a_cost_that_scrypt_does_not_know_is_an_error_and_not_a_wrong_password() -> None:
-    odd = changed(kdfparams={**PUBLISHED["scrypt"]["kdfparams"], "n": 1_000})  # type: ignore[dict-item]
+    odd = changed(kdfparams={**PUBLISHED["scrypt"]["kdfparams"], "n": 1_000})
     with pytest.raises(ValueError, match="power of"):
         decrypt(read(odd), PUBLISHED_PASSWORD)
 
