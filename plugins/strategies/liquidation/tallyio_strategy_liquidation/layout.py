@@ -128,18 +128,31 @@ OFFER: Final = np.dtype(
 )
 """The best deal of one position, and of those that go with it."""
 
+HILL: Final = np.dtype(
+    [
+        ("low", "f8"),  # where the highest point is between; 0: nothing lower was looked at
+        ("high", "f8"),
+        ("best", "f8"),  # of the amounts tried, and its net
+        ("top", "f8"),
+        ("second", "f8"),
+        ("second_net", "f8"),
+        ("third", "f8"),
+        ("third_net", "f8"),
+        ("move", "f8"),  # from the best to the amount tried last, and to the one before that
+        ("move_before", "f8"),
+        ("steps", "i8"),
+    ]
+)
+"""The search for the highest point of a hill."""
+
 SIZING: Final = np.dtype(
     [
         ("amount", "u8", 4),  # little-endian 256-bit: to try next; 0 at the end
         ("most", "u8", 4),
-        ("best", "u8", 4),  # of the amounts tried
-        ("low", "u8", 4),  # where the highest point is between, once that is known
-        ("high", "u8", 4),
         ("stage", "i8"),
-        ("step", "i8"),  # within the stage
-        ("top", "f8"),  # net of `best`
-        ("left", "f8"),  # net of the lower one of two amounts within
+        ("step", "i8"),  # of halving
         ("falls", "i8"),  # halves in a row that brought less than the best
+        ("hill", HILL),
     ]
 )
 """The search for an amount: which to try next, and what was learnt."""

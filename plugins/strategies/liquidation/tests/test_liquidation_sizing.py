@@ -7,6 +7,8 @@ from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tallyio_strategy_liquidation import sizing
 from tallyio_strategy_liquidation.layout import SIZING
 
@@ -41,10 +43,38 @@ def test_a_highest_point_within_is_found(seed: int) -> None:
             return amount / top - (amount / top) ** 2 / 2
 
         nets = tried(hill, 10**18)
-        assert max(nets.values()) > 0.499
-        assert len(nets) < 50
+        assert max(nets.values()) > 0.499_9
+        assert len(nets) < 20
         # Far below a highest point nothing is tried.
         assert min(nets) > top // 32
+
+
+@given(
+    top=st.integers(10**15, 10**18),
+    rise=st.floats(0.01, 100.0),
+    fall=st.floats(0.01, 100.0),
+    lawful=st.floats(0.0, 1.0),
+)
+def test_an_edge_and_a_gap_in_what_is_lawful_are_climbed_too(
+    top: int, rise: float, fall: float, lawful: float
+) -> None:
+    def roof(amount: int) -> float:
+        if lawful < amount / top < 1.0 and lawful > 0.5:  # the protocol leaves a rest or none
+            return NEVER
+        return min(rise * amount, rise * top - fall * (amount - top)) / top
+
+    nets = tried(roof, 10**18)
+    assert max(nets.values()) > 0.0
+    assert len(nets) <= 2 + 12 + 32
+    if lawful <= 0.5:
+        assert max(nets.values()) > rise - 0.001 * max(rise, fall)
+
+
+def test_a_plain_is_no_trap() -> None:
+    assert len(tried(lambda _: 1.0, 10**18)) == 2
+    nets = tried(lambda amount: min(float(amount), 1e15, 3e15 - amount), 10**18)
+    assert max(nets.values()) == 1e15
+    assert len(nets) < 50
 
 
 def test_an_unlawful_most_leads_to_smaller_amounts() -> None:
