@@ -160,7 +160,7 @@ class Follower:
     def transferred(self, log: Log) -> None:
         """A scaled amount of aTokens changed hands."""
         number, amount = self._places.a_tokens.get(log.address), unsigned(log.data, 0)
-        if number is None:
+        if number is None or log.topics[1] == log.topics[2]:  # to oneself nothing changes, all of it included
             return
         self._balance(_key(log, 1), number, lambda each: _moved(each, -amount, 0))
         self._balance(_key(log, 2), number, lambda each: _moved(each, amount, 0))
