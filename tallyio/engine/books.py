@@ -21,7 +21,7 @@ from tallyio.hooks.interfaces import ChainReader, Foresight
 from tallyio.hooks.lending import AsksWithBlocks, FlashLender, LendingProtocol
 from tallyio.lending.book import Book
 from tallyio.lending.fusion import FusedLending, fuse_lending
-from tallyio.lending.undo import Edit, Wanted
+from tallyio.lending.undo import HELD, Edit, Wanted
 from tallyio.market.exports import Progress
 from tallyio.market.market import UndoLost
 from tallyio.model.chain import Block, Head, Log, Rollback
@@ -59,6 +59,8 @@ class HeldBook(msgspec.Struct, kw_only=True):
     """Which transactions of the newest block touched a position."""
     owed: Wanted = msgspec.field(default_factory=Wanted)
     """What is still to be read again."""
+    before: dict[Hash, tuple[Wanted, bool]] = msgspec.field(default_factory=dict)
+    """What was owed when each of the newest blocks came, and whether the questions were unanswered."""
 
     @property
     def is_stale(self) -> bool:
@@ -72,6 +74,18 @@ class HeldBook(msgspec.Struct, kw_only=True):
             positions=self.owed.positions | wanted.positions,
             rebuild=self.owed.rebuild or wanted.rebuild,
         )
+
+    def begin(self, block: Hash) -> None:
+        """Keep in mind what is owed when a block comes, as of which it will be read."""
+        self.before[block] = self.owed, self.is_unanswered
+        if len(self.before) > HELD:
+            del self.before[next(iter(self.before))]
+
+    def drop(self, block: Hash) -> None:
+        """Owe again what was owed when a block came: what was read as of that block is undone with it."""
+        owed, is_unanswered = self.before.pop(block, (Wanted(), False))
+        self.owe(owed)
+        self.is_unanswered |= is_unanswered
 
     def event_of(self, log: Log) -> int | None:
         """Return the event number of a log that concerns the book, or None."""
@@ -131,12 +145,14 @@ class Books:
     async def roll_back(self, event: Rollback) -> None:
         """Undo the dropped blocks; a book that cannot is discovered afresh with the next block."""
         for held in self.held:
+            for block in event.dropped:
+                held.drop(block)
+            # What was owed as of a dropped block may not have been read: once more, all of it.
+            held.owe(Wanted(rows=held.is_stale))
             try:
                 held.book.roll_back(event.dropped)
             except UndoLost:
-                held.owed.rebuild = True
-            # What was owed as of a dropped block may not have been read: once more, all of it.
-            held.owed.rows = held.owed.rows or held.is_stale
+                held.owe(Wanted(rebuild=True))
 
     def close(self) -> None:
         """Give all memory back."""
@@ -201,6 +217,7 @@ def _follow(held: HeldBook, block: Block) -> Edit | None:
     held.touched = {}
     if held.owed.rebuild:
         return None  # what it stands at is another chain's, or another shape; it is made anew as of the block
+    held.begin(block.head.hash)
     edit = held.book.change(block.head)
     for log in block.logs:
         event = held.event_of(log)

@@ -286,6 +286,28 @@ async def test_questions_without_an_answer_leave_a_book_stale_until_the_next_blo
         assert (at_risk(books), held.is_stale) == ([key(2)], False)
 
 
+@pytest.mark.parametrize("lender", [Lender(), Asker()], ids=["by events", "by questions"])
+async def test_what_was_read_late_is_read_again_when_the_block_of_the_reading_is_dropped(
+    lender: Lender,
+) -> None:
+    books = await load(lender, node := Node(lender))
+    with opened(books) as held:
+        lender.people[key(2)] = position(2, (0, 9, 8))
+        lender.is_silent = True
+        await books.apply(block(11, log(LOST, 2)))
+        lender.is_silent = False
+        if isinstance(lender, Asker):
+            lender.price = node.answer = HALF
+        await books.apply(block(12))
+        late = at_risk(books)
+        assert key(2) in late
+        await books.roll_back(Rollback(dropped=(toys.block(12),), ancestor=toys.block(11)))
+        # Block 11 stands, and what it left to be read is owed once more.
+        assert held.is_stale
+        await books.apply(block(12))
+        assert (at_risk(books), held.is_stale) == (late, False)
+
+
 async def test_a_book_that_was_discovered_afresh_asks_what_it_is_now() -> None:
     lender = Asker()
     node = Node(lender)
