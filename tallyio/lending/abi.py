@@ -82,7 +82,10 @@ NOT_FOR_SALE: Final = 10
 NO_PRICE: Final = 11
 """The oracle has no price, or refuses the one it has."""
 NO_CASH: Final = 12
-"""The protocol does not hold enough of the collateral's token to pay it out."""
+"""The protocol does not hold enough of the collateral's token to pay it out; `most` is written all the same.
+
+A smaller offer may be lawful.
+"""
 CLOSED: Final = 13
 """Only others may liquidate here."""
 OUT_OF_DOMAIN: Final = 14

@@ -2,7 +2,8 @@
 
 A pool's row holds two reserves of constant product, with a fee of 0.3 percent. Of the protocol everybody can
 be liquidated: half of each debt may be repaid, for collateral of the same number of units and a bonus of 8
-percent, or for all the collateral there is where that is less. All tokens cost the same.
+percent, or for all the collateral there is where that is less. It can pay out `CASH` at once. All tokens cost
+the same.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -18,6 +19,7 @@ from tallyio.lending.abi import (
     LAWFUL,
     LIQUIDATABLE,
     LIQUIDATE_SIGNATURE,
+    NO_CASH,
     TOO_MUCH,
     VALUES_SIGNATURE,
     WEIGHT_SIGNATURE,
@@ -36,12 +38,14 @@ from tallyio.native.u256 import const, divmod256, load128, store256, to_f64, u25
 
 BONUS_PERCENT: Final = 108
 GAS: Final = 80_000
+CASH: Final = 10**26
 _KEEP: Final = const(997)
 _THOUSAND: Final = const(1_000)
 _RESERVE_BYTES: Final = 16
 _ZERO: Final = const(0)
 _BONUS: Final = const(BONUS_PERCENT)
 _HUNDRED: Final = const(100)
+_CASH: Final = const(CASH)
 _MOST: Final = const((1 << 256) - 1)
 
 
@@ -123,6 +127,8 @@ def liquidate(  # noqa: PLR0913, PLR0917 - as the ABI has it
     seize = divmod256(taken * _BONUS, _HUNDRED)[0]
     if seize > held:
         taken, seize = divmod256(held * _HUNDRED, _BONUS)[0], held
+    if seize > _CASH:
+        return NO_CASH
     store256(out, taken)
     store256(out + 32, seize)
     store256(out + 64, _ZERO)

@@ -11,7 +11,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from tallyio.lending.abi import COLLATERAL, DEBT, LAWFUL, balance_at, count_of, reserve_of
+from tallyio.lending.abi import (
+    COLLATERAL,
+    DEBT,
+    LAWFUL,
+    LIQUIDATION,
+    NO_CASH,
+    balance_at,
+    count_of,
+    reserve_of,
+)
 from tallyio.market.abi import word
 from tallyio.native.atomics import copy_bytes, load, load_f64, store, store_f64
 from tallyio.native.jit import hot
@@ -35,7 +44,7 @@ from tallyio_strategy_liquidation.layout import (
     PRICE,
     SCENE,
 )
-from tallyio_strategy_liquidation.sizing import learn, next_amount, start
+from tallyio_strategy_liquidation.sizing import HALVINGS, learn, next_amount, start
 
 _PAIRS: Final = word(SCENE, "pairs")
 _MAX_PAIRS: Final = word(SCENE, "max_pairs")
@@ -77,6 +86,7 @@ _NEXT: Final = word(OFFER, "next")
 _HEAD: Final = word(OFFER, "head")
 _COUNT: Final = word(OFFER, "count")
 _ASKED: Final = 8 * word(OFFER, "asked")
+_TERM_MOST: Final = 8 * word(OFFER, "terms") + 8 * word(LIQUIDATION, "most")
 _PAID: Final = 8 * word(OFFER, "paid")
 _GIVEN: Final = 8 * word(OFFER, "given")
 
@@ -141,11 +151,23 @@ def _keep(scene: int, count: int, trial: int, bound: float) -> None:
     store(own, _PAIR_DEBT, load(trial, _AT_DEBT))
 
 
+@hot("int64(int64, int64)")
+def _ask_payable(scene: int, trial: int) -> int:
+    """Ask for the most that is lawful, or half by half for as much as can be paid out; return the verdict."""
+    verdict, step = call(load(scene, _ASK), scene, trial), 1
+    most = load256(trial + _TERM_MOST)
+    while verdict == NO_CASH and step < HALVINGS:
+        store256(trial + _ASKED, most >> step)
+        verdict = call(load(scene, _ASK), scene, trial)
+        step += 1
+    return verdict
+
+
 @hot("int64(int64, int64, int64)")
 def _weigh(scene: int, trial: int, count: int) -> int:
     """Look at the pair of an OFFER; keep it and return DEAL, or return the fault that speaks against it."""
     sold, bought = load(trial, _SOLD), load(trial, _BOUGHT)
-    verdict, worth = call(load(scene, _ASK), scene, trial), worth_of(scene, bought)
+    verdict, worth = _ask_payable(scene, trial), worth_of(scene, bought)
     if verdict != LAWFUL:
         return verdict
     if not worth > 0.0:
@@ -156,6 +178,8 @@ def _weigh(scene: int, trial: int, count: int) -> int:
     if not most > 0.0:
         return NO_SALE
     gain = (most - to_f64(load256(trial + _PAID))) * worth
+    if load256(trial + _ASKED) != _MOST:
+        gain *= 2.0  # up to twice as much may be payable, for no better price
     # What goes with others shares the plan's gas with them.
     if not gain > gas_cost(scene, gas_used(scene, 1, -load(scene, _PLAN_GAS))):
         return NO_PROFIT
@@ -225,8 +249,8 @@ def _size(scene: int, offer: int, collateral: int, debt: int) -> None:
     """Try the amounts of one pair: up to the most that is lawful, and that somebody lends."""
     trial, sizing = load(scene, _TRIAL), load(scene, _SIZING)
     _choose(scene, trial, collateral, debt)
-    call(load(scene, _ASK), scene, trial)
-    most = load256(trial + _PAID)
+    verdict = call(load(scene, _ASK), scene, trial)
+    most = load256(trial + (_PAID if verdict == LAWFUL else _TERM_MOST))
     store(trial, _IS_MOST, 1)
     if load(book_at(scene, load(offer, _BOOK)), _CALLS_BACK) == 0:
         lent = most_lent(scene, load(trial, _BOUGHT))

@@ -34,7 +34,7 @@ _BELOW: Final = 1
 _HALVING: Final = 2
 _CLOSING_IN: Final = 3
 
-_HALVINGS: Final = 12
+HALVINGS: Final = 12
 _MOST_FALLS: Final = 3
 """After so many halves in a row that bring less, the highest point lies above them."""
 _NUDGE: Final = 6
@@ -63,7 +63,7 @@ def _halve(sizing: int) -> None:
     """Take half of the amount, or begin to close in on the best of the halves."""
     step = load(sizing, _STEP) + 1
     store(sizing, _STEP, step)
-    if step < _HALVINGS and load(sizing, _FALLS) < _MOST_FALLS:
+    if step < HALVINGS and load(sizing, _FALLS) < _MOST_FALLS:
         store(sizing, _STAGE, _HALVING)
         store256(sizing, load256(sizing + _MOST) >> step)
     else:
@@ -82,7 +82,12 @@ def learn(sizing: int, net: float) -> None:
         store(sizing, _STAGE, _BELOW)
         return
     rises = is_higher(hill, net)
-    if stage == _BELOW and not rises:  # smaller amounts may be lawful where the most is not
+    if stage == _BELOW and net == NEVER:
+        # What lies below a gap in what is lawful is a hill of its own; the most was looked at already.
+        begin(hill, to_f64(amount), net)
+        _halve(sizing)
+        return
+    if stage == _BELOW and not rises:
         store256(sizing, _END)
         return
     note(hill, to_f64(amount), net)

@@ -8,6 +8,7 @@ from random import Random
 
 import msgspec
 import pytest
+from tallyio_strategy_liquidation.bench_hot import CASH
 from tallyio_strategy_liquidation.bench_scene import (
     UNIT,
     MadeUpScene,
@@ -21,7 +22,7 @@ from tallyio_strategy_liquidation.reading import NO_LOAN, NO_PROFIT, NO_SALE
 from tallyio_strategy_liquidation.reference import best_net
 from tallyio_strategy_liquidation.strategy import Liquidations
 
-from tallyio.lending.abi import LAWFUL
+from tallyio.lending.abi import LAWFUL, NO_CASH, VERDICTS
 from tallyio.model.errors import ConfigError
 from tallyio.model.execution import Leg, Liquidation
 from tallyio.model.lending import Position
@@ -121,6 +122,19 @@ def test_no_amount_of_any_pair_gains_more(depth: int, *, calls_back: bool) -> No
                 assert found[key] >= tried - abs(tried) * 1e-4
             else:
                 assert found.get(key, 0) >= 0
+
+
+@pytest.mark.parametrize("calls_back", [False, True])
+def test_as_much_is_taken_as_the_protocol_can_pay_out(*, calls_back: bool) -> None:
+    big = position(1, (0, 5 * CASH, 0), (1, 0, 4 * CASH))
+    with open_scene([[big]], [(0, 1, 10**5 * CASH)], reserves=2, calls_back=calls_back) as scene:
+        [proposal] = Liquidations({}).search(scene).proposals
+        check_exact(scene, proposal)
+        [[head], _] = parts(proposal)
+        assert 0.999 * CASH < head.amount_out <= CASH
+    huge = position(1, (0, 10**5 * CASH, 0), (1, 0, 10**5 * CASH))
+    with open_scene([[huge]], [(0, 1, 10**5 * CASH)], reserves=2, calls_back=calls_back) as scene:
+        assert [each.reason for each in Liquidations({}).search(scene).refusals] == [VERDICTS[NO_CASH]]
 
 
 def test_a_sale_is_divided_over_two_paths_where_that_leaves_more_after_gas() -> None:

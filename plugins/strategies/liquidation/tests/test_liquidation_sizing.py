@@ -70,6 +70,18 @@ def test_an_edge_and_a_gap_in_what_is_lawful_are_climbed_too(
         assert max(nets.values()) > rise - 0.001 * max(rise, fall)
 
 
+@pytest.mark.parametrize("top", [0.2, 0.59, 0.9, 2.0])
+def test_a_gap_right_below_the_most_hides_nothing(top: float) -> None:
+    def roof(amount: int) -> float:
+        share = amount / 10**18
+        return NEVER if 0.95 < share < 1.0 else share / top - (share / top) ** 2 / 2
+
+    nets = tried(roof, 10**18)
+    assert 10**18 in nets
+    assert max(nets.values()) > 0.499_9 if top < 1 else max(nets, key=lambda amount: nets[amount]) == 10**18
+    assert len(nets) < 40
+
+
 def test_a_plain_is_no_trap() -> None:
     assert len(tried(lambda _: 1.0, 10**18)) == 2
     nets = tried(lambda amount: min(float(amount), 1e15, 3e15 - amount), 10**18)
