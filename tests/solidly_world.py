@@ -18,7 +18,7 @@ from tallyio_protocol_solidly.layout import (
 )
 
 from tallyio.lab.artifact import Artifact, Contract
-from tallyio.lab.revm import RevmBackend
+from tallyio.lab.revm import RevmBackend, RevmWorld
 from tallyio.lab.solidity import compile_solidity, package_sources
 from tallyio.lab.world import OPERATOR
 from tallyio.model.units import Address, checksum
@@ -26,6 +26,8 @@ from tallyio.testing import RevmChain
 
 CONTRACTS = Path(__file__).parents[1] / "plugins/protocols/solidly/tests/contracts"
 
+LARGEST_CODE = 1 << 15
+"""More bytes than a chain allows: see `contracts`."""
 
 AERODROME = "sphere-mezo-solidity-files/domains/aerodrome/contracts/"
 
@@ -64,7 +66,8 @@ def contracts() -> dict[str, Artifact]:
     for solver, text in variants(sources["aerodrome/Pool.sol"]).items():
         sources[f"aerodrome/{solver}.sol"] = text
         own[f"{solver}.sol"] = bench.replace("aerodrome/Pool.sol", f"aerodrome/{solver}.sol")
-    made = compile_solidity({**sources, **own}, own)
+    # Optimising takes half of the time, and what is asked of a pool is what it pays.
+    made = compile_solidity({**sources, **own}, own, optimised=False)
     pools = {solver: made[f"{solver}.sol:PoolBench"] for solver in SOLVERS}
     return pools | {name: made[f"FactoryBench.sol:{name}"] for name in ("FactoryBench", "Coin")}
 
@@ -136,7 +139,7 @@ def fund(chain: RevmChain, pool: Contract, *, tokens: int) -> None:
 
 def make_town() -> Town:
     """Deploy all of it."""
-    chain = RevmChain()
+    chain = RevmChain(RevmWorld(largest_code=LARGEST_CODE))
     coins = [coin(chain.backend, decimals) for decimals in (6, 18, 24)]
     factories = {solver: deploy(chain.backend, solver) for solver in SOLVERS}
     pools = {}

@@ -36,6 +36,7 @@ from tallyio.model.market import PoolSpec
 from tallyio.model.units import checksum
 from tallyio.native.memory import Region
 from tests.solidly_world import (
+    LARGEST_CODE,
     SOLVERS,
     Town,
     balance,
@@ -102,7 +103,7 @@ def test_quotes_equal_the_bytecode_in_success_and_revert(
     solver: str, row: Region, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`getAmountOut`, and then `swap` with what it says; 6,000 states and amounts for each solver."""
-    backend = RevmBackend()
+    backend = RevmBackend(largest_code=LARGEST_CODE)
     deployed = deploy(backend, solver)
     bench = deployed.create([coin(backend), coin(backend)], stable=True)
     backend.transact(bench.call("share", OPERATOR, 10**18))
