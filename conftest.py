@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("tallyio", deadline=None)
 settings.load_profile("tallyio")
 
+# Nobody sees the errors that numba makes and drops while it looks for types, so they need no colours: that is
+# two percent of all compiling. Workers and commands inherit it.
+os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
 
 COMPILED = ("plugins", "tests/market", "tests/lending", "tests/engine")
 """Their tests compile what commands and nodes' tests use, and keep it."""
