@@ -48,6 +48,8 @@ class Sent(msgspec.Struct, kw_only=True):
     """Whose transaction was first at one of its positions since it was priced, as far as is known."""
     reorged: bool = False
     """Whether a block that held it left the chain."""
+    overtaken: bool = False
+    """Whether its nonce was mined when last looked at, without a receipt of it."""
 
 
 class InFlight:
@@ -71,6 +73,10 @@ class InFlight:
         """Stop following: `block` holds it."""
         del self._open[sent.transaction.hash]
         self._settled.setdefault(block, []).append(sent)
+
+    def drop(self, sent: Sent) -> None:
+        """Stop following: no block can hold it any more."""
+        del self._open[sent.transaction.hash]
 
     def reopen(self, block: Hash) -> list[Sent]:
         """Follow again what `block` held: it left the chain."""

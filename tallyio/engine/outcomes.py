@@ -91,7 +91,8 @@ class Outcomes:
                 sent.reorged = True
                 await self._submit(sent)
         for sent in self._inflight:
-            sent.rival = None  # its block may have left the chain; the new branch tells
+            # Whose blocks they are in may have left the chain; the new branch tells.
+            sent.rival, sent.overtaken = None, False
 
     def _see_rivals(self, head: Head) -> None:
         """Note who touched what ours was priced on, in any block since."""
@@ -190,7 +191,7 @@ class Outcomes:
         """Send the same bytes once more when a block came without them: the node may have lost them.
 
         After its deadline a transaction can only revert, but its nonce has to be used: then it is
-        sent again now and then.
+        sent again now and then, unless another transaction has that nonce.
         """
         # A receipt may lag a block behind, so the verdict comes one block after the deadline.
         late = head.number - sent.deadline_block - 1
@@ -200,7 +201,24 @@ class Outcomes:
             await self._die(sent, Gate.REORGED, "the block that held it left the chain, and no other took it")
         elif late == 0:
             await self._die(sent, Gate.NOT_INCLUDED, f"no block up to {sent.deadline_block} took it")
-        await self._submit(sent)
+        if late < 0 or not await self._is_overtaken(sent):
+            await self._submit(sent)
+
+    async def _is_overtaken(self, sent: Sent) -> bool:
+        """Return whether the nonce of `sent` is mined without a receipt; what is so twice running is believed.
+
+        A receipt may lag, and nodes behind one endpoint may disagree: between two looks are `settle_blocks`
+        blocks, and at each of them the receipt was asked for.
+        """
+        nonce = sent.transaction.unsigned.nonce
+        before, sent.overtaken = sent.overtaken, await self._chain.nonce(self._account) > nonce
+        if before and sent.overtaken:
+            reason = f"another transaction than ours has nonce {nonce} of {hex_text(self._account)}"
+            await self._die(sent, Gate.NOT_INCLUDED, reason)
+            await self._ledger.replaced(sent.intent)
+            self._inflight.drop(sent)
+            self._desk.halt(f"{reason}: another instance or wallet uses the account")
+        return sent.overtaken
 
     async def _submit(self, sent: Sent) -> None:
         try:

@@ -165,6 +165,10 @@ class Journal:
             ),
         )
 
+    def replaced(self, intent: int) -> None:
+        """Note that another transaction has the nonce: settled, and no block will ever hold it."""
+        self._db.execute("UPDATE intents SET state = 'settled' WHERE id = ?", (intent,))
+
     def unsettle(self, block_hash: Hash) -> list[int]:
         """Undo the settlements of a block that left the chain; return the intents concerned."""
         rows = self._db.execute(

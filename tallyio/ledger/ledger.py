@@ -61,6 +61,10 @@ class Ledger:
         """Note the outcome that a block holds."""
         await self._do(partial(self._journal.settle, intent, outcome))
 
+    async def replaced(self, intent: int) -> None:
+        """Note that another transaction has the nonce."""
+        await self._do(partial(self._journal.replaced, intent))
+
     async def unsettle(self, block_hash: Hash) -> list[int]:
         """Undo the settlements of a block that left the chain."""
         return await self._do(partial(self._journal.unsettle, block_hash))

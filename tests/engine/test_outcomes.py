@@ -192,6 +192,50 @@ async def test_a_block_without_it_brings_the_same_bytes_again(tmp_path: Path) ->
         assert len(desk.inflight) == 0
 
 
+async def test_a_nonce_that_another_transaction_took_halts_trading_and_is_settled(tmp_path: Path) -> None:
+    """A wallet replaced the first of two: after its deadline it is looked at twice, and the run can end."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)  # block 11, deadline 13
+        desk.chain.mined = 1
+        await settle_up_to(desk, 16)
+        assert (len(desk.inflight), desk.desk.halted) == (2, None)
+        await desk.outcomes.settle(BLOCKS[7])
+        (left,) = desk.inflight
+        assert left.opportunity == 2
+        reason = f"another transaction than ours has nonce 0 of 0x{'aa' * 20}"
+        assert desk.desk.halted == f"{reason}: another instance or wallet uses the account"
+        assert desk.notices[-1].title == "trading halted"
+        assert desk.report.died == {Gate.NOT_INCLUDED: 2}
+        assert desk.rows("state, block_number") == [("settled", None), ("submitted", None)]
+
+        desk.chain.include(desk.sent(2), BLOCKS[8], gain=0, success=False)
+        await desk.outcomes.settle(BLOCKS[8])
+        assert len(desk.inflight) == 0
+
+
+async def test_a_receipt_that_lags_behind_the_nonce_is_no_other_transaction(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        desk.chain.mined = 1
+        await settle_up_to(desk, 16)
+        desk.chain.include(desk.sent(1), BLOCKS[4], gain=0, success=False)
+        await desk.outcomes.settle(BLOCKS[7])
+        assert (len(desk.inflight), desk.desk.halted) == (0, None)
+
+
+async def test_a_nonce_that_one_look_finds_taken_and_the_next_does_not_is_ours(tmp_path: Path) -> None:
+    """Nodes behind one endpoint disagree, or a reorg took the other transaction back."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        for number, mined in ((14, 1), (17, 0), (20, 1)):
+            desk.chain.mined = mined
+            await desk.outcomes.settle(BLOCKS[block(number)])
+        await desk.outcomes.roll_back(Rollback(dropped=(BLOCKS[10].hash,), ancestor=BLOCKS[9].hash))
+        await desk.outcomes.settle(BLOCKS[block(23)])
+        assert (len(desk.inflight), desk.desk.halted) == (1, None)
+        assert desk.rows("state") == [("submitted",)]
+
+
 async def test_a_receipt_of_a_block_that_has_not_come_yet_waits_for_it(tmp_path: Path) -> None:
     async with trading(tmp_path, first=FIRST) as desk:
         await desk.take(1, head=HEAD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from trio.testing import MockClock
 
 from tallyio.engine.recovery import recover
 from tallyio.model.errors import ChainError, UnsafeRefused
@@ -124,6 +125,36 @@ async def test_a_nonce_that_somebody_else_used_is_refused(tmp_path: Path) -> Non
         desk.chain.mined = 2
         with pytest.raises(UnsafeRefused, match=r"mined 2 transactions of 0xaa+, this ledger knows 1"):
             await recovered(desk)
+
+
+async def test_an_open_nonce_that_somebody_else_used_is_refused(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A wallet replaced the first of two; nothing is sent, for a person has to look."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)
+    async with trading(tmp_path, first=LATER) as desk:
+        desk.chain.mined = 1
+        with pytest.raises(UnsafeRefused, match=r"mined nonce 0 of 0xaa+.* no receipt of 0x") as refused:
+            await recovered(desk)
+        assert "another instance or wallet" in refused.value.way_out
+        assert desk.chain.submitted == []
+        assert desk.rows("state") == [("submitted",), ("submitted",)]
+
+
+async def test_a_receipt_that_lags_behind_the_nonce_is_waited_for(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        transaction = desk.sent(1)
+    async with trading(tmp_path, first=LATER) as desk:
+        desk.chain.mined = 1
+        desk.chain.include(transaction, BLOCKS[3], gain=500)
+        desk.chain.late = 2
+        assert await recovered(desk) == 1
+        assert desk.chain.late == 0
+        assert desk.chain.submitted == []
 
 
 async def test_a_settled_nonce_that_the_chain_lacks_is_refused(tmp_path: Path) -> None:

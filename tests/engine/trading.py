@@ -66,6 +66,8 @@ class FakeChain:
         """Balances that the next questions are answered with instead, whatever block they name."""
         self.fault: ChainError | None = None
         """What every question is answered with."""
+        self.late = 0
+        """How many times yet it knows of no receipt."""
         self.mined = 0
 
     @property
@@ -91,6 +93,9 @@ class FakeChain:
     async def receipt(self, transaction: Hash) -> Receipt | None:
         """Return what `include` said."""
         self._ask()
+        if self.late:
+            self.late -= 1
+            return None
         return self.receipts.get(transaction)
 
     async def nonce(self, account: Address) -> int:

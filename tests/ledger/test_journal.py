@@ -113,6 +113,14 @@ def test_settlement_is_undone_when_its_block_leaves_the_chain(journal: Journal) 
     assert [open_.id for open_ in journal.open_intents(31337, ACCOUNT)] == [number]
 
 
+def test_an_intent_whose_nonce_another_transaction_has_is_settled_without_a_block(journal: Journal) -> None:
+    (number,) = journal.reserve(1, ACCOUNT, [intent(0)])
+    journal.replaced(number)
+    assert journal.open_intents(31337, ACCOUNT) == []
+    assert journal.next_nonce(31337, ACCOUNT) == 1
+    assert journal.funnel(1).landed == 0
+
+
 def test_the_funnel_counts_each_stage_and_names_each_gate(journal: Journal) -> None:
     journal.record(
         1,
