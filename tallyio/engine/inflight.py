@@ -44,6 +44,8 @@ class Sent(msgspec.Struct, kw_only=True):
     """What stopped it, as far as was said."""
     gas_cost_wei: int = 0
     """What the block that holds it charged."""
+    gain: int = 0
+    """What it earned in that block, in smallest units of `token`."""
     rival: Hash | None = None
     """Whose transaction was first at one of its positions since it was priced, as far as is known."""
     reorged: bool = False
@@ -73,6 +75,10 @@ class InFlight:
         """Stop following: `block` holds it."""
         del self._open[sent.transaction.hash]
         self._settled.setdefault(block, []).append(sent)
+
+    def held(self, block: Hash) -> list[Sent]:
+        """Return what was settled in `block`, in this run."""
+        return self._settled.get(block, [])
 
     def drop(self, sent: Sent) -> None:
         """Stop following: no block can hold it any more."""

@@ -73,8 +73,11 @@ class Outcomes:
             self._heads.popitem(last=False)
         self._see_rivals(head)
         try:
-            for block, landed in (await self._included(head)).items():
-                await self._settle(self._heads.get(block), landed, now=head)
+            included = await self._included(head)
+            told = {sent.intent for landed in included.values() for sent, _ in landed}
+            untold = [sent for sent in self._inflight if sent.intent not in told]
+            for block, landed in included.items():
+                await self._settle(self._heads.get(block), landed, untold, now=head)
         finally:
             self._tell_halt()
 
@@ -112,27 +115,49 @@ class Outcomes:
             # else: its block is not ours yet; the next event brings it, or a rollback
         return found
 
-    async def _settle(self, head: Head | None, landed: list[Landed], *, now: Head) -> None:
+    async def _settle(
+        self, head: Head | None, landed: list[Landed], untold: list[Sent], *, now: Head
+    ) -> None:
         """Settle what one block holds; all that the node has to say is asked first.
 
-        `head` is None for a block before this run, of which only the receipts are known.
+        `head` is None for a block before this run, of which only the receipts are known. While one of the
+        `untold` could be in the block as well, a contradiction may be its missing receipt: then the next call
+        settles.
         """
-        gains = [(sent.token, self._gain(sent, receipt)) for sent, receipt in landed]
-        fault = head and await self._contradiction(head, gains, now)
+        for sent, receipt in landed:
+            sent.gain = self._gain(sent, receipt)
+        fault = head and await self._contradiction(head, landed, now)
+        if head and fault and self._is_early(head, now) and any(_may_pay_in(sent, head) for sent in untold):
+            return
         firsts = [await self._who_was_first(sent, receipt) for sent, receipt in landed]
-        for (sent, receipt), (_, gain), first in zip(landed, gains, firsts, strict=True):
-            await self._landed(sent, receipt, gain, first)
+        for (sent, receipt), first in zip(landed, firsts, strict=True):
+            await self._landed(sent, receipt, first)
         if fault is not None:
             self._desk.halt(f"the books do not balance: {fault}")
 
-    async def _contradiction(self, head: Head, gains: list[tuple[Address, int]], now: Head) -> str | None:
+    async def _contradiction(self, head: Head, landed: list[Landed], now: Head) -> str | None:
+        gains = [
+            *await self._settled_gains(head.hash, landed),
+            *((sent.token, sent.gain) for sent, _ in landed),
+        ]
         try:
             return await contradiction(self._chain, head, gains, account=self._account)
         except ChainError as error:
             # A node that was away answers later; one that has dropped the state never will.
-            if now.number - head.number < self._settle_blocks:
+            if self._is_early(head, now):
                 raise
             return f"the node does not tell the balances at block {head.number}: {error}"
+
+    async def _settled_gains(self, block: Hash, landed: list[Landed]) -> list[tuple[Address, int]]:
+        """Return what others of ours earned in `block` than `landed`: their receipts came before."""
+        if all(self._is_ours(sent) for sent, _ in landed):
+            return [(sent.token, sent.gain) for sent in self._inflight.held(block)]
+        # An earlier run may have settled some of them.
+        return await self._ledger.gains(self._account, block)
+
+    def _is_early(self, head: Head, now: Head) -> bool:
+        """Return whether what the node does not tell of block `head` may still come."""
+        return now.number - head.number < self._settle_blocks
 
     def _gain(self, sent: Sent, receipt: Receipt) -> int:
         return realised(receipt, token=sent.token, account=self._account) if receipt.status else 0
@@ -144,7 +169,7 @@ class Outcomes:
         other = await self._chain.receipt(sent.rival)
         return other.transaction_hash if other and _place(other) < _place(receipt) else None
 
-    async def _landed(self, sent: Sent, receipt: Receipt, gain: int, first: Hash | None) -> None:
+    async def _landed(self, sent: Sent, receipt: Receipt, first: Hash | None) -> None:
         sent.gas_cost_wei = receipt.gas_used * receipt.effective_gas_price_wei
         outcome = Settlement(
             block_number=receipt.block_number,
@@ -152,7 +177,7 @@ class Outcomes:
             success=receipt.status,
             gas_used=receipt.gas_used,
             gas_price_wei=receipt.effective_gas_price_wei,
-            realised=gain,
+            realised=sent.gain,
         )
         await self._ledger.settle(sent.intent, outcome)
         self._inflight.settle(sent, receipt.block_hash)
@@ -165,12 +190,14 @@ class Outcomes:
             gate = Gate.LOST if first else Gate.REVERTED
             why = f": transaction {hex_text(first)} was there first" if first else ""
             await self._die(sent, gate, f"{where} reverted{why}; its gas is lost, nothing else")
-        elif gain < sent.predicted:
-            self._desk.halt(f"opportunity {sent.opportunity} realised {gain}, predicted {sent.predicted}")
+        elif sent.gain < sent.predicted:
+            self._desk.halt(
+                f"opportunity {sent.opportunity} realised {sent.gain}, predicted {sent.predicted}"
+            )
         if receipt.status and self._is_ours(sent):
-            self._paid(sent, receipt, gain)
+            self._paid(sent, receipt)
 
-    def _paid(self, sent: Sent, receipt: Receipt, gain: int) -> None:
+    def _paid(self, sent: Sent, receipt: Receipt) -> None:
         if sent.trace is not None:
             sent.trace.reach(Stage.INCLUDED)
         trade = Trade(
@@ -180,7 +207,7 @@ class Outcomes:
             token=sent.token,
             predicted=sent.predicted,
             simulated=sent.simulated,
-            realised=gain,
+            realised=sent.gain,
             gas_cost_wei=Wei(sent.gas_cost_wei),
             transaction=sent.transaction.hash,
         )
@@ -205,7 +232,7 @@ class Outcomes:
             await self._submit(sent)
 
     async def _is_overtaken(self, sent: Sent) -> bool:
-        """Return whether the nonce of `sent` is mined without a receipt; what is so twice running is believed.
+        """Return whether the nonce of `sent` is mined without a receipt; twice running, it is believed.
 
         A receipt may lag, and nodes behind one endpoint may disagree: between two looks are `settle_blocks`
         blocks, and at each of them the receipt was asked for.
@@ -244,6 +271,11 @@ class Outcomes:
 
     def _tell(self, level: str, title: str, body: str) -> None:
         self._notify(Notice(level=level, title=title, body=body, key=f"{title}:{body}"))
+
+
+def _may_pay_in(sent: Sent, head: Head) -> bool:
+    """Return whether `sent` could have landed in block `head` with success."""
+    return sent.found_in < head.number <= sent.deadline_block
 
 
 def _place(receipt: Receipt) -> tuple[int, int]:

@@ -165,6 +165,14 @@ class Journal:
             ),
         )
 
+    def gains(self, account: Address, block_hash: Hash) -> list[tuple[Address, int]]:
+        """Return the token and the profit of each transaction of `account` that has settled in a block."""
+        rows = self._db.execute(
+            "SELECT token, realised FROM intents WHERE account = ? AND block_hash = ?",
+            (hex_text(account), hex_text(block_hash)),
+        )
+        return [(Address(_bytes(token)), int(realised)) for token, realised in rows]
+
     def replaced(self, intent: int) -> None:
         """Note that another transaction has the nonce: settled, and no block will ever hold it."""
         self._db.execute("UPDATE intents SET state = 'settled' WHERE id = ?", (intent,))

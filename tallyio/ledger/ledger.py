@@ -61,6 +61,10 @@ class Ledger:
         """Note the outcome that a block holds."""
         await self._do(partial(self._journal.settle, intent, outcome))
 
+    async def gains(self, account: Address, block_hash: Hash) -> list[tuple[Address, int]]:
+        """Return what each transaction of `account` that has settled in a block earned, with its token."""
+        return await self._do(partial(self._journal.gains, account, block_hash))
+
     async def replaced(self, intent: int) -> None:
         """Note that another transaction has the nonce."""
         await self._do(partial(self._journal.replaced, intent))

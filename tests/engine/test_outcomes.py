@@ -153,6 +153,60 @@ async def test_a_silent_node_leaves_everything_for_the_next_block(tmp_path: Path
         assert desk.rows("block_number") == [(12,)]
 
 
+async def test_a_receipt_that_lags_a_block_is_no_contradiction(tmp_path: Path) -> None:
+    """Two of ours in one block: the balances hold both, the receipts only one at first."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)
+        one, two = desk.sent(1), desk.sent(2)
+        for transaction in (one, two):
+            desk.chain.include(transaction, BLOCKS[2], gain=500)
+        late = desk.chain.receipts.pop(two)
+        await desk.outcomes.settle(BLOCKS[2])
+        assert (desk.report.landed, len(desk.inflight)) == (0, 2)
+        desk.chain.receipts[two] = late
+        await desk.outcomes.settle(BLOCKS[3])
+        assert (desk.report.landed, desk.desk.halted) == (2, None)
+
+
+async def test_a_block_is_proven_with_all_of_ours_that_it_holds(tmp_path: Path) -> None:
+    """The second receipt comes when the first is settled, for it says of nothing but gas."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)
+        one, two = desk.sent(1), desk.sent(2)
+        desk.chain.include(one, BLOCKS[2], gain=500)
+        await desk.outcomes.settle(BLOCKS[2])
+        assert desk.report.landed == 1
+        desk.chain.include(two, BLOCKS[2], gain=0, success=False)
+        await desk.outcomes.settle(BLOCKS[3])
+        assert (len(desk.inflight), desk.desk.halted) == (0, None)
+
+
+async def test_a_contradiction_waits_only_for_what_the_block_could_hold(tmp_path: Path) -> None:
+    """Ours that was found in that block or later is in none before, and what is too late moves nothing."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=FIRST)  # deadline 12
+        await desk.take(2, head=BLOCKS[2])
+        await desk.take(3, head=BLOCKS[3])
+        desk.chain.include(desk.sent(2), BLOCKS[3], gain=500)
+        desk.chain.balances[BLOCKS[3].hash] -= 1
+        await desk.outcomes.settle(BLOCKS[3])
+        assert desk.desk.halted is not None
+        assert "changed by 499, our receipts say 500" in desk.desk.halted
+
+
+async def test_a_receipt_that_never_comes_explains_a_contradiction_for_some_blocks(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)
+        desk.chain.include(desk.sent(1), BLOCKS[2], gain=500)
+        for head in BLOCKS[2:]:
+            desk.chain.balances[head.hash] = 499
+        await settle_up_to(desk, 14)
+        assert (desk.report.landed, desk.desk.halted) == (0, None)
+        await desk.outcomes.settle(BLOCKS[5])
+        assert desk.report.landed == 1
+        assert "the books do not balance: in block 12" in str(desk.desk.halted)
+
+
 async def test_balances_that_the_node_never_tells_halt_trading(tmp_path: Path) -> None:
     """It has dropped the state: after some blocks the receipts are believed, and a person looks."""
     async with trading(tmp_path, first=FIRST) as desk:

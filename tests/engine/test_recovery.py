@@ -105,6 +105,21 @@ async def test_what_landed_in_the_first_block_is_proven_by_its_balances(tmp_path
         assert "changed by 507, our receipts say 500" in desk.desk.halted
 
 
+async def test_what_an_earlier_run_settled_in_a_block_belongs_to_its_proof(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, 2, head=HEAD)
+        one, two = desk.sent(1), desk.sent(2)
+        desk.chain.include(one, BLOCKS[2], gain=500)
+        await desk.outcomes.settle(BLOCKS[2])
+    async with trading(tmp_path, first=BLOCKS[2]) as desk:
+        desk.chain.mined = 2
+        desk.chain.include(one, BLOCKS[2], gain=500)
+        desk.chain.include(two, BLOCKS[2], gain=0, success=False)
+        assert await recovered(desk) == 2
+        await desk.outcomes.settle(BLOCKS[3])
+        assert (len(desk.inflight), desk.desk.halted) == (0, None)
+
+
 async def test_a_node_that_does_not_take_it_again_does_not_stop_the_start(tmp_path: Path) -> None:
     async with trading(tmp_path, first=FIRST) as desk:
         await desk.take(1, head=HEAD)

@@ -109,7 +109,9 @@ def test_settlement_is_undone_when_its_block_leaves_the_chain(journal: Journal) 
     )
     journal.settle(number, outcome)
     assert journal.open_intents(31337, ACCOUNT) == []
+    assert journal.gains(ACCOUNT, BLOCK) == [(ACCOUNT, 2**200)]
     assert journal.unsettle(BLOCK) == [number]
+    assert journal.gains(ACCOUNT, BLOCK) == []
     assert [open_.id for open_ in journal.open_intents(31337, ACCOUNT)] == [number]
 
 
