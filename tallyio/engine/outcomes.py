@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tallyio.engine.inflight import InFlight, Sent
+from tallyio.engine.recovery import take_over
 from tallyio.engine.report import Report, Trade
 from tallyio.engine.settlement import contradiction, realised
 from tallyio.hooks.interfaces import ChainClient, Notice
@@ -85,8 +86,9 @@ class Outcomes:
         """Follow again the transactions that the dropped blocks held, and send them again."""
         for block in event.dropped:
             self._heads.pop(block, None)
-            await self._ledger.unsettle(block)
-            for sent in self._inflight.reopen(block):
+            opened = await self._ledger.unsettle(block)
+            for sent in (*self._inflight.reopen(block), *await self._take_over(opened)):
+                self._desk.take_back(sent.transaction.hash)
                 self._report.take_back(sent.transaction.hash)
                 self._report.gas_cost_wei -= sent.gas_cost_wei
                 self._report.say(f"#{sent.opportunity} is open again: the block that held it left the chain")
@@ -96,6 +98,17 @@ class Outcomes:
         for sent in self._inflight:
             # Whose blocks they are in may have left the chain; the new branch tells.
             sent.rival, sent.overtaken = None, False
+
+    async def _take_over(self, opened: list[int]) -> list[Sent]:
+        """Follow those of the intents `opened` that nobody follows: an earlier run had settled them."""
+        unknown = set(opened) - {sent.intent for sent in self._inflight}
+        if not unknown:
+            return []
+        intents = await self._ledger.open_intents(self._chain.chain_id, self._account)
+        again = [take_over(each, each.signed) for each in intents if each.id in unknown and each.signed]
+        for sent in again:
+            self._inflight.add(sent)
+        return again
 
     def _see_rivals(self, head: Head) -> None:
         """Note who touched what ours was priced on, in any block since."""
@@ -183,7 +196,9 @@ class Outcomes:
         self._inflight.settle(sent, receipt.block_hash)
         if self._is_ours(sent):
             # What an earlier run left open is late, so it is expected to revert.
-            self._desk.landed(success=receipt.status, gas_cost_wei=sent.gas_cost_wei)
+            self._desk.landed(
+                receipt.transaction_hash, success=receipt.status, gas_cost_wei=sent.gas_cost_wei
+            )
         self._report.gas_cost_wei += sent.gas_cost_wei
         if not receipt.status:
             where = f"transaction {hex_text(receipt.transaction_hash)} in block {receipt.block_number}"
@@ -200,6 +215,9 @@ class Outcomes:
     def _paid(self, sent: Sent, receipt: Receipt) -> None:
         if sent.trace is not None:
             sent.trace.reach(Stage.INCLUDED)
+        if sent.gate is not None:
+            self._report.revive(sent.opportunity, sent.gate)
+            sent.gate = None
         trade = Trade(
             opportunity=sent.opportunity,
             block_number=receipt.block_number,

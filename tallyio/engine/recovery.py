@@ -51,7 +51,7 @@ async def recover(
             " if the chain was reset, use a fresh key and a fresh data_dir",
         )
     for intent in intents:
-        sent = await _sent(intent, signer, ledger)
+        sent = take_over(intent, intent.signed or await _signed(intent, signer, ledger))
         inflight.add(sent)
         nonce, digest = intent.unsigned.nonce, sent.transaction.hash
         if await _receipt(chain, digest, looks=_LOOKS if nonce < mined else 1):
@@ -79,14 +79,8 @@ async def _receipt(chain: ChainClient, transaction: Hash, *, looks: int) -> Rece
     return None
 
 
-async def _sent(intent: Intent, signer: SignerClient, ledger: Ledger) -> Sent:
-    if intent.raw is not None and intent.hash is not None:
-        transaction = SignedTransaction(
-            unsigned=intent.unsigned, sender=intent.account, raw=intent.raw, hash=intent.hash
-        )
-    else:
-        transaction = await signer.sign(intent.unsigned)
-        await ledger.signed({intent.id: transaction})
+def take_over(intent: Intent, transaction: SignedTransaction) -> Sent:
+    """Return an intent of an earlier run as this one follows it."""
     return Sent(
         intent=intent.id,
         opportunity=intent.opportunity,
@@ -101,6 +95,12 @@ async def _sent(intent: Intent, signer: SignerClient, ledger: Ledger) -> Sent:
         deadline_block=intent.deadline_block,
         trace=None,
     )
+
+
+async def _signed(intent: Intent, signer: SignerClient, ledger: Ledger) -> SignedTransaction:
+    transaction = await signer.sign(intent.unsigned)
+    await ledger.signed({intent.id: transaction})
+    return transaction
 
 
 async def _send_again(chain: ChainClient, sent: Sent) -> None:

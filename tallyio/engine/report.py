@@ -95,6 +95,11 @@ class Report:
         if gate is not Gate.NOT_CHOSEN:
             self.say(f"#{opportunity} died at {gate}: {reason}")
 
+    def revive(self, opportunity: int, gate: Gate) -> None:
+        """Take back a death that `gate` was counted for: it landed after all."""
+        self.died = self.died - Counter([gate])
+        self.lost.pop(opportunity, None)
+
     def trade(self, trade: Trade, trace: Trace | None) -> None:
         """Count a trade that landed."""
         self.trades.append(trade)

@@ -150,20 +150,27 @@ class Journal:
         )
 
     def settle(self, intent: int, outcome: Settlement) -> None:
-        """Note the outcome that a block holds."""
-        self._db.execute(
-            "UPDATE intents SET state = 'settled', block_number = ?, block_hash = ?, success = ?,"
-            " gas_used = ?, gas_price_wei = ?, realised = ? WHERE id = ?",
-            (
-                outcome.block_number,
-                hex_text(outcome.block_hash),
-                int(outcome.success),
-                outcome.gas_used,
-                str(outcome.gas_price_wei),
-                str(outcome.realised),
-                intent,
-            ),
-        )
+        """Note the outcome that a block holds; with success, no gate stopped its opportunity after all."""
+        with _transaction(self._db):
+            self._db.execute(
+                "UPDATE intents SET state = 'settled', block_number = ?, block_hash = ?, success = ?,"
+                " gas_used = ?, gas_price_wei = ?, realised = ? WHERE id = ?",
+                (
+                    outcome.block_number,
+                    hex_text(outcome.block_hash),
+                    int(outcome.success),
+                    outcome.gas_used,
+                    str(outcome.gas_price_wei),
+                    str(outcome.realised),
+                    intent,
+                ),
+            )
+            if outcome.success:
+                self._db.execute(
+                    "UPDATE opportunities SET gate = NULL, reason = NULL"
+                    " WHERE (run, id) = (SELECT run, opportunity FROM intents WHERE id = ?)",
+                    (intent,),
+                )
 
     def gains(self, account: Address, block_hash: Hash) -> list[tuple[Address, int]]:
         """Return the token and the profit of each transaction of `account` that has settled in a block."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from tallyio.model.execution import UnsignedTransaction
+from tallyio.model.execution import SignedTransaction, UnsignedTransaction
 from tallyio.model.stages import Gate
 from tallyio.model.units import Address, Hash, Wei
 
@@ -61,6 +61,13 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     deadline_block: int
     raw: bytes | None = None
     hash: Hash | None = None
+
+    @property
+    def signed(self) -> SignedTransaction | None:
+        """The transaction as it was signed; None: no bytes are known."""
+        if self.raw is None or self.hash is None:
+            return None
+        return SignedTransaction(unsigned=self.unsigned, sender=self.account, raw=self.raw, hash=self.hash)
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,9 +5,11 @@ Layer: risk. Synchronous and quick; one desk per run, on the Trio thread.
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import msgspec
 
-from tallyio.model.units import Wei
+from tallyio.model.units import Hash, Wei
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +35,8 @@ class RiskDesk:
 
     def __init__(self, limits: RiskLimits) -> None:
         self._limits = limits
-        self._burnt_wei = 0
-        self._reverts = 0
+        self._burnt_wei: dict[Hash, int | None] = {}
+        """What each transaction that reverted burnt; None: it paid. In the order in which they landed."""
         self._halted: str | None = None
 
     @property
@@ -65,15 +67,20 @@ class RiskDesk:
             return f"gas limit {gas} is above max_gas {self._limits.max_gas}"
         return None
 
-    def landed(self, *, success: bool, gas_cost_wei: int) -> None:
+    def landed(self, transaction: Hash, *, success: bool, gas_cost_wei: int) -> None:
         """Learn how a transaction ended; may halt."""
+        self._burnt_wei[transaction] = None if success else gas_cost_wei
         if success:
-            self._reverts = 0
             return
-        self._reverts += 1
-        self._burnt_wei += gas_cost_wei
+        latest_first = reversed(self._burnt_wei.values())
+        reverts = sum(1 for _ in takewhile(lambda wei: wei is not None, latest_first))
+        burnt_wei = sum(wei or 0 for wei in self._burnt_wei.values())
         limits = self._limits
-        if self._reverts >= limits.max_reverts:
-            self.halt(f"{self._reverts} transactions in a row reverted on the chain")
-        if self._burnt_wei > limits.max_gas_spend_wei:
-            self.halt(f"reverted transactions burnt {self._burnt_wei} wei, above max_gas_spend_wei")
+        if reverts >= limits.max_reverts:
+            self.halt(f"{reverts} transactions in a row reverted on the chain")
+        if burnt_wei > limits.max_gas_spend_wei:
+            self.halt(f"reverted transactions burnt {burnt_wei} wei, above max_gas_spend_wei")
+
+    def take_back(self, transaction: Hash) -> None:
+        """Forget how a transaction ended, if it was told: its block left the chain. A halt stays."""
+        self._burnt_wei.pop(transaction, None)

@@ -326,6 +326,35 @@ async def test_a_reorg_opens_what_it_took_and_counts_it_once(tmp_path: Path) -> 
         assert desk.rows("state, block_number") == [("settled", 13)]
 
 
+async def test_a_revert_that_a_reorg_takes_back_counts_once(tmp_path: Path) -> None:
+    """The same transaction reverts on three branches: that is one revert, and its gas."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        transaction, head = desk.sent(1), BLOCKS[2]
+        for fork in "abc":
+            desk.chain.include(transaction, head, gain=0, success=False)
+            await desk.outcomes.settle(head)
+            await desk.outcomes.roll_back(Rollback(dropped=(head.hash,), ancestor=HEAD.hash))
+            (head,) = chain_of(12, 1, fork=fork, parent=HEAD.hash)
+        assert desk.desk.halted is None
+
+
+async def test_a_trade_on_the_new_branch_did_not_die_on_the_old_one(tmp_path: Path) -> None:
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        transaction = desk.sent(1)
+        desk.chain.include(RIVAL, BLOCKS[2], gain=0)
+        desk.chain.include(transaction, BLOCKS[2], gain=0, success=False)
+        desk.rival = RIVAL
+        await desk.outcomes.settle(BLOCKS[2])
+        assert desk.report.died == {Gate.LOST: 1}
+        await desk.outcomes.roll_back(Rollback(dropped=(BLOCKS[2].hash,), ancestor=HEAD.hash))
+        (head,) = chain_of(12, 1, fork="b", parent=HEAD.hash)
+        desk.chain.include(transaction, head, gain=500)
+        await desk.outcomes.settle(head)
+        assert (desk.report.landed, desk.report.died, desk.report.lost) == (1, {}, {})
+
+
 async def test_what_no_branch_takes_again_died_of_the_reorg(tmp_path: Path) -> None:
     async with trading(tmp_path, first=FIRST) as desk:
         await desk.take(1, head=HEAD)

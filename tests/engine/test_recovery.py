@@ -8,8 +8,9 @@ import pytest
 from trio.testing import MockClock
 
 from tallyio.engine.recovery import recover
+from tallyio.model.chain import Rollback
 from tallyio.model.errors import ChainError, UnsafeRefused
-from tests.engine.trading import ACCOUNT, TOKEN, Trading, chain_of, trading
+from tests.engine.trading import ACCOUNT, GAS_USED, TOKEN, Trading, chain_of, trading
 
 BLOCKS = chain_of(10, 30)
 FIRST, HEAD = BLOCKS[:2]
@@ -118,6 +119,31 @@ async def test_what_an_earlier_run_settled_in_a_block_belongs_to_its_proof(tmp_p
         assert await recovered(desk) == 2
         await desk.outcomes.settle(BLOCKS[3])
         assert (len(desk.inflight), desk.desk.halted) == (0, None)
+
+
+async def test_what_an_earlier_run_settled_is_followed_again_when_its_block_leaves_the_chain(
+    tmp_path: Path,
+) -> None:
+    """This run begins at that block; the new branch holds it later."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        transaction = desk.sent(1)
+        desk.chain.include(transaction, BLOCKS[2], gain=500)
+        await desk.outcomes.settle(BLOCKS[2])
+    async with trading(tmp_path, first=BLOCKS[2]) as desk:
+        desk.chain.mined = 1
+        assert await recovered(desk) == 1
+        desk.chain.mined = 0
+        await desk.outcomes.roll_back(Rollback(dropped=(BLOCKS[2].hash,), ancestor=HEAD.hash))
+        assert [each.hash for each in desk.chain.submitted] == [transaction]
+        assert (len(desk.inflight), desk.rows("state")) == (1, [("submitted",)])
+
+        other, another = chain_of(12, 2, fork="b", parent=HEAD.hash)
+        await desk.outcomes.settle(other)
+        desk.chain.include(transaction, another, gain=500)
+        await desk.outcomes.settle(another)
+        assert (len(desk.inflight), desk.rows("state, block_number")) == (0, [("settled", 13)])
+        assert (desk.report.landed, desk.report.gas_cost_wei) == (0, GAS_USED * 11)
 
 
 async def test_a_node_that_does_not_take_it_again_does_not_stop_the_start(tmp_path: Path) -> None:

@@ -64,6 +64,17 @@ def finding(number: int, **fate: object) -> Finding:
     return Finding(**(fields | fate))  # type: ignore[arg-type]
 
 
+def settlement(*, success: bool) -> Settlement:
+    return Settlement(
+        block_number=6,
+        block_hash=BLOCK,
+        success=success,
+        gas_used=1,
+        gas_price_wei=Wei(1),
+        realised=2**200 if success else 0,
+    )
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal(tmp_path / "ledger.sqlite") as opened:
@@ -104,10 +115,7 @@ def test_an_open_intent_comes_back_as_it_was(journal: Journal) -> None:
 
 def test_settlement_is_undone_when_its_block_leaves_the_chain(journal: Journal) -> None:
     (number,) = journal.reserve(1, ACCOUNT, [intent(0)])
-    outcome = Settlement(
-        block_number=6, block_hash=BLOCK, success=True, gas_used=1, gas_price_wei=Wei(1), realised=2**200
-    )
-    journal.settle(number, outcome)
+    journal.settle(number, settlement(success=True))
     assert journal.open_intents(31337, ACCOUNT) == []
     assert journal.gains(ACCOUNT, BLOCK) == [(ACCOUNT, 2**200)]
     assert journal.unsettle(BLOCK) == [number]
@@ -121,6 +129,17 @@ def test_an_intent_whose_nonce_another_transaction_has_is_settled_without_a_bloc
     assert journal.open_intents(31337, ACCOUNT) == []
     assert journal.next_nonce(31337, ACCOUNT) == 1
     assert journal.funnel(1).landed == 0
+
+
+def test_what_landed_after_all_died_of_nothing(journal: Journal) -> None:
+    """Its receipt came late, or a reorg took its revert back."""
+    journal.record(1, [finding(1, simulated=1), finding(2, simulated=1)])
+    (number, _) = journal.reserve(1, ACCOUNT, [intent(0), intent(1, opportunity=2)])
+    for opportunity in (1, 2):
+        journal.kill(1, opportunity, Gate.NOT_INCLUDED, "no block took it")
+    journal.settle(number, settlement(success=True))
+    assert [(death.gate, death.count) for death in journal.funnel(1).deaths] == [(Gate.NOT_INCLUDED, 1)]
+    assert [row["gate"] for row in journal.latest(1, 2)] == [None, "not_included"]
 
 
 def test_the_funnel_counts_each_stage_and_names_each_gate(journal: Journal) -> None:

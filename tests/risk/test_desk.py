@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tallyio.model.units import Wei
+from tallyio.model.units import Hash, Wei
 from tallyio.risk.desk import RiskDesk, RiskLimits
 
 LIMITS = RiskLimits(
@@ -19,6 +19,10 @@ LIMITS = RiskLimits(
 
 def ask(desk: RiskDesk, *, net: float = 50, fee: int = 50, pending: int = 0) -> str | None:
     return desk.refuse(net_wei=net, base_fee_wei=Wei(fee), pending=pending)
+
+
+def transaction(number: int) -> Hash:
+    return Hash(number.to_bytes(32))
 
 
 @pytest.mark.parametrize(
@@ -42,20 +46,43 @@ def test_gas_above_the_limit_is_refused() -> None:
 
 def test_reverts_in_a_row_halt_and_a_success_between_them_does_not() -> None:
     desk = RiskDesk(LIMITS)
-    for success in (False, False, True, False, False):
-        desk.landed(success=success, gas_cost_wei=1)
+    for number, success in enumerate((False, False, True, False, False)):
+        desk.landed(transaction(number), success=success, gas_cost_wei=1)
     assert ask(desk) is None
-    desk.landed(success=False, gas_cost_wei=1)
+    desk.landed(transaction(5), success=False, gas_cost_wei=1)
     assert desk.halted == "3 transactions in a row reverted on the chain"
     assert ask(desk) == "trading is halted: 3 transactions in a row reverted on the chain"
 
 
 def test_the_gas_budget_counts_only_what_was_burnt() -> None:
     desk = RiskDesk(LIMITS)
-    desk.landed(success=True, gas_cost_wei=10**9)
+    desk.landed(transaction(1), success=True, gas_cost_wei=10**9)
     assert desk.halted is None
-    desk.landed(success=False, gas_cost_wei=1_001)
+    desk.landed(transaction(2), success=False, gas_cost_wei=1_001)
     assert "burnt 1001 wei" in str(desk.halted)
+
+
+def test_a_revert_that_is_taken_back_counts_nothing() -> None:
+    desk = RiskDesk(LIMITS)
+    for number in range(10):
+        desk.landed(transaction(number), success=False, gas_cost_wei=600)
+        desk.take_back(transaction(number))
+    assert desk.halted is None
+
+
+def test_a_success_that_is_taken_back_ends_no_row_of_reverts() -> None:
+    desk = RiskDesk(LIMITS)
+    for number, success in enumerate((False, False, True)):
+        desk.landed(transaction(number), success=success, gas_cost_wei=1)
+    desk.take_back(transaction(2))
+    desk.landed(transaction(2), success=False, gas_cost_wei=1)
+    assert desk.halted == "3 transactions in a row reverted on the chain"
+
+
+def test_what_the_desk_was_not_told_of_may_be_taken_back() -> None:
+    desk = RiskDesk(LIMITS)
+    desk.take_back(transaction(1))
+    assert desk.halted is None
 
 
 def test_the_first_reason_of_a_halt_stays() -> None:
