@@ -23,6 +23,8 @@ from tallyio.model.units import Address, Hash, Wei, hex_text
 from tallyio.risk.desk import RiskDesk
 
 HEADS_KEPT: Final = 256
+"""How many blocks are remembered at least, while the node answers."""
+
 Landed = tuple[Sent, Receipt]
 
 
@@ -62,6 +64,8 @@ class Outcomes:
         self._settle_blocks = settle_blocks
         self._rival = rival
         self._heads: OrderedDict[Hash, Head] = OrderedDict({first.hash: first})
+        # A contradiction waits `settle_blocks`, a nonce that is mined without a receipt up to twice that.
+        self._heads_kept = max(HEADS_KEPT, 3 * settle_blocks)
         self._halt_told = False
 
     async def settle(self, head: Head) -> None:
@@ -70,8 +74,6 @@ class Outcomes:
         Raises: ChainError: the node did not answer. What it left unsettled, the next call settles.
         """
         self._heads[head.hash] = head
-        while len(self._heads) > HEADS_KEPT:
-            self._heads.popitem(last=False)
         self._see_rivals(head)
         try:
             included = await self._included(head)
@@ -81,6 +83,9 @@ class Outcomes:
                 await self._settle(self._heads.get(block), landed, untold, now=head)
         finally:
             self._tell_halt()
+        # Only once the node has told of all that is under way: what it has not may be in any of them.
+        while len(self._heads) > self._heads_kept:
+            self._heads.popitem(last=False)
 
     async def roll_back(self, event: Rollback) -> None:
         """Follow again the transactions that the dropped blocks held, and send them again."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tallyio.engine.outcomes import HEADS_KEPT
 from tallyio.model.chain import Rollback
 from tallyio.model.errors import ChainError
 from tallyio.model.stages import Gate
@@ -151,6 +152,26 @@ async def test_a_silent_node_leaves_everything_for_the_next_block(tmp_path: Path
         await desk.outcomes.settle(BLOCKS[3])
         assert (desk.report.landed, len(desk.inflight)) == (1, 0)
         assert desk.rows("block_number") == [(12,)]
+
+
+async def test_a_node_that_is_silent_for_hundreds_of_blocks_tells_of_the_first_afterwards(
+    tmp_path: Path,
+) -> None:
+    """And what it tells is proven; what is that long ago and was answered is forgotten."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        await desk.take(1, head=HEAD)
+        desk.chain.include(desk.sent(1), BLOCKS[2], gain=500)
+        desk.chain.fault = ChainError("transaction indexing is in progress")
+        heads = chain_of(12, HEADS_KEPT + 50, parent=HEAD.hash)
+        for head in heads:
+            with pytest.raises(ChainError, match="indexing"):
+                await desk.outcomes.settle(head)
+        desk.chain.fault = None
+        (head,) = chain_of(heads[-1].number + 1, 1, parent=heads[-1].hash)
+        await desk.outcomes.settle(head)
+        assert (desk.report.landed, len(desk.inflight), desk.desk.halted) == (1, 0, None)
+        assert desk.rows("block_number") == [(12,)]
+        assert len(desk.outcomes._heads) < len(heads)
 
 
 async def test_a_receipt_that_lags_a_block_is_no_contradiction(tmp_path: Path) -> None:
