@@ -34,7 +34,7 @@ from tallyio_signer_local_key.frames import (
     pack,
 )
 from tallyio_signer_local_key.keystore import KeystoreError, account, open_key
-from tallyio_signer_local_key.nonces import Nonces, SecondSignerError
+from tallyio_signer_local_key.nonces import Nonces, SecondSignerError, UnreadableError
 from tallyio_signer_local_key.policy import refusal
 
 PR_SET_DUMPABLE: Final = 4
@@ -65,7 +65,11 @@ class Signer:
         if reason is not None:
             return reason
         digest = signing_hash(transaction)
-        if not self._nonces.claim(transaction.chain_id, transaction.nonce, digest):
+        try:
+            granted = self._nonces.claim(transaction.chain_id, transaction.nonce, digest)
+        except OSError as error:
+            return f"nonce {transaction.nonce} cannot be written down: {error.strerror}; make room for it"
+        if not granted:
             return f"nonce {transaction.nonce} was signed for another transaction"
         # RFC 6979: the same content gives the same bytes; libsecp256k1 returns low s.
         return self._key.sign_recoverable(digest, hasher=None)
@@ -102,6 +106,10 @@ def _set_up(setup: Setup) -> tuple[Signer | None, Answer]:
         nonces = Nonces(Path(setup.keystore + ".nonces"))
     except KeystoreError as error:
         return None, Failed(reason=str(error))
+    except OSError as error:
+        return None, Failed(reason=f"the file of signed nonces cannot be opened: {error}")
+    except UnreadableError as error:
+        return None, Failed(reason=str(error), unsafe=True)
     except SecondSignerError:
         reason = f"another signer holds {setup.keystore}; stop it first, two would spend the same nonces"
         return None, Failed(reason=reason, unsafe=True)

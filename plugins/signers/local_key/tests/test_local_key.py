@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 from collections.abc import Callable
@@ -87,6 +88,61 @@ async def test_one_nonce_is_signed_for_one_content_even_after_a_restart(local_ke
         with pytest.raises(SignerRefused, match="nonce 0 was signed for another transaction"):
             await again.sign(transaction(0, gas_limit=2))
         assert (await again.sign(transaction(0))).raw == first.raw
+
+
+async def test_what_a_full_disk_cannot_keep_is_not_signed(local_key: LocalKey, tmp_path: Path) -> None:
+    """The disk takes a part of the line; with room again nothing of that part is left in the file."""
+    await local_key.create()
+    memory = tmp_path / "key.json.nonces"
+    async with local_key.open(LIMITS) as client:
+        await client.sign(transaction(0))
+        before = memory.read_bytes()
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.prlimit(client.pid, resource.RLIMIT_FSIZE, (len(before) + 30, most[1]))
+        with pytest.raises(SignerRefused, match=r"nonce 1 cannot be written down: .*; make room for it"):
+            await client.sign(transaction(1))
+        assert len(memory.read_bytes()) == len(before) + 30, "a torn line"
+        resource.prlimit(client.pid, resource.RLIMIT_FSIZE, most)
+        await client.sign(transaction(2))
+        assert memory.read_bytes().count(b"\n") == 2
+    async with local_key.open(LIMITS) as again:
+        await again.sign(transaction(1, gas_limit=1))
+        for nonce in (0, 2):
+            with pytest.raises(SignerRefused, match=f"nonce {nonce} was signed for another transaction"):
+                await again.sign(transaction(nonce, gas_limit=1))
+
+
+@pytest.mark.parametrize("tail", [b"31337 1 abc", bytes(75)], ids=["torn", "zeros after power loss"])
+async def test_an_unfinished_end_of_the_memory_is_cut(
+    local_key: LocalKey, tmp_path: Path, tail: bytes
+) -> None:
+    await local_key.create()
+    memory = tmp_path / "key.json.nonces"
+    async with local_key.open(LIMITS) as client:
+        await client.sign(transaction(0))
+    kept = memory.read_bytes()
+    memory.write_bytes(kept + tail)
+    async with local_key.open(LIMITS) as client:
+        assert memory.read_bytes() == kept
+        await client.sign(transaction(1))
+    async with local_key.open(LIMITS) as client:
+        for nonce in range(2):
+            with pytest.raises(SignerRefused, match=f"nonce {nonce} was signed for another transaction"):
+                await client.sign(transaction(nonce, gas_limit=1))
+
+
+async def test_a_memory_with_a_damaged_line_is_refused(local_key: LocalKey, tmp_path: Path) -> None:
+    """To go on without the line could sign its nonce once more, for something else."""
+    await local_key.create()
+    memory = tmp_path / "key.json.nonces"
+    async with local_key.open(LIMITS) as client:
+        await client.sign_all([transaction(0), transaction(1)])
+    damaged = memory.read_bytes().replace(b"31337 0", b"\0\0\0\0\0\0\0")
+    memory.write_bytes(damaged)
+    with pytest.raises(UnsafeRefused, match=r"line 1 of .*key\.json\.nonces is damaged.*move the file away"):
+        async with local_key.open(LIMITS):
+            pass
+    assert memory.read_bytes() == damaged
 
 
 async def test_the_policy_is_enforced_in_the_process(local_key: LocalKey) -> None:
@@ -180,6 +236,7 @@ def _replace(path: Path, before: str, after: str) -> None:
         (lambda folder: (folder / "pw").write_text("wrong"), "the password in .* does not open"),
         (lambda folder: (folder / "key.json").chmod(0o644), "open to others; run: chmod 600"),
         (lambda folder: (folder / "pw").unlink(), "password file .* cannot be read"),
+        (lambda folder: (folder / "key.json.nonces").mkdir(), "signed nonces cannot be opened: .*directory"),
         (lambda folder: (folder / "key.json").write_text("{"), "is not JSON"),
         (lambda folder: (folder / "key.json").write_text('{"version": 1}'), "not a version 3 keystore"),
         (
