@@ -198,9 +198,9 @@ class Dispatch:
 
         Those stay reserved, and the next start has the same content signed again, which gives the same bytes.
         """
-        for candidate in candidates[doubtful:]:
-            await self._ledger.release(candidate.intent)
-        self._nonce -= len(candidates[doubtful:])
+        free = candidates[doubtful:]
+        await self._ledger.release(candidate.intent for candidate in free)
+        self._nonce -= len(free)
         return [(candidate, Gate.SIGNER, str(fault)) for candidate in candidates]
 
     async def _submit_all(self, sent: Iterable[tuple[Candidate, Sent]]) -> None:

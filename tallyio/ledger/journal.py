@@ -143,11 +143,16 @@ class Journal:
                 [(intent,) for intent in intents],
             )
 
-    def release(self, intent: int) -> None:
-        """Give a nonce back that was reserved but never signed."""
-        self._db.execute(
-            "UPDATE intents SET state = 'released' WHERE id = ? AND state = 'reserved'", (intent,)
-        )
+    def release(self, intents: Iterable[int]) -> None:
+        """Give nonces back that were reserved but never signed, all or none.
+
+        A gap below one that is still taken would look to the next start like a nonce that has settled.
+        """
+        with _transaction(self._db):
+            self._db.executemany(
+                "UPDATE intents SET state = 'released' WHERE id = ? AND state = 'reserved'",
+                [(intent,) for intent in intents],
+            )
 
     def settle(self, intent: int, outcome: Settlement) -> None:
         """Note the outcome that a block holds; with success, no gate stopped its opportunity after all."""

@@ -53,9 +53,9 @@ class Ledger:
         """Note that a node took the transactions."""
         await self._do_here(partial(self._journal.submitted, intents))
 
-    async def release(self, intent: int) -> None:
-        """Give back a nonce that was never signed."""
-        await self._do(partial(self._journal.release, intent))
+    async def release(self, intents: Iterable[int]) -> None:
+        """Give back nonces that were never signed, all or none."""
+        await self._do(partial(self._journal.release, tuple(intents)))
 
     async def settle(self, intent: int, outcome: Settlement) -> None:
         """Note the outcome that a block holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from trio.testing import MockClock
 
 from tallyio.engine.recovery import recover
 from tallyio.model.chain import Rollback
-from tallyio.model.errors import ChainError, UnsafeRefused
+from tallyio.model.errors import ChainError, SignerRefused, UnsafeRefused
 from tests.engine.trading import ACCOUNT, GAS_USED, TOKEN, Trading, chain_of, trading
 
 BLOCKS = chain_of(10, 30)
@@ -55,6 +56,24 @@ async def test_a_reserved_nonce_is_signed_again_for_the_same_content(tmp_path: P
         (signed,) = desk.signer.signed
         assert signed.nonce == 0
         assert desk.rows("state, raw") == [("signed", desk.chain.submitted[0].raw)]
+
+
+async def test_a_wave_whose_nonces_could_not_all_be_given_back_is_taken_over(tmp_path: Path) -> None:
+    """None was: a gap below one that is still taken would look like a nonce that has settled."""
+    async with trading(tmp_path, first=FIRST) as desk:
+        desk.signer.fails_at, desk.signer.fault = 1, SignerRefused("the signer refuses")
+        ledger = desk.ledger._journal._db
+        ledger.execute(
+            "CREATE TRIGGER stopped BEFORE UPDATE ON intents WHEN new.nonce = 2"
+            " BEGIN SELECT RAISE(ABORT, 'the process ends here'); END"
+        )
+        with pytest.RaisesGroup(sqlite3.Error):
+            await desk.take(1, 2, 3, head=HEAD)
+        ledger.execute("DROP TRIGGER stopped")
+        assert desk.rows("nonce, state")[1:] == [(1, "reserved"), (2, "reserved")]
+    async with trading(tmp_path, first=LATER) as desk:
+        desk.chain.mined = 1
+        assert await recovered(desk) == 3
 
 
 async def test_what_landed_meanwhile_is_settled_in_the_ledger_and_left_out_of_the_report(

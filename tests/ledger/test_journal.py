@@ -91,7 +91,7 @@ def test_a_nonce_belongs_to_one_transaction(journal: Journal) -> None:
 
 def test_a_released_nonce_may_be_taken_again(journal: Journal) -> None:
     (number,) = journal.reserve(1, ACCOUNT, [intent(0)])
-    journal.release(number)
+    journal.release([number])
     assert journal.next_nonce(31337, ACCOUNT) == 0
     journal.reserve(1, ACCOUNT, [intent(0)])
 
@@ -100,7 +100,7 @@ def test_a_signed_nonce_is_never_released(journal: Journal) -> None:
     (number,) = journal.reserve(1, ACCOUNT, [intent(0)])
     signed = SignedTransaction(unsigned=unsigned(0), sender=ACCOUNT, raw=b"raw", hash=BLOCK)
     journal.signed({number: signed})
-    journal.release(number)
+    journal.release([number])
     assert [(open_.state, open_.raw, open_.hash) for open_ in journal.open_intents(31337, ACCOUNT)] == [
         ("signed", b"raw", BLOCK)
     ]
