@@ -35,7 +35,7 @@ def why(
         raise ConfigError(
             f"there is no ledger in {data_dir}", way_out="name the run's data_dir: --data-dir DIR"
         )
-    with Journal(path) as journal:
+    with Journal(path) as journal, journal.faults_told():
         number = run if run is not None else journal.last_run()
         if number is None or not journal.has_run(number):
             raise ConfigError(

@@ -44,7 +44,10 @@ LOG_BYTES: Final = 8 << 20
 
 
 class Journal:
-    """An open ledger file; use it as a context manager."""
+    """An open ledger file; use it as a context manager.
+
+    Raises: sqlite3.Error, OSError: the disk refuses; inside of `faults_told` they are EnvironmentFault.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,6 +70,18 @@ class Journal:
         if self._log is not None:
             os.close(self._log)
         self._db.close()
+
+    @contextmanager
+    def faults_told(self) -> Iterator[None]:
+        """Say in words that the disk refuses what is done inside. Raises: EnvironmentFault."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise EnvironmentFault(
+                f"the ledger {self._path} cannot be read or written: {error}",
+                way_out="make room on the disk, or have it checked, and start again;"
+                " what is open is taken over first",
+            ) from error
 
     # --- runs
 
@@ -109,8 +124,8 @@ class Journal:
     def reserve(self, run: int, account: Address, intents: Sequence[NewIntent]) -> list[int]:
         """Make the intents durable, all or none, before anything is signed; return their ids.
 
-        Raises: UnsafeRefused: a nonce already belongs to another transaction. EnvironmentFault: the disk
-        refuses; intents that it may hold all the same are taken over by the next start.
+        Raises: UnsafeRefused: a nonce already belongs to another transaction. When the disk refuses, intents
+        that it may hold all the same are taken over by the next start.
         """
         assert self._log is not None, "begin_run() first"  # noqa: S101 - a wrong call, not bad data
         try:
@@ -123,8 +138,6 @@ class Journal:
                 f"a nonce among {nonces} of {hex_text(account)} already belongs to another transaction",
                 way_out="is a second instance using this key? stop it, then start again",
             ) from None
-        except (OSError, sqlite3.Error) as error:
-            raise self._unwritable(error) from error
         return numbers
 
     def signed(self, transactions: Mapping[int, SignedTransaction]) -> None:
@@ -288,17 +301,8 @@ class Journal:
         """Open the write-ahead log, which exists now, and make its length and its name durable."""
         if self._log is None:
             self._log = os.open(f"{self._path}-wal", os.O_RDWR | os.O_CLOEXEC)
-            try:
-                _lengthen(self._log)
-                _sync_folder(self._path.parent)
-            except OSError as error:
-                raise self._unwritable(error) from error
-
-    def _unwritable(self, error: Exception) -> EnvironmentFault:
-        return EnvironmentFault(
-            f"the ledger {self._path} cannot be written: {error}",
-            way_out="nothing was signed; make room on the disk and start again",
-        )
+            _lengthen(self._log)
+            _sync_folder(self._path.parent)
 
     def _reserve(self, run: int, account: Address, intent: NewIntent) -> int:
         row = self._db.execute(
@@ -354,10 +358,11 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # where the disk is full, SQLite itself may have ended it
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
 
 
 def _now() -> str:

@@ -6,7 +6,7 @@ Layer: ledger.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import trio
 
 from tallyio.ledger.journal import Journal
 from tallyio.ledger.records import Finding, Intent, Mode, NewIntent, Settlement
+from tallyio.model.errors import EnvironmentFault
 from tallyio.model.execution import SignedTransaction
 from tallyio.model.stages import Gate
 from tallyio.model.units import Address, Hash
@@ -26,6 +27,8 @@ class Ledger:
 
     A call that has begun runs to its end even when its task is cancelled: a nonce is never
     reserved on disk and unknown in memory because somebody pressed Ctrl-C in between.
+
+    Every call raises EnvironmentFault when the disk refuses.
     """
 
     def __init__(self, journal: Journal, run: int) -> None:
@@ -93,13 +96,14 @@ class Ledger:
             with trio.CancelScope(shield=True):
                 await turn.acquire()
         try:
-            return work()
+            with self._journal.faults_told():
+                return work()
         finally:
             turn.release()
 
     async def _do[R](self, work: Callable[[], R]) -> R:
         # `run_sync` waits for its thread even when cancelled; the shield covers the wait for a turn.
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True), self._journal.faults_told():
             result = await trio.to_thread.run_sync(work, limiter=self._one_at_a_time)
         return result  # noqa: RET504 - mypy takes a `with` for one that may swallow
 
@@ -108,18 +112,19 @@ class Ledger:
 async def open_ledger(
     data_dir: Path, *, mode: Mode, chain_id: int, account: Address, record: dict[str, object]
 ) -> AsyncIterator[Ledger]:
-    """Open (or create) the ledger in `data_dir`, begin a run, and note how the run ends."""
+    """Open (or create) the ledger in `data_dir`, begin a run, and note how the run ends.
+
+    Raises: EnvironmentFault: the disk refuses.
+    """
     with Journal(data_dir / LEDGER_FILE) as journal:
-        run = journal.begin_run(mode=mode, chain_id=chain_id, account=account, record=record)
-        outcome = "crashed"
+        with journal.faults_told():
+            run = journal.begin_run(mode=mode, chain_id=chain_id, account=account, record=record)
         try:
             yield Ledger(journal, run)
-            outcome = "ended"
-        except trio.Cancelled:
-            outcome = "stopped"
-            raise
         except BaseException as error:
-            outcome = f"failed: {error}"
+            outcome = "stopped" if isinstance(error, trio.Cancelled) else f"failed: {error}"
+            with suppress(EnvironmentFault), journal.faults_told():  # why the run ended goes before this
+                journal.end_run(run, outcome)
             raise
-        finally:
-            journal.end_run(run, outcome)
+        with journal.faults_told():
+            journal.end_run(run, "ended")

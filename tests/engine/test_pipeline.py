@@ -59,7 +59,7 @@ async def test_a_disk_that_refuses_ends_the_run_before_anything_is_signed(
 
     async with trading(tmp_path, first=FIRST) as desk:
         monkeypatch.setattr(os, "fdatasync", refuse)
-        says = r"ledger\.sqlite cannot be written: .*Input/output error"
+        says = r"ledger\.sqlite cannot be read or written: .*Input/output error"
         with pytest.RaisesGroup(pytest.RaisesExc(EnvironmentFault, match=says), flatten_subgroups=True):
             await desk.take(1, 2, head=HEAD)
         assert desk.signer.signed == []

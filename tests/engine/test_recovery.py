@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from trio.testing import MockClock
 
 from tallyio.engine.recovery import recover
 from tallyio.model.chain import Rollback
-from tallyio.model.errors import ChainError, SignerRefused, UnsafeRefused
+from tallyio.model.errors import ChainError, EnvironmentFault, SignerRefused, UnsafeRefused
 from tests.engine.trading import ACCOUNT, GAS_USED, TOKEN, Trading, chain_of, trading
 
 BLOCKS = chain_of(10, 30)
@@ -67,7 +66,7 @@ async def test_a_wave_whose_nonces_could_not_all_be_given_back_is_taken_over(tmp
             "CREATE TRIGGER stopped BEFORE UPDATE ON intents WHEN new.nonce = 2"
             " BEGIN SELECT RAISE(ABORT, 'the process ends here'); END"
         )
-        with pytest.RaisesGroup(sqlite3.Error):
+        with pytest.RaisesGroup(EnvironmentFault):
             await desk.take(1, 2, 3, head=HEAD)
         ledger.execute("DROP TRIGGER stopped")
         assert desk.rows("nonce, state")[1:] == [(1, "reserved"), (2, "reserved")]
