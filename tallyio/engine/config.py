@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -32,6 +32,16 @@ from tallyio.model.errors import ConfigError
 from tallyio.model.units import Address, Wei
 
 Table = dict[str, object]
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Blocks = Annotated[int, msgspec.Meta(ge=1, le=128)]
+"""Outcomes are looked for in 256 blocks (`outcomes.HEADS_KEPT`)."""
+Percent = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
+Gwei = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+"""The highest is a whole unit of the native currency per gas."""
+Gas = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
+"""The highest is far above any block, and far within the 64 bits that compiled code has for it."""
 
 
 class RunTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,30 +64,30 @@ class ExecutionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Our executor contract. On paper it may be left out."""
     account: str = ""
     """Owner of the executor: signs, pays gas, receives profit. On paper it may be left out."""
-    inclusion_blocks: int = 2
+    inclusion_blocks: Blocks = 2
     """A transaction may land in this many blocks after the state it was found in, then it reverts."""
-    gas_margin_percent: int = 25
+    gas_margin_percent: Percent = 25
     """How much more gas to allow than the simulation used, refunds left out."""
-    settle_blocks: int = 8
+    settle_blocks: Blocks = 8
     """After this many blocks without a receipt the transaction is sent again, byte for byte."""
 
 
 class LimitsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[limits]`. Defaults are small on purpose."""
 
-    max_fee_gwei: float = 50.0
+    max_fee_gwei: Gwei = 50.0
     """Highest max-fee per gas."""
-    max_gas: int = 1_500_000
+    max_gas: Gas = 1_500_000
     """Highest gas limit of one transaction."""
-    max_value_wei: int = 0
+    max_value_wei: NotNegative = 0
     """Native currency that one transaction may carry."""
-    max_pending: int = 16
+    max_pending: Count = 16
     """Transactions under way at once."""
-    max_gas_spend_wei: int = 10**17
+    max_gas_spend_wei: NotNegative = 10**17
     """Gas that one run may burn in transactions that reverted."""
-    max_reverts: int = 5
+    max_reverts: Count = 5
     """After this many reverts on the chain in a row, trading stops."""
-    min_net_wei: int = 0
+    min_net_wei: NotNegative = 0
     """Smallest estimated profit after gas."""
 
 
@@ -94,9 +104,9 @@ class FeedsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class StrategyTable(msgspec.Struct, frozen=True, kw_only=True):
     """What every `[strategies.NAME]` may say besides the plugin's own settings."""
 
-    max_pending: int | None = None
+    max_pending: NotNegative | None = None
     """Transactions of this strategy under way at once, of those that `[limits]` allows."""
-    max_gas: int | None = None
+    max_gas: Gas | None = None
     """Highest gas limit of one transaction of this strategy, where it is below that of `[limits]`."""
 
 
@@ -267,12 +277,7 @@ def divide_table(kind: Kind, table: Mapping[str, object]) -> tuple[Table, Table]
 def _limited(strategy: Instance) -> Instance:
     """Return a strategy with its limits apart from its plugin's settings. Raises: ConfigError."""
     own, rest = divide_table("strategy", strategy.settings)
-    where = f"strategies.{strategy.name}"
-    limits = parse_settings(StrategyTable, own, where=where)
-    for key in StrategyTable.__struct_fields__:
-        value = getattr(limits, key)
-        if value is not None and value < 0:
-            raise ConfigError(f"[{where}] {key} must be at least 0, was {value}")
+    limits = parse_settings(StrategyTable, own, where=f"strategies.{strategy.name}")
     return Instance(name=strategy.name, plugin=strategy.plugin, settings=rest, limits=limits)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tallyio.engine.config import load_config, parse_config
+from tallyio.engine.outcomes import HEADS_KEPT
 from tallyio.kernel.resources import data_path
 from tallyio.model.errors import ConfigError
 
@@ -85,5 +87,47 @@ def test_a_strategy_has_limits_of_its_own_below_those_of_the_run() -> None:
     assert config.max_gas == {"s": 1_500_000, "t": 1_500_000}
     # 960,000 used and refunded a fifth of the whole, with a margin of 25 percent, is the limit.
     assert config.usable_gas == {"s": 960_000, "t": 960_000}
-    with pytest.raises(ConfigError, match=r"\[strategies.s\] max_pending must be at least 0, was -1"):
-        parse(GOOD.replace("[strategies.s]", "[strategies.s]\nmax_pending = -1"))
+
+
+@pytest.mark.parametrize(
+    ("table", "setting", "rule"),
+    [
+        ("execution", "inclusion_blocks = 0", "`int` >= 1"),
+        ("execution", "inclusion_blocks = 1_000_000", "`int` <= 128"),
+        ("execution", "gas_margin_percent = -50", "`int` >= 0"),
+        ("execution", "gas_margin_percent = 1_001", "`int` <= 1000"),
+        ("execution", "settle_blocks = 0", "`int` >= 1"),
+        ("execution", f"settle_blocks = {HEADS_KEPT}", "`int` <= 128"),
+        ("limits", "max_fee_gwei = 0.0", "`float` > 0.0"),
+        ("limits", "max_fee_gwei = nan", "`float` > 0.0"),
+        ("limits", "max_fee_gwei = inf", "`float` <= 1000000000.0"),
+        ("limits", "max_gas = 0", "`int` >= 1"),
+        ("limits", f"max_gas = {2**70}", "`int` <= 1000000000000"),
+        ("limits", "max_value_wei = -1", "`int` >= 0"),
+        ("limits", "max_pending = 0", "`int` >= 1"),
+        ("limits", "max_gas_spend_wei = -1", "`int` >= 0"),
+        ("limits", "max_reverts = 0", "`int` >= 1"),
+        ("limits", "min_net_wei = -1", "`int` >= 0"),
+        ("strategies.s", "max_pending = -1", "`int` >= 0"),
+        ("strategies.s", "max_gas = 0", "`int` >= 1"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_from_file_and_environment(
+    table: str, setting: str, rule: str, tmp_path: Path
+) -> None:
+    key, _, value = setting.partition(" = ")
+    says = re.escape(f"bot.toml: [{table}.{key}] expected {rule}")
+    text = GOOD if table in GOOD else f"{GOOD}[{table}]\n"
+    with pytest.raises(ConfigError, match=says):
+        parse(text.replace(f"[{table}]", f"[{table}]\n{setting}"))
+    if value in {"nan", "inf"}:
+        return  # a variable cannot say these: they are text there
+    (tmp_path / "bot.toml").write_text(text)
+    variable = f"TALLYIO__{table.replace('.', '__')}__{key}".upper()
+    with pytest.raises(ConfigError, match=says):
+        load_config(tmp_path / "bot.toml", {variable: value})
+
+
+def test_amounts_may_pass_64_bits() -> None:
+    large = parse_config(f"{GOOD}[limits]\nmax_value_wei = {10**20}\n", source="", folder=Path())
+    assert large.limits.max_value_wei == 10**20

@@ -46,6 +46,8 @@ def test_the_shipped_configuration_is_valid(schema: Schema, table: dict[str, Any
         lambda table: table.update(limit={}),
         lambda table: table["limits"].update(max_gass=1),
         lambda table: table["limits"].update(max_gas="much"),
+        lambda table: table["limits"].update(max_pending=0),
+        lambda table: table["execution"].update(settle_blocks=0),
         lambda table: table["chains"]["ethereum"].update(windw=1),
         lambda table: table["chains"]["ethereum"].update(window=0),
         lambda table: table["chains"]["ethereum"].update(plugin="evn"),

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 import trio
@@ -36,7 +36,7 @@ class AppriseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     repeat_s: float = 300.0
     """The same fact is sent once in this time."""
     most_per_minute: int = 10
-    deadline_s: float = 10.0
+    deadline_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 10.0
     """After this a delivery is given up; its thread ends by itself."""
 
 

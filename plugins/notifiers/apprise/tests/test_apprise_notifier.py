@@ -91,3 +91,8 @@ def test_a_bad_url_file_is_explained_without_the_url(
     with pytest.raises(ConfigError, match=says) as caught:
         AppriseNotifier.from_settings({"urls_file": str(urls)})
     assert "nonsense" not in str(caught.value)
+
+
+def test_a_deadline_that_is_no_time_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"\[notifiers.deadline_s\] expected `float` > 0"):
+        AppriseNotifier.from_settings({"urls_file": "urls", "deadline_s": -1.0})

@@ -18,7 +18,7 @@ def main() -> int:
     keystore, password_file, scrypt_n = sys.argv[1:]
     try:
         made = create_key(Path(keystore), Path(password_file), scrypt_n=int(scrypt_n))
-    except (KeystoreError, OSError) as error:
+    except (KeystoreError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(made.hex())

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 import trio
@@ -40,6 +40,9 @@ RECEIVE_BYTES = 1 << 16
 AGAIN = "start again: what is open in the ledger is taken over first"
 
 
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
+
+
 class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[signers.NAME]`."""
 
@@ -47,12 +50,12 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Version 3 key file; relative paths start at the working directory."""
     password_file: str
     """File that holds the password, mode 0600. The signer process reads it, the engine does not."""
-    start_deadline_s: float = 60.0
+    start_deadline_s: Seconds = 60.0
     """Opening takes about a second: scrypt is slow on purpose."""
-    deadline_s: float = 2.0
+    deadline_s: Seconds = 2.0
     """For one message, with all its signatures."""
-    scrypt_n: int = SCRYPT_N
-    """Work factor of keys that are created here."""
+    scrypt_n: Annotated[int, msgspec.Meta(ge=2)] = SCRYPT_N
+    """Work factor of keys that are created here, a power of two."""
 
 
 class LocalKey:

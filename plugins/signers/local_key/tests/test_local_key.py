@@ -217,6 +217,23 @@ async def test_a_stopped_signer_misses_its_deadline(local_key: LocalKey, tmp_pat
         os.kill(client.pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize(
+    "setting", [{"deadline_s": -1.0}, {"start_deadline_s": float("nan")}, {"scrypt_n": 0}]
+)
+def test_a_number_out_of_range_is_refused(setting: dict[str, float]) -> None:
+    (key,) = setting
+    with pytest.raises(ConfigError, match=rf"\[signers.{key}\] expected `(float|int)` >"):
+        LocalKey.from_settings({"keystore": "key.json", "password_file": "pw", **setting})
+
+
+async def test_a_work_factor_that_scrypt_does_not_know_makes_no_key(tmp_path: Path) -> None:
+    odd = LocalKey.from_settings(
+        {"keystore": str(tmp_path / "key.json"), "password_file": str(tmp_path / "pw"), "scrypt_n": 3}
+    )
+    with pytest.raises(UnsafeRefused, match=r"^no key was created: N must be a power of 2$"):
+        await odd.create()
+
+
 async def test_two_signers_never_hold_one_key(local_key: LocalKey) -> None:
     await local_key.create()
     async with local_key.open(LIMITS):
