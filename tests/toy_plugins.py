@@ -17,10 +17,12 @@ summary = "A plugin of a test."
 """A contract without benchmarks, to be formatted."""
 
 
-def write_plugin(folder: Path, name: str, files: Mapping[str, str], *, kind: str = "notifier") -> Path:
+def write_plugin(
+    folder: Path, name: str, files: Mapping[str, str], *, kind: str = "notifier", entry: str = ""
+) -> Path:
     """Write package `toy_NAME` with `files` into a folder of `sys.path`, and the metadata of its wheel.
 
-    Return the package's own folder.
+    `entry` is what its entry point names, the module `plugin` by default. Return the package's own folder.
     """
     package = folder / f"toy_{name}"
     info = folder / f"toy_{name}-1.2.dist-info"
@@ -28,7 +30,7 @@ def write_plugin(folder: Path, name: str, files: Mapping[str, str], *, kind: str
         package / "__init__.py": "",
         **{package / file: text for file, text in files.items()},
         info / "METADATA": f"Metadata-Version: 2.1\nName: toy_{name}\nVersion: 1.2\n",
-        info / "entry_points.txt": f"[tallyio.{kind}]\n{name} = toy_{name}.plugin\n",
+        info / "entry_points.txt": f"[tallyio.{kind}]\n{name} = {entry or f'toy_{name}.plugin'}\n",
     }
     for made in (package, info):
         made.mkdir()

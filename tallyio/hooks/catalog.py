@@ -76,20 +76,21 @@ class Catalog:
 
 
 def _read(kind: Kind, entry: EntryPoint) -> Installed:
-    folder = _folder(entry)
+    # `entry.module` would raise where the value does not look like one.
+    found = entry.pattern.match(entry.value)
+    module = found["module"] if found else entry.value
+    folder: Path | None = None
     contract: Contract | None = None
     fault: str | None = None
     try:
-        if folder is None:
-            fault = f"has no package {entry.module.partition('.')[0]!r}; reinstall {_distribution(entry)}"
-        else:
-            contract = read_contract(folder, kind=kind, name=entry.name)
+        folder = _folder(entry, module)
+        contract = read_contract(folder, kind=kind, name=entry.name)
     except PluginError as error:
         fault = f"{error.fault}; {error.way_out}"
     return Installed(
         kind=kind,
         name=entry.name,
-        module=entry.module,
+        module=module,
         distribution=_distribution(entry),
         version=entry.dist.version if entry.dist else "unknown",
         folder=str(folder) if folder else None,
@@ -102,9 +103,19 @@ def _distribution(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else "unknown"
 
 
-def _folder(entry: EntryPoint) -> Path | None:
-    # `find_spec` of a top-level name locates the package and runs none of it.
-    spec = importlib.util.find_spec(entry.module.partition(".")[0])
+def _folder(entry: EntryPoint, module: str) -> Path:
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise PluginError(
+            entry.name, f"has an entry point {module!r}, which is no module", way_out="correct it"
+        )
+    package, reinstall = module.partition(".")[0], f"reinstall {_distribution(entry)}"
+    try:
+        # `find_spec` of a top-level name locates the package and runs none of it.
+        spec = importlib.util.find_spec(package)
+    except Exception as error:  # finders of other distributions are asked too, and may raise anything
+        raise PluginError(
+            entry.name, f"has a package {package!r} that cannot be found: {error}", way_out=reinstall
+        ) from error
     if spec is None or not spec.submodule_search_locations:
-        return None
+        raise PluginError(entry.name, f"has no package {package!r}", way_out=reinstall)
     return Path(next(iter(spec.submodule_search_locations)))

@@ -5,6 +5,7 @@ Layer: hooks. The file is `contract.toml` in the plugin's top-level package.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Final, Literal
@@ -40,7 +41,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reference: str
     """Name of the benchmark in the same script that it is compared with."""
     max_ratio: float
-    """The promise holds while time / time of the reference is at most this."""
+    """The promise holds while time / time of the reference is at most this: finite and above 0."""
     lane: Literal["hot", "control", "feeds", "risk", "network", "simulation", "analytics", "background"] = (
         "hot"
     )
@@ -83,7 +84,7 @@ def read_contract(folder: Path, *, kind: Kind, name: str) -> Contract:
     """Return the contract in `folder`, which the entry point says is plugin `name` of `kind`.
 
     Raises: PluginError: no contract, unreadable, about another plugin, for another `hook_api`,
-    without a benchmark, or naming a script that is not there.
+    without a benchmark, naming a script that is not there, or promising what any or no speed keeps.
     """
     path = folder / CONTRACT_FILE
     try:
@@ -91,7 +92,7 @@ def read_contract(folder: Path, *, kind: Kind, name: str) -> Contract:
         contract = parse_settings(Contract, table, where=CONTRACT_FILE)
     except FileNotFoundError:
         raise _broken(name, f"has no {CONTRACT_FILE}", "add it to the package folder") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise _broken(name, f"has an unreadable {CONTRACT_FILE}: {error}", "mend the file") from None
     _check(contract, folder, kind=kind, name=name)
     return contract
@@ -117,10 +118,23 @@ def _check(contract: Contract, folder: Path, *, kind: Kind, name: str) -> None:
     if not contract.bench:
         raise _broken(name, "declares no benchmark", f"add a [[bench]] table to {CONTRACT_FILE}")
     for bench in contract.bench:
-        if not (folder / bench.script).is_file():
+        if not 0.0 < bench.max_ratio < math.inf:
+            raise _broken(
+                name,
+                f"promises that {bench.name!r} takes at most {bench.max_ratio:g} of {bench.reference!r}",
+                "promise a finite ratio above 0",
+            )
+        if not _is_file(folder / bench.script):
             raise _broken(
                 name, f"declares benchmark {bench.name!r}, but {bench.script} is missing", "add the script"
             )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have, such as one that is too long
+        return False
 
 
 def _broken(name: str, fault: str, way_out: str) -> PluginError:

@@ -28,11 +28,19 @@ def make_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
     before = set(sys.modules)
 
     def make(
-        name: str, code: str, *, kind: str = "notifier", contract: str | None = None, bench: bool = True
+        name: str,
+        code: str,
+        *,
+        kind: str = "notifier",
+        contract: str | None = None,
+        bench: bool = True,
+        entry: str = "",
     ) -> Path:
         told = GOOD_CONTRACT.format(kind=kind, name=name) if contract is None else contract
         files = {"plugin.py": code, "contract.toml": told}
-        return write_plugin(tmp_path, name, files | ({"bench.py": ""} if bench else {}), kind=kind)
+        return write_plugin(
+            tmp_path, name, files | ({"bench.py": ""} if bench else {}), kind=kind, entry=entry
+        )
 
     yield make
     for module in set(sys.modules) - before:

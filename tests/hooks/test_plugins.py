@@ -15,8 +15,12 @@ from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.contract import KINDS
 from tallyio.hooks.host import PluginHost
 from tallyio.model.errors import ConfigError, PluginError
+from tests.hooks.conftest import GOOD_CONTRACT
 
 MakePlugin = Callable[..., Path]
+
+LONG_SCRIPT = GOOD_CONTRACT.format(kind="notifier", name="odd").replace("bench.py", "x" * 300)
+"""The name of its script is longer than a file's may be."""
 
 GOOD = """
 from tallyio.hooks.specs import hookimpl
@@ -134,6 +138,64 @@ def test_a_bad_contract_is_listed_with_its_fault_and_refused(
     assert says in listed.fault
     with pytest.raises(PluginError, match="plugin 'odd'"):
         PluginHost(catalog).notifier("odd", {})
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("toy-odd.plugin", "has an entry point 'toy-odd.plugin', which is no module; correct it"),
+        ("toy_odd plugin", "has an entry point 'toy_odd plugin', which is no module; correct it"),
+        (".plugin", "has an entry point '.plugin', which is no module"),
+        ("__main__.plugin", "has a package '__main__' that cannot be found: __main__"),
+        ("toy_gone.plugin", "has no package 'toy_gone'; reinstall toy_odd"),
+        ("string.plugin", "has no package 'string'; reinstall toy_odd"),
+    ],
+)
+def test_a_broken_entry_point_is_its_own_plugins_fault(
+    make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch, entry: str, says: str
+) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as in a console script
+    make_plugin("odd", GOOD, entry=entry)
+    make_plugin("good", GOOD)
+    listed = {plugin.name: plugin for plugin in Catalog.scan().all()}
+    assert says in (listed["odd"].fault or "")
+    assert listed["odd"].module == entry
+    assert listed["good"].fault is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda package: (package / "contract.toml").mkdir(), "has an unreadable contract.toml: "),
+        (
+            lambda package: (package / "contract.toml").write_bytes(b"\xff"),
+            "has an unreadable contract.toml: ",
+        ),
+        (
+            lambda package: (package / "contract.toml").write_text(LONG_SCRIPT),
+            f"declares benchmark 'b', but {'x' * 300} is missing",
+        ),
+    ],
+    ids=["folder", "bytes", "script"],
+)
+def test_a_contract_that_cannot_be_read_is_its_own_plugins_fault(
+    make_plugin: MakePlugin, spoil: Callable[[Path], object], says: str
+) -> None:
+    package = make_plugin("odd", GOOD)
+    (package / "contract.toml").unlink()
+    spoil(package)
+    listed = next(plugin for plugin in Catalog.scan().all() if plugin.name == "odd")
+    assert says in (listed.fault or "")
+
+
+@pytest.mark.parametrize("promised", ["inf", "nan", "0.0", "-1.0"])
+def test_a_promise_that_any_or_no_speed_keeps_is_refused(make_plugin: MakePlugin, promised: str) -> None:
+    contract = GOOD_CONTRACT.format(kind="notifier", name="odd").replace("1.0", promised)
+    make_plugin("odd", GOOD, contract=contract)
+    with pytest.raises(
+        PluginError, match=r"promises that 'b' takes at most .* of 'r'; promise a finite ratio"
+    ):
+        Catalog.scan().sound("notifier", "odd")
 
 
 def test_a_benchmark_that_is_not_there_is_refused(make_plugin: MakePlugin) -> None:
