@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from tallyio.engine.report import Report
 from tallyio.engine.tokens import decimal_text
@@ -60,11 +61,11 @@ def counts(report: Report, blocks: int | None) -> Table:
     table.add_row(
         "opportunities", f"{report.found} found, {report.simulated} simulated, {report.signed} signed"
     )
-    table.add_row("landed", f"[bold green]{report.landed}[/]")
+    table.add_row("landed", Text(str(report.landed), style="bold green"))
     died = ", ".join(f"{count} {gate}" for gate, count in report.died.most_common())
     table.add_row("died", died or "none")
     for token, line in report.profit.items():
-        table.add_row("profit", f"[bold]{report.amount(token, line.realised)}[/]")
+        table.add_row("profit", Text(report.amount(token, line.realised), style="bold"))
     table.add_row("gas paid", f"{decimal_text(report.gas_cost_wei, 18)} native")
     return table
 

@@ -20,7 +20,10 @@ def print_json(value: object) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that knows its terminal; plain text where there is none."""
+    """Return a console that knows its terminal; plain text where there is none.
+
+    It prints strings as they are: many hold what a plugin, a token or a file calls itself.
+    """
     from rich.console import Console  # noqa: PLC0415 - rich takes a tenth of a second
 
     class Piped(Console):
@@ -29,7 +32,7 @@ def console(*, stderr: bool = False) -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return Piped(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Piped(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def _encode(value: object) -> object:

@@ -59,11 +59,13 @@ def topology(
             }
         )
         return
-    from tallyio.kernel.draw import MachineMap  # noqa: PLC0415 - rich is for people only
+    from rich.text import Text  # noqa: PLC0415 - rich is for people only
+
+    from tallyio.kernel.draw import MachineMap  # noqa: PLC0415 - as above
 
     out = console()
     out.print(MachineMap(subject, placement))
-    out.print(f"\n[bold]{choice.profile.name}[/bold]: {choice.why}")
+    out.print(Text.assemble("\n", (choice.profile.name, "bold"), f": {choice.why}"))
     lost = [lane.lane for lane in placement.lanes if lane.degraded]
     weaker = [f"lanes with less than the profile asks for: {', '.join(lost)}"] if lost else []
     for line in (words, *unlike, *weaker, *placement.reasons, *([f"drawn into {svg}"] if svg else [])):

@@ -220,7 +220,9 @@ class MachineMap:
 
 def draw_text(machine: Machine, placement: Placement | None = None, *, width: int = 80) -> str:
     """Return the map as plain text of at most `width` columns, without colours."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, markup=False, emoji=False, highlight=False
+    )
     with console.capture() as captured:
         console.print(MachineMap(machine, placement))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

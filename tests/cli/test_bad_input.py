@@ -230,6 +230,23 @@ def test_a_plugin_without_a_benchmark_is_refused(say: Say, make_plugin: MakePlug
     )
 
 
+def test_what_contracts_say_is_listed_word_for_word(say: Say, make_plugin: MakePlugin) -> None:
+    sound = GOOD_CONTRACT.format(kind="notifier", name="odd")
+    make_plugin("odd", NOTIFIER, contract=sound.replace("A plugin of a test.", "Odd [/red] [bold]."))
+    make_plugin("slow", NOTIFIER, contract=sound.replace("odd", "slow").partition("[[bench]]")[0])
+    mistyped = sound.replace("odd", "typed").replace("hook_api = 1", 'hook_api = "1"')
+    make_plugin("typed", NOTIFIER, contract=mistyped)
+    listed = say("plugins", "list")
+    assert (listed.code, listed.err) == (0, "")
+    words = " ".join(listed.out.split())
+    for told in (
+        "Odd [/red] [bold].",
+        "add a [[bench]] table to contract.toml",
+        "unreadable contract.toml: [contract.toml.hook_api] expected `int`, got `str`",
+    ):
+        assert told in words
+
+
 def test_an_installed_but_broken_plugin_stops_nobody_who_does_not_use_it(
     say: Say, make_plugin: MakePlugin, tmp_path: Path
 ) -> None:
