@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -68,6 +69,16 @@ def test_every_kind_gets_a_sound_contract_and_everything_a_distribution_needs(
             f"tests/test_{answers.name}.py",
         ):
             assert (folder / file).is_file(), f"{answers.kind} lacks {file}"
+
+
+def test_an_owner_may_have_any_name() -> None:
+    owner = 'Ann "Ace" O\\Neil <ann@example.org>, \t Zoë 🦀'
+    files = template.render(msgspec.structs.replace(NOTIFIER, owner=owner))
+    assert tomllib.loads(files["tallyio_notifier_toy/contract.toml"])["owners"] == [owner]
+    contracts = (data_path("examples") / "plugin").glob("*/*/contract.toml.jinja")
+    said = [re.findall("^owners.*$", path.read_text(), re.MULTILINE) for path in contracts]
+    assert len(said) == len(EVERY)
+    assert all(each == said[0] for each in said), "one kind is as good as another"
 
 
 def test_what_is_written_is_in_our_own_style(packages: list[tuple[Answers, Path]]) -> None:
