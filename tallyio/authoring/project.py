@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import tempfile
 import tomllib
@@ -24,6 +25,9 @@ from tallyio.model.errors import PluginError
 
 PYPROJECT: Final = "pyproject.toml"
 _PATHS: Final = "PYTHONPATH"
+# What becomes a folder's name: PyPA's "Names and normalization", and the letters of PEP 440.
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
+_VERSION: Final = re.compile(r"[\w.!+-]+", re.ASCII)
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +72,8 @@ class _File(msgspec.Struct, frozen=True):
 def read_project(folder: Path) -> Project:
     """Return the project in `folder`.
 
-    Raises: PluginError: there is no readable `pyproject.toml`, or it announces no plugin of a known kind.
+    Raises: PluginError: there is no readable `pyproject.toml`, it names no possible distribution, or it
+    announces no plugin of a known kind.
     """
     path = folder / PYPROJECT
     try:
@@ -78,6 +83,10 @@ def read_project(folder: Path) -> Project:
         raise _broken(folder, f"has no {PYPROJECT}", "name the folder of a plugin's source") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise _broken(folder, f"has an unreadable {PYPROJECT}: {error}", "mend the file") from None
+    for key, value, allowed in (("name", project.name, _NAME), ("version", project.version, _VERSION)):
+        if not allowed.fullmatch(value):
+            fault = f"has the {key} {value!r} in {PYPROJECT}, which no distribution can have"
+            raise _broken(folder, fault, f"use letters, digits and . - _ for the {key}")
     _check_groups(folder, project.entry_points)
     return Project(
         folder=folder.resolve(),
