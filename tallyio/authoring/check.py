@@ -5,7 +5,6 @@ Layer: authoring. Each step is stricter and slower than the one before, and the 
 
 from __future__ import annotations
 
-import importlib
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from tallyio.bench.surroundings import look_around
 from tallyio.hooks.catalog import GROUP_PREFIX, Catalog
 from tallyio.hooks.contract import CONTRACT_FILE, Contract, Kind, read_contract
 from tallyio.hooks.described import settings_type
-from tallyio.hooks.host import PluginHost
+from tallyio.hooks.host import PluginHost, import_module
 from tallyio.model.errors import PluginError
 
 Tell = Callable[[str], None]
@@ -102,21 +101,21 @@ def _contract(kind: Kind, name: str, module: str, package: Path | None) -> Outco
 
 def _hooks(project: Project, kind: Kind, name: str, module: str) -> Outcome:
     try:
-        importlib.import_module(module)
-    except Exception as error:
+        import_module(module)
+    except (Exception, SystemExit) as error:
         raise PluginError(
             name,
             f"cannot be imported: {type(error).__name__}: {error} ({_where(error, project)})",
             way_out="mend that line, or add what it needs to dependencies in pyproject.toml",
         ) from error
     catalog = Catalog.scan()
-    hook = PluginHost(catalog).load(kind, name)
+    hook = PluginHost(catalog).check(kind, name)
     record = settings_type(catalog.sound(kind, name))
     read_as = f", settings {record.__name__}" if record else ""
     return Outcome(step="hooks", facts=f"{hook}{read_as}")
 
 
-def _where(error: Exception, project: Project) -> str:
+def _where(error: BaseException, project: Project) -> str:
     """Return the file and line of the plugin's own that `error` came through last."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}"

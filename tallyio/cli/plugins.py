@@ -58,6 +58,8 @@ def check(target: str, *, quick: bool = False, json: bool = False) -> int:
 
     Exit code 3 when it is broken, 1 when only a promise of speed is.
 
+    Its hook is called with an empty table, which it may refuse.
+
     Args:
         target: The name of an installed plugin; all kinds with this name are checked. Or the folder of a
             plugin's source, installed or not: the one with its pyproject.toml.
@@ -86,7 +88,7 @@ def _check_installed(catalog: Catalog, name: str, *, json: bool) -> int:
     for plugin in catalog.all():
         if plugin.name == name:
             try:
-                PluginHost(catalog).load(plugin.kind, name)
+                PluginHost(catalog).check(plugin.kind, name)
                 settings_type(plugin)
             except PluginError as error:
                 faults.append(str(error))

@@ -7,7 +7,6 @@ imported, never the plugin's adapter.
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import itertools
 from functools import cache
@@ -18,6 +17,7 @@ import msgspec
 
 from tallyio.hooks.catalog import Installed
 from tallyio.hooks.contract import CONTRACT_FILE
+from tallyio.hooks.host import import_module
 from tallyio.model.errors import PluginError
 
 Record = type[msgspec.Struct]
@@ -36,8 +36,8 @@ def settings_type(plugin: Installed) -> Record | None:
     if module.partition(".")[0] != own:
         raise _wrong(plugin, place, f"lies outside {own}")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as error:
+        found = getattr(import_module(module), name)
+    except (Exception, SystemExit) as error:
         raise _wrong(plugin, place, f"cannot be imported ({type(error).__name__}: {error})") from error
     if not (isinstance(found, type) and issubclass(found, msgspec.Struct)):
         raise _wrong(plugin, place, "is no msgspec.Struct")

@@ -7,9 +7,12 @@ never stops the others from loading.
 from __future__ import annotations
 
 import importlib
+import inspect
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from types import ModuleType
-from typing import cast
+from typing import cast, get_args, get_type_hints
 
 import pluggy
 
@@ -87,22 +90,45 @@ class PluginHost:
         """Build what plugin `name` of `kind` is for, to see that it can. Raises: PluginError, ConfigError."""
         return self._build(kind, name, settings)
 
+    def check(self, kind: Kind, name: str) -> str:
+        """Load plugin `name`, let it build from an empty table, and return the name of its hook.
+
+        A plugin that refuses the empty table asks for its settings, as it should. Raises: PluginError.
+        """
+        hook = self.load(kind, name)
+        try:
+            self._build(kind, name, {})
+        except TallyError as error:
+            if isinstance(error, PluginError):
+                raise
+        return hook
+
     def _build(self, kind: Kind, name: str, settings: Settings) -> object:
         hook = self.load(kind, name)
         others = [
             plugin for key, plugin in self._manager.list_name_plugin() if key != _register_name(kind, name)
         ]
         call = cast("Callable[..., object]", self._manager.subset_hook_caller(hook, others))
+        interface = _interface(hook)
         try:
-            built = call(settings=settings)
+            with redirect_stdout(sys.stderr):
+                built = call(settings=settings)
+                missing = _missing(built, interface)
         except TallyError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 name, f"failed to start: {_one_line(error)}", way_out="report it to the plugin's owners"
             ) from error
         if built is None:
             raise PluginError(name, "built nothing", way_out="report it to the plugin's owners")
+        if missing:
+            raise PluginError(
+                name,
+                f"built an object of type {type(built).__name__}, which lacks {', '.join(missing)}",
+                way_out=f"report it to the plugin's owners: {hook} builds what"
+                f" {interface.__module__}.{interface.__name__} says",
+            )
         return built
 
     def load(self, kind: Kind, name: str) -> str:
@@ -115,28 +141,71 @@ class PluginHost:
         if (kind, name) in self._loaded:
             return hook
         module = _import(plugin)
-        if not hasattr(module, hook):
-            raise PluginError(
-                name,
-                f"has no hook {hook} in {plugin.module}",
-                way_out="add it, decorated with @hookimpl",
-            )
         try:
-            self._manager.register(module, _register_name(kind, name))
+            self._register(plugin, module, hook)
+        except PluginError:
+            self._manager.unregister(name=_register_name(kind, name))
+            raise
+        self._loaded[kind, name] = plugin
+        return hook
+
+    def _register(self, plugin: Installed, module: ModuleType, hook: str) -> None:
+        name = plugin.name
+        try:
+            self._manager.register(module, _register_name(plugin.kind, name))
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
-            self._manager.unregister(name=_register_name(kind, name))
             raise PluginError(
                 name, f"does not fit the hook specification: {_one_line(error)}", way_out="mend the hook"
             ) from error
-        self._loaded[kind, name] = plugin
-        return hook
+        all_of = self._manager.subset_hook_caller(hook, []).get_hookimpls()
+        own = next(
+            (each for each in all_of if each.plugin is module and not (each.wrapper or each.hookwrapper)),
+            None,
+        )
+        if own is None:
+            raise PluginError(
+                name, f"has no hook {hook} in {plugin.module}", way_out="add it, decorated with @hookimpl"
+            )
+        if "settings" not in own.argnames:
+            raise PluginError(
+                name, f"has a hook {hook} that takes no settings", way_out="let it read its table: `settings`"
+            )
+        if inspect.iscoroutinefunction(own.function):
+            raise PluginError(
+                name,
+                f"has a hook {hook} that is asynchronous",
+                way_out="make it a plain function; what it builds may have asynchronous methods",
+            )
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module of a plugin; what it prints goes to standard error, for the other is the command's."""
+    with redirect_stdout(sys.stderr):
+        return importlib.import_module(name)
+
+
+def _interface(hook: str) -> type:
+    """Return what the specification of `hook` says that it builds, which is that or nothing."""
+    built, _ = get_args(get_type_hints(getattr(specs, hook))["return"])
+    return cast("type", built)
+
+
+def _missing(built: object, interface: type) -> list[str]:
+    """Return the public names of `interface` that `built` has not, or not as a method."""
+    names = [name for name in dir(interface) if not name.startswith("_")]
+    return [
+        name
+        for name in names
+        if not hasattr(built, name)
+        or (callable(getattr(interface, name)) and not callable(getattr(built, name)))
+    ]
 
 
 def _import(plugin: Installed) -> ModuleType:
     try:
-        return importlib.import_module(plugin.module)
-    except Exception as error:
+        return import_module(plugin.module)
+    except (Exception, SystemExit) as error:
         raise PluginError(
             plugin.name,
             f"failed to import {plugin.module}: {_one_line(error)}",

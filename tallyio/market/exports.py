@@ -103,7 +103,7 @@ def tops(plugins: Iterable[Plugin]) -> set[str]:
 def _import(plugin: str, module: str, way_out: str) -> ModuleType:
     try:
         return importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             plugin,
             f"has a compiled module {module} that does not import: {_reason(error)}",

@@ -41,9 +41,13 @@ max_ratio = 2.0
 PLUGIN = """
 from tallyio.hooks.specs import hookimpl
 
+class Papers:
+    async def notify(self, notice):
+        pass
+
 @hookimpl
 def tallyio_notifier(settings):
-    return object()
+    return Papers()
 """
 CARD = "def test_x01_a_card() -> None:\n    pass\n"
 
@@ -89,6 +93,14 @@ def last_fault(answer: dict[str, Any]) -> tuple[str, str, str]:
             "has an unreadable pyproject.toml: Object missing required field `name`",
         ),
         ("[project]\nname = 'x'", "announces no plugin: pyproject.toml has no entry point of TallyIO's"),
+        (
+            PYPROJECT.replace("some-distribution", "a/b"),
+            "has the name 'a/b' in pyproject.toml, which no distribution can have",
+        ),
+        (
+            PYPROJECT.replace('"7"', '"../7"'),
+            "has the version '../7' in pyproject.toml, which no distribution can have",
+        ),
         (
             PYPROJECT.replace("tallyio.notifier", "tallyio.notifer"),
             "an unknown kind, [project.entry-points.'tallyio.notifer'] (did you mean \"tallyio.notifier\"?)",
@@ -158,6 +170,43 @@ def test_the_line_that_cannot_be_imported_is_named(papers: Path, capsys: pytest.
     assert step == "hooks"
     assert "cannot be imported: SyntaxError" in message
     assert f"({papers / 'papers' / 'plugin.py'}:3)" in message
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("import sys\n\nsys.exit(0)\n", "cannot be imported: SystemExit: 0 ({}:3)"),
+        (PLUGIN.replace("return Papers()", "raise SystemExit(0)"), "failed to start: SystemExit: 0"),
+        (PLUGIN.replace("return Papers()", "return 1"), "built an object of type int, which lacks notify"),
+    ],
+)
+def test_a_plugin_that_ends_the_process_or_builds_the_wrong_thing_is_broken(
+    code: str, fault: str, papers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (papers / "papers" / "plugin.py").write_text(code)
+    code_of_exit, answer = checked(capsys, papers)
+    assert code_of_exit == 3
+    step, message, _ = last_fault(answer)
+    assert step == "hooks"
+    assert fault.format(papers / "papers" / "plugin.py") in message
+
+
+def test_what_a_plugin_prints_stays_out_of_the_json(papers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (papers / "papers" / "plugin.py").write_text("print('hello')\n1 / 0\n")
+    code, answer = checked(capsys, papers)
+    assert code == 3
+    assert "ZeroDivisionError" in last_fault(answer)[1]
+
+
+def test_settings_whose_module_ends_the_process_are_refused(
+    papers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = CONTRACT.replace("[[bench]]", "settings = 'papers.table:Settings'\n[[bench]]")
+    (papers / "papers" / "contract.toml").write_text(contract)
+    (papers / "papers" / "table.py").write_text("print('hello')\nraise SystemExit(0)\n")
+    code, answer = checked(capsys, papers)
+    assert code == 3
+    assert "which cannot be imported (SystemExit: 0)" in last_fault(answer)[1]
 
 
 @pytest.mark.parametrize(

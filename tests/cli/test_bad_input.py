@@ -204,8 +204,10 @@ def test_a_missing_configuration_is_named(say: Say, tmp_path: Path) -> None:
         ("def (", ("failed to import", "SyntaxError")),
         ("", ("has no hook tallyio_notifier",)),
         (NOTIFIER, ("built nothing", "owners")),
+        (NOTIFIER.replace("None", "1"), ("built an object of type int, which lacks notify", "owners")),
+        ("import sys; sys.exit(0)", ("failed to import", "SystemExit: 0")),
     ],
-    ids=["missing library", "raises", "syntax", "no hook", "builds nothing"],
+    ids=["missing library", "raises", "syntax", "no hook", "builds nothing", "builds a number", "exits"],
 )
 def test_a_broken_plugin_is_refused_by_name(
     code: str, says: tuple[str, ...], say: Say, make_plugin: MakePlugin, tmp_path: Path
@@ -214,6 +216,10 @@ def test_a_broken_plugin_is_refused_by_name(
     config = tmp_path / "tallyio.toml"
     config.write_text(demo_text() + "\n[notifiers.crooked]\n")
     say("run", config).check(3, "plugin 'crooked'", *says)
+    checked = say("plugins", "check", "crooked", "--json")
+    assert checked.code == 3
+    (fault,) = json.loads(checked.out)["faults"]
+    assert all(part in fault for part in says)
 
 
 def test_a_plugin_without_a_benchmark_is_refused(say: Say, make_plugin: MakePlugin, tmp_path: Path) -> None:

@@ -24,10 +24,28 @@ LONG_SCRIPT = GOOD_CONTRACT.format(kind="notifier", name="odd").replace("bench.p
 
 GOOD = """
 from tallyio.hooks.specs import hookimpl
+class Notifier:
+    def __init__(self, told):
+        self.told = told
+    async def notify(self, notice):
+        pass
 @hookimpl
 def tallyio_notifier(settings):
-    return dict(settings)
+    return Notifier(dict(settings))
 """
+
+BUILDS = """
+import sys
+from tallyio.hooks.specs import hookimpl
+@hookimpl
+def tallyio_notifier(settings):
+    return {}
+"""
+
+
+def told(host: PluginHost, name: str, settings: dict[str, object]) -> object:
+    """Build notifier `name` and return what its plugin made of `settings`."""
+    return vars(host.notifier(name, settings))["told"]
 
 
 def test_listing_imports_no_plugin(make_plugin: MakePlugin) -> None:
@@ -49,16 +67,14 @@ def test_listing_the_shipped_plugins_imports_none_of_them() -> None:
 
 def test_a_good_plugin_builds_with_its_settings(make_plugin: MakePlugin) -> None:
     make_plugin("good", GOOD)
-    built: object = PluginHost(Catalog.scan()).notifier("good", {"a": 1})
-    assert built == {"a": 1}
+    assert told(PluginHost(Catalog.scan()), "good", {"a": 1}) == {"a": 1}
 
 
 def test_two_plugins_of_a_kind_are_called_by_name(make_plugin: MakePlugin) -> None:
     make_plugin("one", GOOD.replace("dict(settings)", "'one'"))
     make_plugin("two", GOOD.replace("dict(settings)", "'two'"))
     host = PluginHost(Catalog.scan())
-    built: list[object] = [host.notifier(name, {}) for name in ("one", "two", "one")]
-    assert built == ["one", "two", "one"]
+    assert [told(host, name, {}) for name in ("one", "two", "one")] == ["one", "two", "one"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +91,24 @@ def test_two_plugins_of_a_kind_are_called_by_name(make_plugin: MakePlugin) -> No
             r"does not fit the hook specification.*unknown hook",
         ),
         (GOOD.replace("dict(settings)", "1 / 0"), r"plugin 'bad' failed to start: ZeroDivisionError"),
-        (GOOD.replace("dict(settings)", "None"), r"plugin 'bad' built nothing"),
+        (BUILDS.format("None"), r"plugin 'bad' built nothing"),
+        (
+            "import sys; sys.exit(0)",
+            r"plugin 'bad' failed to import toy_bad.plugin: SystemExit: 0; reinstall",
+        ),
+        (BUILDS.format("sys.exit(0)"), r"plugin 'bad' failed to start: SystemExit: 0"),
+        (
+            BUILDS.format("1"),
+            r"plugin 'bad' built an object of type int, which lacks notify; .*\.Notifier says",
+        ),
+        (
+            BUILDS.format("type('N', (), {'notify': 1})()"),
+            r"plugin 'bad' built an object of type N, which lacks notify",
+        ),
+        (GOOD.replace("@hookimpl", ""), r"plugin 'bad' has no hook tallyio_notifier .*@hookimpl"),
+        (GOOD.replace("@hookimpl", "@hookimpl(wrapper=True)").replace("return", "yield"), "has no hook"),
+        (BUILDS.replace("(settings)", "()").format("1"), r"hook tallyio_notifier that takes no settings"),
+        (BUILDS.replace("def", "async def").format("1"), r"hook tallyio_notifier that is asynchronous"),
     ],
 )
 def test_a_broken_plugin_is_refused_with_its_name_and_fault(
@@ -86,19 +119,48 @@ def test_a_broken_plugin_is_refused_with_its_name_and_fault(
         PluginHost(Catalog.scan()).notifier("bad", {})
 
 
+def test_a_hook_may_have_another_name_and_build_what_answers_to_any(make_plugin: MakePlugin) -> None:
+    code = GOOD.replace("@hookimpl", "@hookimpl(specname='tallyio_notifier')").replace(
+        "def tallyio_notifier", "def make"
+    )
+    make_plugin("aliased", code)
+    assert told(PluginHost(Catalog.scan()), "aliased", {}) == {}
+    forwards = "type('Forward', (), {'__getattr__': lambda self, name: print})()"
+    make_plugin("forward", BUILDS.format(forwards))
+    built: object = PluginHost(Catalog.scan()).notifier("forward", {})
+    assert type(built).__name__ == "Forward"
+
+
+def test_a_check_builds_from_an_empty_table_which_a_plugin_may_refuse(make_plugin: MakePlugin) -> None:
+    refuses = "from tallyio.model.errors import ConfigError\n" + BUILDS
+    make_plugin("picky", refuses.replace("return", "raise").format("ConfigError('[notifiers] no url')"))
+    make_plugin("wrong", BUILDS.format("1"))
+    host = PluginHost(Catalog.scan())
+    assert host.check("notifier", "picky") == "tallyio_notifier"
+    with pytest.raises(PluginError, match="built an object of type int"):
+        host.check("notifier", "wrong")
+
+
+def test_what_a_plugin_prints_leaves_standard_output_to_the_command(
+    make_plugin: MakePlugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_plugin("loud", "print('imported')\n" + GOOD.replace("return", "print('built'); return"))
+    PluginHost(Catalog.scan()).notifier("loud", {})
+    assert capsys.readouterr() == ("", "imported\nbuilt\n")
+
+
 def test_a_broken_plugin_does_not_stop_another(make_plugin: MakePlugin) -> None:
     make_plugin("bad", "1 / 0")
     make_plugin("good", GOOD)
     host = PluginHost(Catalog.scan())
     with pytest.raises(PluginError):
         host.notifier("bad", {})
-    built: object = host.notifier("good", {"b": 2})
-    assert built == {"b": 2}
+    assert told(host, "good", {"b": 2}) == {"b": 2}
 
 
 def test_a_plugins_own_configuration_error_stays_its_own(make_plugin: MakePlugin) -> None:
     raising = "from tallyio.model.errors import ConfigError\n" + GOOD.replace(
-        "return dict(settings)", "raise ConfigError('[notifiers.x] no')"
+        "return Notifier(dict(settings))", "raise ConfigError('[notifiers.x] no')"
     )
     make_plugin("picky", raising)
     with pytest.raises(ConfigError, match=r"^\[notifiers.x\] no$"):
