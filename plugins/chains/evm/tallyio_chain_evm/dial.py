@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import trio
 
@@ -30,7 +31,8 @@ class QuickAckStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Read, and acknowledge."""
         data = await self._stream.receive_some(max_bytes)
-        self._stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        with suppress(OSError):  # whoever dropped the connection may have closed it while we were reading
+            self._stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

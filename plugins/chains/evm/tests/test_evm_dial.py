@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from tallyio_chain_evm.dial import open_stream
+from tallyio_chain_evm.dial import QuickAckStream, open_stream
 from tallyio_chain_evm.endpoint import parse_endpoint
 from tallyio_chain_evm.errors import ConnectionLost
 
@@ -48,6 +48,23 @@ async def secured_echo(stream: trio.abc.Stream) -> None:
 async def test_a_plain_stream_carries_bytes() -> None:
     async with serving(echo) as port, await open_stream(parse_endpoint(f"ws://127.0.0.1:{port}")) as stream:
         await stream.wait_send_all_might_not_block()
+        await stream.send_all(b"hello")
+        assert await stream.receive_some() == b"hello"
+
+
+async def test_bytes_that_were_read_outlive_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trio takes a turn of its loop after a read, in which another task may close the socket."""
+    async with serving(echo) as port:
+        tcp = await trio.open_tcp_stream("127.0.0.1", port)
+        read = tcp.receive_some
+
+        async def read_and_lose(max_bytes: int | None = None) -> bytes | bytearray:
+            data = await read(max_bytes)
+            await tcp.aclose()
+            return data
+
+        monkeypatch.setattr(tcp, "receive_some", read_and_lose)
+        stream = QuickAckStream(tcp)
         await stream.send_all(b"hello")
         assert await stream.receive_some() == b"hello"
 
