@@ -74,7 +74,7 @@ def head(wire: WireHead) -> Head:
         hash=Hash(word(wire.hash)),
         parent_hash=Hash(word(wire.parent_hash)),
         timestamp=quantity(wire.timestamp),
-        base_fee_wei=Wei(quantity(wire.base_fee_per_gas)),
+        base_fee_wei=Wei(quantity(wire.base_fee_per_gas or "0x0")),
         gas_used=quantity(wire.gas_used),
         gas_limit=quantity(wire.gas_limit),
         logs_bloom=_bloom(wire.logs_bloom),

@@ -33,6 +33,10 @@ class IncompleteBlock(ChainError):
     """The logs of a block do not add up to its header."""
 
 
+class NoAncestor(ChainError):
+    """A head stands on no block that is still kept: it is old, or of a reorg deeper than is undone."""
+
+
 class WrongChain(ChainError):
     """The endpoint serves another chain than the configured one."""
 

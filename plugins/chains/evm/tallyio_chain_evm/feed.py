@@ -9,8 +9,10 @@ without a head the node is asked for its height, and a node that is ahead of wha
 (or does not answer) is connected anew.
 
 Whatever goes wrong with a block (a list cut short, an answer that is late, a block that a reorg
-took away in between), the cure is the same: ask for the newest head and join that. After
-`attempts` in a row the feed raises.
+took away in between, a head too old to join), the cure is the same: ask for the newest head and
+join that. After `attempts` in a row the feed raises. Many endpoints are several nodes, of which the
+one that is asked may lag behind the one that told: a newest head that is older than the one whose
+reading failed is asked for again.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from tallyio_chain_evm.errors import (
     IncompleteBlock,
     MalformedReply,
     MessageTooLarge,
+    NoAncestor,
     RpcError,
 )
 from tallyio_chain_evm.link import Link
@@ -41,7 +44,15 @@ from tallyio_chain_evm.settings import EvmSettings
 from tallyio_chain_evm.state import StateReader
 from tallyio_chain_evm.window import Window
 
-_PASSING = (CallTimeout, ConnectionLost, IncompleteBlock, MalformedReply, MessageTooLarge, RpcError)
+_PASSING = (
+    CallTimeout,
+    ConnectionLost,
+    IncompleteBlock,
+    MalformedReply,
+    MessageTooLarge,
+    NoAncestor,
+    RpcError,
+)
 """Faults that another attempt may cure."""
 _NOTICE: Request[Head] = Request("newHeads", [], requests.latest_head().read)
 
@@ -66,6 +77,8 @@ class BlockFeed:
         self._heads: Subscription | None = None
         self._behind = True
         """Whether the newest head has to be asked for: at first, and after every fault."""
+        self._sought = 0
+        """Height of the highest head that was not joined."""
         self.faults = 0
         """How many attempts failed so far."""
 
@@ -84,6 +97,7 @@ class BlockFeed:
                 return await self._step()
             except _PASSING as fault:
                 self.faults += 1
+                self._behind = True
                 if attempt == self._settings.attempts:
                     raise self._exhausted(fault) from fault
                 if isinstance(fault, CallTimeout):
@@ -95,9 +109,10 @@ class BlockFeed:
     async def _step(self) -> list[BlockEvent]:
         announced = await self._next_head()
         # Until the block is published, a fault or a cancellation leaves us behind.
-        self._behind = True
+        self._behind, self._sought = True, max(self._sought, announced.head.number)
         events = await self._join(announced)
-        self._behind = False
+        if announced.head.number == self._sought:
+            self._behind, self._sought = False, 0
         return events
 
     # --- heads -----------------------------------------------------------------------------
@@ -108,7 +123,7 @@ class BlockFeed:
                 self._heads = await self._link.subscribe("newHeads")
                 self._behind = True
             if self._behind:
-                return _Announced(*await self._link.ask(requests.latest_head()))
+                return await self._newest()
             with trio.move_on_after(self._settings.max_silence_s) as silence:
                 try:
                     return _Announced(*self._link.decode(_NOTICE, await self._heads.receive()))
@@ -116,6 +131,17 @@ class BlockFeed:
                     self._heads = None
             if silence.cancelled_caught:
                 await self._break_silence()
+
+    async def _newest(self) -> _Announced:
+        pause = self._settings.retry_pause_s
+        for _ in range(self._settings.attempts):
+            newest = _Announced(*await self._link.ask(requests.latest_head()))
+            if newest.head.number >= self._sought or newest.head.hash not in self._window:
+                return newest
+            await trio.sleep(pause)
+            pause *= 2
+        self._sought = 0  # a reorg took it away, or else the next head brings it along
+        return newest
 
     async def _break_silence(self) -> None:
         try:
@@ -205,9 +231,9 @@ class BlockFeed:
             events.append(Block(head=head, logs=of_block, bytes_in_ns=arrived_ns, decoded_ns=decoded_ns))
         return events
 
-    def _too_deep(self, head: Head) -> ChainError:
+    def _too_deep(self, head: Head) -> NoAncestor:
         oldest = self._window.oldest
-        return ChainError(
+        return NoAncestor(
             f"{self._link.endpoint}: block {head.number} (0x{head.hash.hex()}) shares no ancestor with the"
             f" {len(self._window)} blocks kept from block {oldest.number} on: a reorg deeper than is undone",
             way_out="check which branch is right, then restart to begin at the newest block;"
@@ -218,5 +244,5 @@ class BlockFeed:
         return ChainError(
             f"{self._link.endpoint}: no complete block in {self._settings.attempts} attempts:"
             f" {fault.message}",
-            way_out="try another endpoint, or raise `attempts`",
+            way_out=fault.way_out or "try another endpoint, or raise `attempts`",
         )

@@ -22,7 +22,7 @@ class WireHead(msgspec.Struct, rename="camel"):
     timestamp: str
     gas_used: str
     gas_limit: str
-    base_fee_per_gas: str = "0x0"
+    base_fee_per_gas: str | None = None
     logs_bloom: str = ABSENT
 
 

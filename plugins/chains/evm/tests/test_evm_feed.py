@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tallyio_chain_evm.encode import log_json
+from tallyio_chain_evm.encode import head_json, log_json
 from trio.testing import MockClock
 
 from tallyio.model.chain import Block, BlockEvent, Rollback
 from tallyio.model.errors import ChainError
-from tallyio.model.units import Hash
-from tallyio.testing.node import PROVIDER_KEY, FakeNode, Json, error, result
+from tallyio.model.units import Hash, Wei
+from tallyio.testing.node import PROVIDER_KEY, FakeNode, Json, error, notice, result
 from tests.evm_clients import open_fake, seen, take
 
 
@@ -139,6 +140,75 @@ async def test_the_deepest_reorg_of_the_window_is_followed(autojump_clock: MockC
         assert isinstance(rollback, Rollback)
         assert len(rollback.dropped) == 3
         assert [seen(block) for block in blocks] == new
+
+
+async def test_old_heads_after_a_start_are_let_go(autojump_clock: MockClock) -> None:
+    """The subscription may be served by a backend behind the one that named the newest block."""
+    async with open_fake() as (node, client):
+        blocks = [node.chain.mine() for _ in range(5)]
+        feed = client.blocks()
+        await take(feed, 1)
+        for old in blocks[1:]:
+            await node.announce(old)
+        block = await node.mine()
+        (event,) = await take(feed, 1)
+        assert seen(event) == block
+
+
+async def test_a_newest_head_below_the_window_is_asked_for_again(autojump_clock: MockClock) -> None:
+    async with open_fake() as (node, client):
+        old = node.chain.mine()
+        for _ in range(3):
+            node.chain.mine()
+        feed = client.blocks()
+        await take(feed, 1)
+        node.script("eth_getBlockByNumber", *[result(head_json(old.head))] * 2)
+        await node.announce(old)
+        block = node.chain.mine()
+        (event,) = await take(feed, 1)
+        assert seen(event) == block
+
+
+async def test_a_head_whose_reading_failed_is_asked_for_until_it_is_there(autojump_clock: MockClock) -> None:
+    """A load balancer: the backend that is asked for the newest head lags behind the one that told of it."""
+    async with open_fake() as (node, client):
+        feed = client.blocks()
+        await take(feed, 1)
+        lagging = result(head_json(node.chain.tip.head))
+        node.script("eth_getLogs", error(-32_000, "unknown block"))
+        node.script("eth_getBlockByNumber", lagging, lagging)
+        block = await node.mine()
+        (event,) = await take(feed, 1)
+        assert seen(event) == block
+        assert "eth_blockNumber" not in node.asked  # it did not have to fall silent first
+
+
+async def test_a_head_that_is_gone_is_not_asked_for_for_ever(autojump_clock: MockClock) -> None:
+    async with open_fake(attempts=4) as (node, client):
+        feed = client.blocks()
+        await take(feed, 1)
+        node.script("eth_getLogs", error(-32_000, "unknown block"))
+        await node.announce(node.chain.mine())
+        del node.chain.canonical[-1]
+        with trio.move_on_after(10):
+            await anext(feed)
+        assert node.asked.count("eth_getBlockByNumber") == 1 + 4
+        block = await node.mine()
+        (event,) = await take(feed, 1)
+        assert seen(event) == block
+
+
+async def test_a_base_fee_of_null_is_none(autojump_clock: MockClock) -> None:
+    """So do nodes announce the heads of a chain without EIP-1559."""
+    async with open_fake() as (node, client):
+        feed = client.blocks()
+        await take(feed, 1)
+        (name,) = node._subscribed.values()
+        block = node.chain.mine()
+        await node.say(notice(name, head_json(block.head) | {"baseFeePerGas": None}))
+        (event,) = await take(feed, 1)
+        assert isinstance(event, Block)
+        assert event.head == msgspec.structs.replace(block.head, base_fee_wei=Wei(0))
 
 
 @pytest.mark.parametrize("keep", [0, 1, 5])

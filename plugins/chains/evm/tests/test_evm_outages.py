@@ -151,6 +151,7 @@ async def test_a_head_that_is_no_head_costs_no_block(autojump_clock: MockClock) 
         block = node.chain.mine()
         (event,) = await take(feed, 1)
         assert seen(event) == block
+        assert "eth_blockNumber" not in node.asked  # it did not have to fall silent first
 
 
 async def test_an_answer_that_never_comes_is_asked_for_on_a_new_connection(autojump_clock: MockClock) -> None:
