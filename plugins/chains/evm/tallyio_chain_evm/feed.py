@@ -39,6 +39,7 @@ from tallyio_chain_evm.errors import (
     RpcError,
 )
 from tallyio_chain_evm.link import Link
+from tallyio_chain_evm.reads import Slices
 from tallyio_chain_evm.rpc import Request, Subscription
 from tallyio_chain_evm.settings import EvmSettings
 from tallyio_chain_evm.state import StateReader
@@ -73,6 +74,7 @@ class BlockFeed:
         self._settings = settings
         self._state = state
         self._window = Window(settings.window)
+        self._slices = Slices(link, settings.batch_size)
         self._ready: deque[BlockEvent] = deque()
         self._heads: Subscription | None = None
         self._behind = True
@@ -92,6 +94,7 @@ class BlockFeed:
 
     async def _advance(self) -> list[BlockEvent]:
         pause = self._settings.retry_pause_s
+        self._slices = Slices(self._link, self._settings.batch_size)
         for attempt in range(1, self._settings.attempts + 1):
             try:
                 return await self._step()
@@ -185,7 +188,7 @@ class BlockFeed:
                 f" more than `max_backfill` = {self._settings.max_backfill}",
                 way_out="restart to begin at the newest block, or raise `max_backfill`",
             )
-        answers = await self._link.ask_all([requests.head_by_number(number) for number in missing])
+        answers = await self._slices.ask_all([requests.head_by_number(number) for number in missing])
         found = [answer for answer in answers if not isinstance(answer, RpcError)]
         return {head.hash: _Announced(head, arrived_ns) for head, arrived_ns in found if head is not None}
 
@@ -209,7 +212,7 @@ class BlockFeed:
             )
 
     async def _logs(self, heads: Sequence[Head]) -> list[tuple[Log, ...]]:
-        answers = await self._link.ask_all([requests.logs_of_block(head.hash) for head in heads])
+        answers = await self._slices.ask_all([requests.logs_of_block(head.hash) for head in heads])
         checked: list[tuple[Log, ...]] = []
         for head, answer in zip(heads, answers, strict=True):
             if isinstance(answer, RpcError):

@@ -10,8 +10,9 @@ from tallyio.model.chain import Log, LogFilter
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash
 from tallyio_chain_evm import requests
-from tallyio_chain_evm.errors import MalformedReply, MessageTooLarge, RpcError
+from tallyio_chain_evm.errors import CallTimeout, MalformedReply, MessageTooLarge, RpcError
 from tallyio_chain_evm.link import Answer, Link
+from tallyio_chain_evm.rpc import Request
 
 REVERTED = 3
 """The error code of a reverted call, where a node has one."""
@@ -31,6 +32,39 @@ _TOO_FAST = re.compile(
     r"\brate\b|per second|too many requests|request count|capacity|compute units", re.IGNORECASE
 )
 """How nodes say that we ask too often: asking for less at a time would ask more often still."""
+
+
+class Slices:
+    """Asks much in several messages, each within a deadline of its own and halved where it is too much."""
+
+    def __init__(self, link: Link, size: int) -> None:
+        """`size`: most requests in one message, at first."""
+        self._link = link
+        self._size = size
+
+    async def ask_all[T](self, asked: Sequence[Request[T]]) -> list[Answer[T] | RpcError]:
+        """Return the answers to `asked`, in order.
+
+        Raises: ChainError. After a CallTimeout what is asked next goes out in smaller messages; it is
+        raised all the same, since the connection is still busy with the answer.
+        """
+        answers: list[Answer[T] | RpcError] = []
+        while len(answers) < len(asked):
+            part = asked[len(answers) : len(answers) + self._size]
+            try:
+                told = await self._link.ask_all(part)
+            except (CallTimeout, MessageTooLarge) as fault:
+                if len(part) == 1:
+                    raise
+                self._size = len(part) // 2
+                if isinstance(fault, CallTimeout):
+                    raise
+                continue
+            if len(part) > 1 and any(isinstance(each, RpcError) and _splits(each) for each in told):
+                self._size = len(part) // 2
+            else:
+                answers += told
+        return answers
 
 
 async def call(

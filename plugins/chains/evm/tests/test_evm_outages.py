@@ -11,7 +11,7 @@ from tallyio_chain_evm.errors import GaveUp, WrongChain
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tallyio.model.errors import ChainError
-from tallyio.testing.node import PROVIDER_KEY, notice, result, silence
+from tallyio.testing.node import PROVIDER_KEY, Json, Step, error, notice, result, silence
 from tests.evm_clients import open_fake, seen, take
 
 
@@ -174,6 +174,43 @@ async def test_an_outage_of_too_many_blocks_is_refused(autojump_clock: MockClock
         await node.announce()
         with pytest.raises(ChainError, match=r"11 blocks ahead of block 0.*max_backfill"):
             await anext(feed)
+
+
+@pytest.mark.parametrize("too_much", [error(-32_003, "response too large"), silence])
+async def test_an_outage_that_is_too_much_for_one_message_is_read_in_several(
+    too_much: Step, autojump_clock: MockClock
+) -> None:
+    async with open_fake() as (node, client):
+        feed = client.blocks()
+        await take(feed, 1)
+        missed = [node.chain.mine() for _ in range(10)]
+
+        def limited(request: dict[str, Json]) -> str | None:
+            return too_much(request) if node.batches[-1] > 3 else node.honest(request)
+
+        node.always("eth_getLogs", limited)
+        await node.announce()
+        assert [seen(event) for event in await take(feed, 10)] == missed
+
+
+async def test_an_outage_larger_than_max_bytes_is_read_in_several_messages(autojump_clock: MockClock) -> None:
+    async with open_fake(max_bytes=65_536) as (node, client):
+        feed = client.blocks()
+        await take(feed, 1)
+        missed = [node.chain.mine(logs=30) for _ in range(10)]
+        await node.announce()
+        assert [seen(event) for event in await take(feed, 10)] == missed
+
+
+async def test_each_message_about_an_outage_has_a_deadline_of_its_own(autojump_clock: MockClock) -> None:
+    async with open_fake(batch_size=1, deadline_s=5) as (node, client):
+        feed = client.blocks()
+        await take(feed, 1)
+        missed = [node.chain.mine(logs=1) for _ in range(5)]
+        node.drip_s = 0.002
+        await node.announce()
+        assert [seen(event) for event in await take(feed, 5)] == missed
+        assert client.statistics().faults == 0
 
 
 async def test_a_head_that_lies_about_its_height_is_refused(autojump_clock: MockClock) -> None:
