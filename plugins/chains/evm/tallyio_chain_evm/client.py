@@ -79,7 +79,7 @@ class EvmClient:
 
     def pending(self) -> PendingFeed:
         """Return what comes into the node's mempool from now on; each call has a subscription of its own."""
-        return PendingFeed(self._link)
+        return PendingFeed(self._link, patience_s=self._settings.patience_s)
 
     async def prestate(
         self,

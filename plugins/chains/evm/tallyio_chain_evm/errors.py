@@ -6,7 +6,18 @@ The split says who may repeat a question: `ConnectionLost` and `CallTimeout` may
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from tallyio.model.errors import ChainError
+
+METHOD_NOT_FOUND: Final = -32_601
+_UNSUPPORTED: Final = re.compile(
+    r"method .*(not found|does not exist|not available|not supported|not allowed|disabled)"
+    r"|unsupported method|did not match any variant",
+    re.IGNORECASE,
+)
+"""How nodes say that they lack a method, where they do not use the code for it."""
 
 
 class ConnectionLost(ChainError):
@@ -65,3 +76,8 @@ class RpcError(ChainError):
         """The node's words, cleaned for display."""
         self.data = data
         """The error's `data` as JSON text; revert data where a call reverted."""
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether the node lacks what was asked for, and will lack it next time."""
+        return self.rpc_code == METHOD_NOT_FOUND or _UNSUPPORTED.search(self.reason) is not None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -34,6 +34,14 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 STEADY_S = 2.0
 """A connection that lived shorter does not end an outage: a flapping node exhausts patience too."""
+
+
+def pauses() -> Iterator[float]:
+    """Yield seconds to wait before one more attempt: longer and longer, jittered, without end."""
+    pause = FIRST_PAUSE_S
+    while True:
+        yield pause * random.uniform(0.5, 1)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
 class Answer[T](NamedTuple):
@@ -82,12 +90,18 @@ class Link:
 
     async def subscribe(self, topic: str, *options: object) -> Subscription:
         """Open a subscription, waiting for a connection as long as the link has patience."""
-        connection = await self._current()
-        try:
-            with trio.fail_after(self._settings.deadline_s):
-                return await connection.subscribe(topic, *options)
-        except trio.TooSlowError:
-            raise self._timeout("eth_subscribe") from None
+        give_up_at = trio.current_time() + self._settings.patience_s
+        while True:
+            connection = await self._current()
+            try:
+                with trio.fail_after(self._settings.deadline_s):
+                    return await connection.subscribe(topic, *options)
+            except trio.TooSlowError:
+                raise self._timeout("eth_subscribe") from None
+            except ConnectionLost:
+                await connection.aclose()
+                if trio.current_time() >= give_up_at:
+                    raise
 
     def read[T](self, request: Request[T], outcome: Outcome) -> Answer[T] | RpcError:
         """Decode `outcome`. Raises: MalformedReply: naming endpoint, method and fault."""
@@ -153,10 +167,9 @@ class Link:
             _log.warning("%s is back after %.1f s", self.endpoint, trio.current_time() - now)
 
     async def _reconnect(self, fault: ChainError | None, give_up_at: float) -> RpcConnection:
-        pause = FIRST_PAUSE_S
+        waits_s = pauses()
         while trio.current_time() < give_up_at:
-            await trio.sleep(pause * random.uniform(0.5, 1))
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            await trio.sleep(next(waits_s))
             try:
                 return await self._connect()
             except WrongChain:

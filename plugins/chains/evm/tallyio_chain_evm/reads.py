@@ -16,6 +16,8 @@ from tallyio_chain_evm.rpc import Request
 
 REVERTED = 3
 """The error code of a reverted call, where a node has one."""
+LIMIT_EXCEEDED = -32_005
+"""The error code of EIP-1474 for who asks too often, and some nodes' for who asks for too much."""
 _FAILED_IN_EVM = re.compile(
     r"revert|invalid opcode|out of gas|stack (under|over)flow|invalid jump|evm error|vm execution"
     r"|write protection|static state change|not activated|call depth",
@@ -102,6 +104,11 @@ async def _logs(link: Link, query: LogFilter, first: int, last: int) -> list[Log
         return _inside(link, found, first, last)
     middle = (first + last) // 2
     return await _logs(link, query, first, middle) + await _logs(link, query, middle + 1, last)
+
+
+def too_fast(fault: RpcError) -> bool:
+    """Return whether the node says that we ask too often: it will answer later."""
+    return fault.rpc_code == LIMIT_EXCEEDED or _TOO_FAST.search(fault.reason) is not None
 
 
 def _splits(fault: RpcError | MessageTooLarge) -> bool:

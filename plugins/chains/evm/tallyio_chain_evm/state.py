@@ -12,7 +12,6 @@ read one by one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
@@ -29,14 +28,6 @@ from tallyio_chain_evm.link import Link
 from tallyio_chain_evm.rpc import Request
 from tallyio_chain_evm.slots import Slot
 from tallyio_chain_evm.wire import WireAccessList, WireAccount, WireDiff, WireTrace
-
-METHOD_NOT_FOUND = -32_601
-_UNSUPPORTED = re.compile(
-    r"method .*(not found|does not exist|not available|not supported|not allowed|disabled)"
-    r"|unsupported method|did not match any variant",
-    re.IGNORECASE,
-)
-"""How nodes say that they lack a method, where they do not use the code for it."""
 
 _prestates = msgspec.json.Decoder(dict[str, WireAccount])
 _block_traces = msgspec.json.Decoder(list[WireTrace])
@@ -97,7 +88,7 @@ class StateReader:
             try:
                 return (await self._link.ask(_trace_call(call, sender, block, pretend, moment))).value
             except RpcError as fault:
-                if not _is_unsupported(fault):
+                if not fault.unsupported:
                     raise
                 self._has_debug = False
         return await self._by_access_list(call, sender, block, pretend)
@@ -115,7 +106,7 @@ class StateReader:
             try:
                 return await self._storage(wanted, block.head.hash)
             except RpcError as fault:
-                if not _is_unsupported(fault):
+                if not fault.unsupported:
                     raise
                 self._has_storage_values = False
         try:
@@ -133,7 +124,7 @@ class StateReader:
             if self._has_debug:
                 return (await self._link.ask(_trace_block(block))).value
         except RpcError as fault:
-            if not _is_unsupported(fault):
+            if not fault.unsupported:
                 raise
             self._has_debug = False
         raise NoDebugMethods(
@@ -279,7 +270,3 @@ def _access_list(call: Call, sender: Address, block: Hash, pretend: Pretended) -
         *requests.overrides(pretend),
     ]
     return Request("eth_createAccessList", params, _read_access_list)
-
-
-def _is_unsupported(fault: RpcError) -> bool:
-    return fault.rpc_code == METHOD_NOT_FOUND or _UNSUPPORTED.search(fault.reason) is not None

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import trio
 from tallyio_chain_evm.chain import EvmChain
-from tallyio_chain_evm.errors import NoPendingTransactions
+from tallyio_chain_evm.errors import NoPendingTransactions, RpcError
 from trio.testing import MockClock
 
 from tallyio.hooks.mempool import PendingSource
@@ -20,7 +20,7 @@ from tallyio.lab.world import CHAIN_ID as LAB_CHAIN_ID
 from tallyio.lab.world import OPERATOR
 from tallyio.model.chain import PendingTransaction
 from tallyio.model.units import Address, Hash, Wei, hex_text
-from tallyio.testing.node import FakeNode, error, notice, result
+from tallyio.testing.node import FakeNode, Json, Step, error, notice, result, silence, text
 from tests.evm_clients import STANDSTILL_S, open_fake
 
 SETTLED_S: Final = 30.0
@@ -146,6 +146,51 @@ async def test_a_lost_connection_is_followed_by_another_subscription(autojump_cl
         fake.asked.clear()
         nursery.start_soon(tell_later, fake, wire(2))
         assert (await following(feed, 1))[0].nonce == 2
+
+
+BUSY: Final = error(-32_005, "rate limit, try again")
+
+
+def hang_up(fake: FakeNode) -> Step:
+    """Return a step that breaks the connection instead of answering."""
+    return lambda _: fake.hang_up_soon()
+
+
+async def test_a_hiccup_while_subscribing_again_is_outlived(autojump_clock: MockClock) -> None:
+    async with open_fake() as (fake, client), trio.open_nursery() as nursery:
+        fake.script(
+            "eth_subscribe", result(SUBSCRIPTION), hang_up(fake), silence, BUSY, BUSY, text('{"id": ID}')
+        )
+        fake.always("eth_subscribe", result(SUBSCRIPTION))
+        feed = client.pending()
+        nursery.start_soon(tell_later, fake, wire(1))
+        assert (await following(feed, 1))[0].nonce == 1
+        await fake.hang_up()
+        nursery.start_soon(tell_later, fake, wire(2))
+        assert (await following(feed, 1))[0].nonce == 2
+
+
+async def test_a_busy_node_is_asked_for_whole_transactions_again(autojump_clock: MockClock) -> None:
+    async with open_fake() as (fake, client), trio.open_nursery() as nursery:
+        asked: list[Json] = []
+
+        def subscribe(request: dict[str, Json]) -> str | None:
+            asked.append(request["params"])
+            return (BUSY if len(asked) == 1 else result(SUBSCRIPTION))(request)
+
+        fake.always("eth_subscribe", subscribe)
+        nursery.start_soon(tell_later, fake, wire(1))
+        await following(client.pending(), 1)
+        assert asked == [["newPendingTransactions", True]] * 2
+
+
+async def test_a_node_that_is_always_busy_is_given_up(autojump_clock: MockClock) -> None:
+    async with open_fake(patience_s=30) as (fake, client):
+        fake.always("eth_subscribe", BUSY)
+        began = trio.current_time()
+        with pytest.raises(RpcError, match="rate limit"):
+            await following(client.pending(), 1)
+        assert 30 <= trio.current_time() - began < 35
 
 
 @pytest.mark.node
