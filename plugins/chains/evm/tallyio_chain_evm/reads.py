@@ -19,8 +19,9 @@ REVERTED = 3
 LIMIT_EXCEEDED = -32_005
 """The error code of EIP-1474 for who asks too often, and some nodes' for who asks for too much."""
 _FAILED_IN_EVM = re.compile(
-    r"revert|invalid opcode|out of gas|stack (under|over)flow|invalid jump|evm error|vm execution"
-    r"|write protection|static state change|not activated|call depth",
+    r"revert|invalid opcode|out of gas|stack (under|over)flow|stack limit reached|invalid jump|evm error"
+    r"|vm execution|write protection|static state change|not activated|call depth|return data out of bounds"
+    r"|gas uint64 overflow|invalid code: |max (init)?code size|address collision",
     re.IGNORECASE,
 )
 """How nodes say that the call itself failed; they share no code for it."""

@@ -66,6 +66,14 @@ async def test_a_reverted_call_is_none_and_any_other_error_is_raised(autojump_cl
             error(-32_015, "VM execution error."),
             error(-32_000, "invalid opcode: INVALID"),
             error(-32_000, "out of gas"),
+            error(-32_000, "stack underflow (0 <=> 1)"),
+            error(-32_000, "stack limit reached 1024 (1023)"),
+            error(-32_000, "return data out of bounds"),
+            error(-32_000, "gas uint64 overflow"),
+            error(-32_000, "invalid code: must not begin with 0xef"),
+            error(-32_000, "max code size exceeded"),
+            error(-32_000, "max initcode size exceeded"),
+            error(-32_000, "contract address collision"),
         ):
             node.script("eth_call", step)
             assert await client.call([CALL]) == [None]
