@@ -36,6 +36,10 @@ class MalformedReply(ChainError):
     """The answer breaks JSON, JSON-RPC or the method's own format."""
 
 
+class BatchRefused(MalformedReply):
+    """The node answered a message of several calls with one error for all of them."""
+
+
 class MessageTooLarge(ChainError):
     """A message is larger than `max_bytes`; the connection was closed."""
 

@@ -10,7 +10,7 @@ from tallyio.model.chain import Log, LogFilter
 from tallyio.model.execution import Call
 from tallyio.model.units import Address, Hash
 from tallyio_chain_evm import requests
-from tallyio_chain_evm.errors import CallTimeout, MalformedReply, MessageTooLarge, RpcError
+from tallyio_chain_evm.errors import BatchRefused, CallTimeout, MalformedReply, MessageTooLarge, RpcError
 from tallyio_chain_evm.link import Answer, Link
 from tallyio_chain_evm.rpc import Request
 
@@ -56,7 +56,7 @@ class Slices:
             part = asked[len(answers) : len(answers) + self._size]
             try:
                 told = await self._link.ask_all(part)
-            except (CallTimeout, MessageTooLarge) as fault:
+            except (BatchRefused, CallTimeout, MessageTooLarge) as fault:
                 if len(part) == 1:
                     raise
                 self._size = len(part) // 2

@@ -5,13 +5,14 @@ into its own type, in its own task, so the reader goes back to the socket at onc
 
 What a bad message does: one that is no JSON-RPC at all ends the connection (nobody can tell whose
 answer it was), an answer to an id that waits for none is counted and dropped (late answers are
-normal), and an answer that is wrong by itself fails the one request that it belongs to.
+normal), and an answer that is wrong by itself fails the one request that it belongs to. A list
+answers all calls of a message, so those that a list with an error leaves out have failed.
 Duplicate keys are legal JSON of which the last wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,7 +21,13 @@ import msgspec
 import trio
 
 from tallyio_chain_evm.endpoint import Endpoint
-from tallyio_chain_evm.errors import ConnectionLost, MalformedReply, MessageTooLarge, RpcError
+from tallyio_chain_evm.errors import (
+    BatchRefused,
+    ConnectionLost,
+    MalformedReply,
+    MessageTooLarge,
+    RpcError,
+)
 from tallyio_chain_evm.websocket import WebSocket
 
 QUEUED_NOTICES = 256
@@ -59,6 +66,11 @@ class _Envelope(msgspec.Struct):
     error: msgspec.Raw = _ABSENT
     method: str | None = None
     params: msgspec.Raw = _ABSENT
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is an error."""
+        return self.error not in (_ABSENT, _NULL)
 
 
 class _Notice(msgspec.Struct):
@@ -118,12 +130,20 @@ class Subscription:
 class _Exchange:
     """Requests sent together and the answers that came so far."""
 
-    def __init__(self, requests: Sequence[Request[object]], subscription: Subscription | None) -> None:
+    def __init__(
+        self, requests: Sequence[Request[object]], subscription: Subscription | None, *, batch_size: int
+    ) -> None:
         self.requests = requests
+        self._batch_size = batch_size
         self.outcomes: list[Outcome | None] = [None] * len(requests)
         self.missing = len(requests)
         self.subscription = subscription
         self.finished = trio.Event()
+
+    def together(self, index: int) -> range:
+        """Return the indexes of the requests that were sent in one message with that at `index`."""
+        start = index - index % self._batch_size
+        return range(start, min(start + self._batch_size, len(self.requests)))
 
     def settle(self, index: int, outcome: Outcome) -> None:
         """Note one answer."""
@@ -173,7 +193,7 @@ class RpcConnection:
             raise self.lost
         first = self._next_id
         self._next_id += len(requests)
-        exchange = _Exchange(requests, subscription)
+        exchange = _Exchange(requests, subscription, batch_size=self._batch_size)
         self._waiting.update({first + index: (exchange, index) for index in range(len(requests))})
         try:
             for start in range(0, len(requests), self._batch_size):
@@ -220,15 +240,48 @@ class RpcConnection:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
             text = self._endpoint.clean(str(fault))
             raise MalformedReply(f"{self._endpoint} sent what is not JSON-RPC ({text})") from None
-        for envelope in decoded if isinstance(decoded, list) else (decoded,):
+        if isinstance(decoded, list):
+            self._route_all(decoded, arrived_ns)
+        else:
+            self._route(decoded, arrived_ns)
+
+    def _route_all(self, envelopes: Sequence[_Envelope], arrived_ns: int) -> None:
+        fault = next((each for each in envelopes if each.failed), None)
+        # Before their answers take the calls off the list of those that wait.
+        messages = {self._sent_with(each.id) for each in envelopes} if fault else set()
+        for envelope in envelopes:
             self._route(envelope, arrived_ns)
+        if fault is not None:
+            left_out = [call for message in messages for call in message if call in self._waiting]
+            self._refuse(left_out, fault)
+
+    def _sent_with(self, call: int | str | None) -> range:
+        # Ids within an exchange follow each other, as its requests do.
+        if not isinstance(call, int) or call not in self._waiting:
+            return range(0)
+        exchange, index = self._waiting[call]
+        message = exchange.together(index)
+        return range(call - index + message.start, call - index + message.stop)
+
+    def _refuse(self, calls: Iterable[int | str], envelope: _Envelope) -> None:
+        error = self._error("a message", envelope.error)
+        for exchange, index in [self._waiting.pop(call) for call in calls]:
+            count = len(exchange.together(index))
+            refused = BatchRefused(
+                f"{self._endpoint} answered a message of {count} calls with error {error.rpc_code}:"
+                f" {error.reason}",
+                way_out="lower `batch_size`, if the node takes fewer calls at once",
+            )
+            exchange.settle(index, error if count == 1 else refused)
 
     def _route(self, envelope: _Envelope, arrived_ns: int) -> None:
         if envelope.method is not None:
             self._notify(envelope, arrived_ns)
-        elif envelope.id is None:
-            self._blame_all(envelope)
-        elif (waiting := self._waiting.pop(envelope.id, None)) is None:
+        elif envelope.id is None and envelope.failed:
+            # An error without an id is about a message that the node could not even read; which, only
+            # it knows, so everything in flight hears of it.
+            self._refuse(list(self._waiting), envelope)
+        elif envelope.id is None or (waiting := self._waiting.pop(envelope.id, None)) is None:
             self.strays += 1
         else:
             self._answer(*waiting, envelope, arrived_ns)
@@ -258,19 +311,10 @@ class RpcConnection:
         else:
             subscription.put(Result(notice.result, arrived_ns))
 
-    def _blame_all(self, envelope: _Envelope) -> None:
-        # An error without an id is about a request that the node could not even read; which, only
-        # it knows, so everything in flight hears of it.
-        outcome = self._outcome("a request", envelope, 0)
-        waiting, self._waiting = self._waiting, {}
-        for exchange, index in waiting.values():
-            exchange.settle(index, outcome)
-
     def _outcome(self, method: str, envelope: _Envelope, arrived_ns: int) -> Outcome:
-        failed = envelope.error not in (_ABSENT, _NULL)
-        if not failed and envelope.result != _ABSENT:
+        if not envelope.failed and envelope.result != _ABSENT:
             return Result(envelope.result, arrived_ns)
-        if not failed:
+        if not envelope.failed:
             return MalformedReply(f"{self._endpoint} answered {method} with neither result nor error")
         if envelope.result not in (_ABSENT, _NULL):
             return MalformedReply(f"{self._endpoint} answered {method} with a result and an error at once")

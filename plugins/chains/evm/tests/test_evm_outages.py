@@ -193,6 +193,29 @@ async def test_an_outage_that_is_too_much_for_one_message_is_read_in_several(
         assert [seen(event) for event in await take(feed, 10)] == missed
 
 
+async def test_a_node_that_takes_fewer_calls_at_once_is_asked_fewer(autojump_clock: MockClock) -> None:
+    async with open_fake() as (node, client):
+        feed = client.blocks()
+        await take(feed, 1)
+        missed = [node.chain.mine() for _ in range(10)]
+        refused: set[int] = set()
+
+        def limited(request: dict[str, Json]) -> str | None:
+            """One error for all, with the id of the first call."""
+            message = len(node.batches)
+            if node.batches[-1] <= 3:
+                return node.honest(request)
+            if message in refused:
+                return None
+            refused.add(message)
+            return error(-32_600, "batch too large")(request)
+
+        node.always("eth_getLogs", limited)
+        await node.announce()
+        assert [seen(event) for event in await take(feed, 10)] == missed
+        assert client.statistics().faults == 0
+
+
 async def test_an_outage_larger_than_max_bytes_is_read_in_several_messages(autojump_clock: MockClock) -> None:
     async with open_fake(max_bytes=65_536) as (node, client):
         feed = client.blocks()

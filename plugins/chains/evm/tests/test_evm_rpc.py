@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 from tallyio_chain_evm.errors import (
+    BatchRefused,
     CallTimeout,
     ConnectionLost,
     MalformedReply,
@@ -168,6 +169,43 @@ async def test_an_error_without_an_id_reaches_whoever_waits(autojump_clock: Mock
         )
         with pytest.raises(RpcError, match="error -32700: parse error"):
             await client.balance(ACCOUNT)
+
+
+@pytest.mark.parametrize("identity", ["ID", "null"])
+async def test_one_error_for_a_whole_batch_is_an_answer_to_all_of_it(
+    identity: str, autojump_clock: MockClock
+) -> None:
+    """So does geth refuse a batch: a list of one error, with the id of the first call."""
+    async with open_fake(batch_size=10) as (node, client):
+        refusal = text(f'{{"id": {identity}, "error": {{"code": -32600, "message": "batch too large"}}}}')
+        node.script("eth_call", refusal, *[silence] * 9)
+        with pytest.raises(
+            BatchRefused, match=r"10 calls with error -32600: batch too large; lower `batch_size`"
+        ):
+            await client.call([CALL] * 10)
+        assert node.connections == 1
+
+
+async def test_one_refused_message_does_not_fail_the_others(autojump_clock: MockClock) -> None:
+    async with open_fake(batch_size=10) as (node, client):
+        node.script("eth_getBalance", silence, result("0x5"))
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                assert await client.balance(ACCOUNT) == 5
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            node.script("eth_call", error(-32_600, "batch too large"), *[silence] * 9)
+            with pytest.raises(BatchRefused):
+                await client.call([CALL] * 10)
+            await node.hang_up()  # what still waits is asked again
+
+
+async def test_a_result_without_an_id_is_nobodys(autojump_clock: MockClock) -> None:
+    async with open_fake() as (node, client):
+        node.script("eth_getBalance", text('[{"id": null, "result": "0x1"}, {"id": ID, "result": "0x2"}]'))
+        assert await client.balance(ACCOUNT) == 2
 
 
 async def test_an_error_of_odd_shape_is_an_error_still(autojump_clock: MockClock) -> None:
