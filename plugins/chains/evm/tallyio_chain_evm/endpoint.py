@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -16,6 +17,8 @@ SHOWN_CHARACTERS = 400
 """A node's error text is cut here."""
 SECRET_CHARACTERS = 6
 """Shorter parts of a path are words such as "v3" or "eth"; hiding them would garble messages."""
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f]*:[0-9a-f:.]+(%[!-~]+)?")
+"""A name by RFC 1035, in small letters and with the "_" that container networks use, or an address."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,27 +66,35 @@ def redact(url: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "(not a URL)"
-    if not parts.scheme or not parts.hostname:
+    host = parts.hostname or ""
+    if not parts.scheme or not _HOST.fullmatch(host):
         return "(not a URL)"
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{host}]" if ":" in host else host
     rest = "/…" if parts.path not in ("", "/") or parts.query else ""
     return f"{parts.scheme}://{host}{port}{rest}"
 
 
 def parse_endpoint(url: str) -> Endpoint:
-    """Take `url` apart. Raises: ValueError: it is not a ws:// or wss:// URL (the text hides secrets)."""
+    """Take `url` apart. Raises: ValueError: it is not a ws:// or wss:// URL (the text hides secrets).
+
+    A request holds printable ASCII only, so a host's other letters are written in Punycode, and those of
+    the rest as %XX.
+    """
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise ValueError(f"{redact(url)} holds a blank, or another character than printable ASCII")
     rule = f"{redact(url)} is not a WebSocket URL such as ws://127.0.0.1:8545 or wss://host/path"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise ValueError(rule) from None
-    if parts.scheme not in ("ws", "wss") or not parts.hostname or port == 0:
+    host = parts.hostname or ""
+    if parts.scheme not in ("ws", "wss") or not _HOST.fullmatch(host) or port == 0:
         raise ValueError(rule)
     tls = parts.scheme == "wss"
     return Endpoint(
         tls=tls,
-        host=parts.hostname,
+        host=host,
         port=port or _default_port(tls=tls),
         target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         authorization=_authorization(parts),
