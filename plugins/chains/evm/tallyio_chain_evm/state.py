@@ -38,16 +38,25 @@ type AccessList = dict[Address, list[int]]
 
 
 class StateReader:
-    """Asks one node for state; remembers whether it has debug methods."""
+    """Asks one node for state; remembers what it lacks for as long as the connection lasts."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._has_debug = True
-        self._has_storage_values = True
+        # By the number of the connection that lacked them: the next may lead to another node.
+        self._no_debug: int | None = None
+        self._no_storage_values: int | None = None
         self._watched: Mapping[Address, Collection[int]] = {}
         self._ahead: Ahead | None = None
         self._questions: Sequence[Call] = ()
         self._foreseen: Foreseen | None = None
+
+    @property
+    def _has_debug(self) -> bool:
+        return self._no_debug != self._link.reconnects
+
+    @property
+    def _has_storage_values(self) -> bool:
+        return self._no_storage_values != self._link.reconnects
 
     def watch(self, known: Mapping[Address, Collection[int]]) -> None:
         """Ask for the slots in `known`, as it stands then, as soon as a block is announced."""
@@ -90,7 +99,7 @@ class StateReader:
             except RpcError as fault:
                 if not fault.unsupported:
                     raise
-                self._has_debug = False
+                self._no_debug = self._link.reconnects
         return await self._by_access_list(call, sender, block, pretend)
 
     async def after(self, block: Block, known: Mapping[Address, Collection[int]]) -> StateSlice:
@@ -108,7 +117,7 @@ class StateReader:
             except RpcError as fault:
                 if not fault.unsupported:
                     raise
-                self._has_storage_values = False
+                self._no_storage_values = self._link.reconnects
         try:
             return await self.diff(block.head.hash) if wanted else {}
         except NoDebugMethods:
@@ -126,7 +135,7 @@ class StateReader:
         except RpcError as fault:
             if not fault.unsupported:
                 raise
-            self._has_debug = False
+            self._no_debug = self._link.reconnects
         raise NoDebugMethods(
             f"{self._link.endpoint} has no debug_traceBlockByHash, so it cannot tell what a block changed",
             way_out="use a node with the debug API, or read the state of each call anew",

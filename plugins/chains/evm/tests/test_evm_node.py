@@ -193,7 +193,7 @@ async def test_known_slots_read_after_a_block_equal_the_nodes_state() -> None:
             assert sum(len(told.storage) for told in after.values()) > 5
             await assert_equals_the_node(lab, after, block.head.hash)
             one_by_one = StateReader(client._link)
-            one_by_one._has_storage_values = one_by_one._has_debug = False
+            one_by_one._no_storage_values = one_by_one._no_debug = client._link.reconnects
             assert await one_by_one.after(block, known) == after
 
 
@@ -226,7 +226,7 @@ async def test_without_debug_methods_the_prestate_has_the_same_slots() -> None:
         pair = next(pool.address for pool in lab.world.pools if pool.kind == "v2")
         call = Call(to=pair, data=SYNC)
         traced = await client.prestate(call, sender=ACCOUNT, block=head.hash)
-        client._state._has_debug = False
+        client._state._no_debug = client._link.reconnects
         listed = await client.prestate(call, sender=ACCOUNT, block=head.hash)
         await assert_equals_the_node(lab, listed, head.hash)
         assert {a: s.storage for a, s in traced.items() if s.storage} == {

@@ -213,6 +213,24 @@ async def test_an_older_node_is_asked_for_the_diff_and_then_slot_by_slot(autojum
         assert node.asked.count("eth_getStorageValues") == node.asked.count("debug_traceBlockByHash") == 1
 
 
+async def test_another_connection_may_lead_to_a_newer_node(autojump_clock: MockClock) -> None:
+    async with open_fake() as (node, client):
+        lacking = error(-32_601, "the method does not exist")
+        node.script("eth_getStorageValues", lacking)
+        node.script("debug_traceBlockByHash", lacking)
+        node.always("eth_getStorageAt", at_the_block(word(9)))
+        node.always("eth_getStorageValues", at_the_block({key(A): [word(7), word(8)]}))
+        node.always("debug_traceBlockByHash", result([]))
+        for _ in range(2):
+            state = await client.state_after(block_with_events_of(A), KNOWN)
+            assert state == {A: AccountState(storage={1: 9, 2: 9})}
+        await node.hang_up()
+        await client.head()
+        state = await client.state_after(block_with_events_of(A), KNOWN)
+        assert state == {A: AccountState(storage={1: 7, 2: 8})}
+        assert await client._state.diff(BLOCK) == {}
+
+
 async def test_many_slots_are_asked_for_in_several_questions(autojump_clock: MockClock) -> None:
     def answer(request: dict[str, Json]) -> str | None:
         texts, _ = request["params"]
