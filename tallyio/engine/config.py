@@ -36,7 +36,7 @@ Table = dict[str, object]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Blocks = Annotated[int, msgspec.Meta(ge=1, le=128)]
-"""Outcomes are looked for in 256 blocks (`outcomes.HEADS_KEPT`)."""
+"""A transaction is followed for some hundreds of blocks (`outcomes.HEADS_KEPT`), so neither is more."""
 Percent = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 Gwei = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 """The highest is a whole unit of the native currency per gas."""

@@ -70,8 +70,10 @@ async def test_a_wave_whose_nonces_could_not_all_be_given_back_is_taken_over(tmp
             await desk.take(1, 2, 3, head=HEAD)
         ledger.execute("DROP TRIGGER stopped")
         assert desk.rows("nonce, state")[1:] == [(1, "reserved"), (2, "reserved")]
+        signed = desk.sent(1)
     async with trading(tmp_path, first=LATER) as desk:
         desk.chain.mined = 1
+        desk.chain.include(signed, BLOCKS[3], gain=500)
         assert await recovered(desk) == 3
 
 
