@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 
@@ -30,9 +30,10 @@ from tallyio.ledger.records import (
     NewIntent,
     Settlement,
 )
+from tallyio.ledger.rows import finding_row, intent_of, pack, read_bytes
 from tallyio.ledger.schema import SCHEMA, VERSION
 from tallyio.model.errors import EnvironmentFault, UnsafeRefused
-from tallyio.model.execution import SignedTransaction, UnsignedTransaction
+from tallyio.model.execution import SignedTransaction
 from tallyio.model.stages import Gate
 from tallyio.model.units import Address, Hash, hex_text
 
@@ -105,7 +106,7 @@ class Journal:
         with _transaction(self._db):
             self._db.executemany(
                 "INSERT OR REPLACE INTO opportunities VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                [_finding_row(run, finding) for finding in findings],
+                [finding_row(run, finding) for finding in findings],
             )
         # Here nobody waits; a commit that somebody waits for moves nothing (`_connect`).
         self._recorded += 1
@@ -196,7 +197,7 @@ class Journal:
             "SELECT token, realised FROM intents WHERE account = ? AND block_hash = ?",
             (hex_text(account), hex_text(block_hash)),
         )
-        return [(Address(_bytes(token)), int(realised)) for token, realised in rows]
+        return [(Address(read_bytes(token)), int(realised)) for token, realised in rows]
 
     def replaced(self, intent: int) -> None:
         """Note that another transaction has the nonce: settled, and no block will ever hold it."""
@@ -219,7 +220,7 @@ class Journal:
             " ORDER BY nonce",
             (chain_id, hex_text(account)),
         )
-        return [_intent(account, row) for row in rows]
+        return [intent_of(account, row) for row in rows]
 
     def next_nonce(self, chain_id: int, account: Address) -> int:
         """Return the first nonce after all that are taken here (0 if none is)."""
@@ -317,7 +318,7 @@ class Journal:
                 hex_text(intent.signing_hash),
                 hex_text(intent.token),
                 str(intent.predicted),
-                _pack(intent.unsigned),
+                pack(intent.unsigned),
                 intent.deadline_block,
             ),
         )
@@ -367,47 +368,3 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _pack(unsigned: UnsignedTransaction) -> bytes:
-    # JSON, because MessagePack integers end at 64 bits.
-    return msgspec.json.encode(unsigned)
-
-
-def _finding_row(run: int, finding: Finding) -> tuple[object, ...]:
-    return (
-        run,
-        finding.id,
-        finding.strategy,
-        finding.block_number,
-        hex_text(finding.block_hash),
-        finding.path,
-        hex_text(finding.token),
-        str(finding.amount_in),
-        str(finding.predicted),
-        None if finding.simulated is None else str(finding.simulated),
-        finding.net_wei,
-        finding.gate.value if finding.gate else None,
-        finding.reason,
-    )
-
-
-def _intent(account: Address, row: tuple[Any, ...]) -> Intent:
-    number, run, opportunity, token, predicted, unsigned, state, deadline, raw, digest = row
-    return Intent(
-        id=number,
-        run=run,
-        opportunity=opportunity,
-        account=account,
-        unsigned=msgspec.json.decode(unsigned, type=UnsignedTransaction),
-        state=state,
-        token=Address(_bytes(token)),
-        predicted=int(predicted),
-        deadline_block=deadline,
-        raw=raw,
-        hash=Hash(_bytes(digest)) if digest else None,
-    )
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text[2:])
