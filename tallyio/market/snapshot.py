@@ -12,7 +12,7 @@ there whole, so a crash leaves the old one. It carries a checksum, and says whic
 |---|---|
 | 8 | `TALLYMKT` |
 | 8 | length of the header, little-endian |
-| | header, MessagePack |
+| | header, JSON: parameters of pools are integers of any size, which MessagePack does not hold |
 | | rows of all pools, in order |
 | 32 | BLAKE2b of everything before |
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tallyio.market.market import Head, Market
 
 MAGIC: Final = b"TALLYMKT"
-VERSION: Final = 1
+VERSION: Final = 2
 _LENGTH_BYTES: Final = 8
 _DIGEST_BYTES: Final = 32
 _START: Final = len(MAGIC) + _LENGTH_BYTES
@@ -119,7 +119,7 @@ def write(market: Market, path: Path) -> None:
     Raises: OSError: the file cannot be written; what was there before still is.
     """
     rows = [market.row(pool) for pool in range(len(market.shape.pools))]
-    header = msgspec.msgpack.encode(
+    header = msgspec.json.encode(
         Header(
             version=VERSION,
             block_hash=market.head.hash,
@@ -156,8 +156,8 @@ def read(path: Path) -> Snapshot:
         raise SnapshotFault(f"{path} is damaged: its checksum does not match", way_out=way_out)
     end = _START + int.from_bytes(raw[len(MAGIC) : _START], "little")
     try:
-        header = msgspec.msgpack.decode(body[_START:end], type=Header)
-    except msgspec.ValidationError as error:
+        header = msgspec.json.decode(body[_START:end], type=Header)
+    except msgspec.DecodeError as error:
         raise SnapshotFault(f"{path} has an unknown header: {error}", way_out=way_out) from None
     if header.version != VERSION:
         raise SnapshotFault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -19,10 +20,17 @@ Toy = tuple[Fused, toys.Compiled]
 
 
 def changed_market(toy: Toy) -> Market:
-    """Two protocols, rows of several sizes, a singleton's pool, and a pool that waits for its row."""
+    """Two protocols, rows of several sizes, a singleton's pool, and a pool that waits for its row.
+
+    Parameters are integers of any size: plugins keep addresses there.
+    """
     fused = fuse([("one", toy[1]), ("two", toy[1])])
     single = msgspec.structs.replace(
-        toys.pool(9, 1, 2), id=b"i" * 32, log_sources=(LogSource(toys.address(5), b"t" * 32),), ages=True
+        toys.pool(9, 1, 2),
+        id=b"i" * 32,
+        log_sources=(LogSource(toys.address(5), b"t" * 32),),
+        ages=True,
+        parameters=(("amount", 2**256 - 1), ("factory", int.from_bytes(b"f" * 20)), ("side", -1)),
     )
     pools = [toys.pool(number, 1, 2 + number) for number in range(3)]
     held = [
@@ -50,6 +58,27 @@ def test_a_market_comes_back_as_it_was(toy: Toy, tmp_path: Path) -> None:
             assert after.apply(block) == 2
             assert after.row(0) == toys.row(1, 1)
     assert [each.name for each in path.parent.iterdir()] == ["market.tally"]
+
+
+def test_a_file_of_another_version_is_refused(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "market"
+    with changed_market(toy) as market:
+        snapshot.write(market, path)
+    monkeypatch.setattr(snapshot, "VERSION", snapshot.VERSION + 1)
+    with pytest.raises(SnapshotFault, match=r"is of version \d+, and this is version \d+"):
+        snapshot.read(path)
+
+
+def test_a_header_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
+    """Such as that of the first version, which was MessagePack."""
+    path = tmp_path / "market"
+    for header in (msgspec.msgpack.encode({"version": 1}), b'{"version":1}'):
+        body = b"TALLYMKT" + len(header).to_bytes(8, "little") + header
+        path.write_bytes(body + hashlib.blake2b(body, digest_size=32).digest())
+        with pytest.raises(SnapshotFault, match="has an unknown header"):
+            snapshot.read(path)
 
 
 def test_a_protocol_that_is_not_enabled_is_named(toy: Toy, tmp_path: Path) -> None:

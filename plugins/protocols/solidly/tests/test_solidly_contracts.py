@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import tallyio_protocol_solidly.adapter as adapter_module
@@ -24,10 +25,12 @@ from tallyio_protocol_solidly.layout import (
     unpack_reserves,
 )
 
+from tallyio.engine.markets import load_market
 from tallyio.lab.artifact import Contract
 from tallyio.lab.revm import RevmBackend
 from tallyio.lab.steps import Reverted
 from tallyio.lab.world import DEPLOYER, OPERATOR
+from tallyio.market import snapshot
 from tallyio.market.abi import LOG_APPLIED, LOG_IGNORED, LOG_RELOAD
 from tallyio.model.chain import Log
 from tallyio.model.errors import ChainError, ConfigError
@@ -147,6 +150,19 @@ async def test_every_pool_of_every_factory_is_found_with_its_kind_and_fee(town: 
         assert pool.tokens == town.chain.backend.read(
             Contract(contracts()[pool.venue], pool.address), "tokens"
         )
+
+
+async def test_a_market_of_them_comes_back_from_disk(town: Town, tmp_path: Path) -> None:
+    """With the factory's address among their parameters."""
+    adapter = Solidly(town.settings())
+    market, _ = await load_market(town.chain, [("solidly", adapter)], head=town.chain.latest)
+    with market:
+        snapshot.write(market, tmp_path / "market")
+        plugins = {"solidly": (adapter.compiled, adapter.topics)}
+        (held,) = snapshot.read(tmp_path / "market").holdings(plugins)
+        assert held.pools == market.shape.pools
+        factories = {int.from_bytes(each.factory.address) for each in town.factories.values()}
+        assert {dict(pool.parameters)["factory"] for pool in held.pools} == factories
 
 
 async def test_named_tokens_select_the_pools_between_them(town: Town) -> None:
