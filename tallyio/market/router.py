@@ -11,6 +11,7 @@ Layer: market. Like the market itself it is not thread-safe, and must not run wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tallyio.market.market import Market
 
 _NEVER: Final = -1
+_BITS: Final = 256
 _LEAST_LEGS: Final = 2
 _SMALL: Final = 1e-4
 """Of the amount that halves a pool's slope: small enough to change no price, large enough to be no dust."""
@@ -89,7 +91,7 @@ class Split(NamedTuple):
 
 
 class Router:
-    """Paths over all pools of `market`, which must stay open.
+    """Paths over all pools of `market`, which must stay open: its questions raise ValueError once it is not.
 
     Every answer first measures again the pools whose rows changed since the last one.
     """
@@ -120,23 +122,30 @@ class Router:
     ) -> Path | None:
         """Return the path that brings most of `bought` for `amount_in` of `sold`, or None if none does.
 
-        `without` names pools that it must not use. Raises: ConfigError: a token that no pool holds.
-        ValueError: `max_hops` is not 1 to 4, or both tokens are the same.
+        `without` names pools that it must not use. Raises: ConfigError: a token that no pool holds, or a
+        number in `without` that no pool has. ValueError: `max_hops` is not 1 to 4, or both tokens are the
+        same. OverflowError: `amount_in` is negative or needs more than 256 bits.
         """
         if not 1 <= max_hops <= MAX_HOPS or sold == bought:
             raise ValueError(f"a path has 1 to {MAX_HOPS} hops between two tokens")
         ends = self._token(sold), self._token(bought)
+        # A ban holds until the next search, so nothing may fail between the two.
+        numbers, amount, hops = [*map(index, without)], index(amount_in), index(max_hops)
+        for pool in numbers:
+            self._shape.check_number(pool)
+        if not 0 <= amount < 1 << _BITS:
+            raise OverflowError(f"an amount is 0 to 2**{_BITS} - 1, was {amount}")
         self.refresh()
-        for pool in without:
+        for pool in numbers:
             self._routing.ban(self.address, pool)
-        facts = amount_in, float(amount_in), max_hops, self._memory.path_address
+        facts = amount, float(amount), hops, self._memory.path_address
         brings: int = self._routing.best_path(self.address, *ends, *facts)
         return self._memory.path() if brings else None
 
     def best_venue(self, sold: Address, bought: Address, amount_in: int) -> Path | None:
         """Return the one pool that pays most of `bought` for `amount_in` of `sold`, or None if none does.
 
-        Raises: ConfigError: a token that no pool holds.
+        Raises: ConfigError: a token that no pool holds. OverflowError: as `best_path`.
         """
         ends = self._token(sold), self._token(bought)
         self.refresh()
@@ -180,13 +189,16 @@ class Router:
         back is the best for a small amount, then the amount is the one that gains most along it, to
         the accuracy of floats. Gains in different tokens are compared in the market's prices of them.
 
-        Raises: ValueError: `max_legs` is not 2 to 4.
+        Raises: ValueError: `max_legs` is not 2 to 4. ConfigError: a number in `dirty` that no pool has.
         """
         if not _LEAST_LEGS <= max_legs <= MAX_HOPS:
             raise ValueError(f"a cycle has {_LEAST_LEGS} to {MAX_HOPS} legs")
+        pools = list(dirty)
+        for pool in pools:
+            self._shape.check_number(pool)
         found = [
             cycle
-            for pool in dirty
+            for pool in pools
             for i, sold in enumerate(self._shape.pool_tokens[pool])
             for j, bought in enumerate(self._shape.pool_tokens[pool])
             if i != j and (cycle := self._cycle(Hop(pool, i, j, 0, 0), sold, bought, max_legs))

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from tallyio.market.abi import MAX_POOL_TOKENS
-from tallyio.model.errors import PluginError
+from tallyio.model.errors import ConfigError, PluginError
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, checksum
 
@@ -83,6 +83,11 @@ class Shape:
         """Token id by address."""
         return self._token_ids
 
+    def check_number(self, pool: int) -> None:
+        """Raise ConfigError unless there is a pool of this number."""
+        if not 0 <= pool < len(self.pools):
+            raise no_pool(str(pool))
+
     def _members(self) -> Iterator[tuple[int, PoolSpec]]:
         for kind, holding in enumerate(self.holdings):
             for pool in holding.pools:
@@ -106,6 +111,11 @@ class Shape:
                 f"holds pool {_name(pool)}, which {other!r} holds already",
                 way_out="configure the pool under one protocol",
             )
+
+
+def no_pool(name: str) -> ConfigError:
+    """Return the error for a pool that is in no market."""
+    return ConfigError(f"this market holds no pool {name}", way_out="see `market.shape.pools`")
 
 
 def _name(pool: PoolSpec) -> str:

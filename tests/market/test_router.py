@@ -145,6 +145,31 @@ def test_pools_that_are_left_out_are_not_used(toy: Toy) -> None:
         assert router.best_path(one, two, 1000) == direct, "a ban holds for one search"
 
 
+@pytest.mark.parametrize(
+    ("amount", "without", "error"),
+    [
+        (-1, [0], OverflowError),
+        (2**256, [0], OverflowError),
+        (1e3, [0], TypeError),
+        (1000, [0, 3], ConfigError),
+        (1000, [0, -1], ConfigError),
+        (1000, [0, 0.5], TypeError),
+    ],
+)
+def test_a_question_that_fails_bans_nothing_in_the_next(
+    toy: Toy, amount: int, without: list[int], error: type[Exception]
+) -> None:
+    pools = [toys.pool(0, 1, 2), toys.pool(1, 1, 3), toys.pool(2, 3, 2)]
+    with toys.market(*toy, pools, [toys.row(10**12, 10**12)] * 3) as market:
+        router = Router(market)
+        one, two = toys.address(1), toys.address(2)
+        with pytest.raises(error):
+            router.best_path(one, two, amount, without=without)
+        found = router.best_path(one, two, 1000)
+        assert found is not None
+        assert found.pools == (0,)
+
+
 def test_a_split_brings_more_than_one_path_and_no_other_division_brings_more(toy: Toy) -> None:
     pools = [toys.pool(number, 1, 2) for number in range(3)]
     rows = [toys.row(10**12 * (number + 1), 10**12 * (number + 1)) for number in range(3)]
