@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import struct
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, cast
 
 import numpy as np
 
 from tallyio.market import abi, layout
 from tallyio.market.batch import Batch, pack_logs, routes
 from tallyio.market.fusion import Fused
-from tallyio.market.memory import MarketMemory, address_of, check_holdings, check_row
-from tallyio.market.pools import Pool
+from tallyio.market.memory import ClosedMemory, MarketMemory, address_of, check_holdings, check_row
+from tallyio.market.pools import Pool, Quoter, quoters
+from tallyio.market.price_plan import PriceMemory
 from tallyio.market.router import Router
 from tallyio.market.rows import read_row
-from tallyio.market.shape import Holding, Shape
+from tallyio.market.shape import Holding, Shape, no_pool
 from tallyio.model.chain import Block
 from tallyio.model.errors import ConfigError, EnvironmentFault
 from tallyio.model.units import HASH_BYTES, Address, Hash, hex_text
@@ -72,7 +74,8 @@ class Market:
     forgotten first. Pools in `void` wait for a fresh row from the start.
 
     Raises: PluginError: a holding does not match `fused`, or a row has the wrong size. ValueError:
-    `window` is below 64.
+    `window` is below 64. Every question raises ConfigError for a number that no pool has, and ValueError
+    once the market is closed.
     """
 
     # Guarantees
@@ -98,10 +101,11 @@ class Market:
         self.shape: Final = Shape(holdings)
         self._compiled: Any = fused.load("tallyio.market.apply")
         self._pricing: Any = fused.load("tallyio.market.prices")
+        self._quote, self._quote_exact_out = fused.function("quote"), fused.function("quote_exact_out")
+        self._curve, self._gas = fused.function("curve"), fused.function("gas")
+        self._make_quoter, self._close_quoters = quoters(self._quote)
         self._memory = memory = MarketMemory(self.shape, native)
-        self._pools: Final = address_of(memory.pools)
         memory.open_journal(head.hash, head.number, window=window, journal_bytes=journal_bytes)
-        self.prices: Final = memory.prices
         for pool in void:
             memory.pools["flags"][pool] &= ~abi.POOL_ENABLED
             self._compiled.mark_dirty(self.state, pool)
@@ -124,6 +128,11 @@ class Market:
         return address_of(self._memory.market)
 
     @property
+    def prices(self) -> PriceMemory:
+        """What one smallest unit of each token is worth, since `refresh_prices`."""
+        return self._memory.prices
+
+    @property
     def head(self) -> Head:
         """The block that the rows stand for."""
         record = self._memory.journal[0]
@@ -142,14 +151,17 @@ class Market:
 
     def is_enabled(self, pool: int) -> bool:
         """Return whether the pool's row is valid."""
+        self.shape.check_number(pool)
         return bool(self._memory.pools[pool]["flags"] & abi.POOL_ENABLED)
 
     def pool_address(self, pool: int) -> int:
         """Return the address of the pool's POOL record, for compiled code."""
-        return self._pools + pool * _POOL_BYTES
+        self.shape.check_number(pool)
+        return self._memory.pools_address + pool * _POOL_BYTES
 
     def row(self, pool: int) -> bytes:
         """Return a copy of the pool's row; any thread may call, also while the lane works."""
+        self.shape.check_number(pool)
         with Region(_FIRST_ROOM) as first:
             size = read_row(self.state, pool, first.address, first.size)
             if size >= 0:
@@ -163,10 +175,13 @@ class Market:
 
     def pool(self, which: int | Address, pool_id: bytes = b"") -> Pool:
         """Return a pool by its number, or by its address and id. Raises: ConfigError: there is none."""
-        number = which if isinstance(which, int) else self.shape.pool_ids.get((which, pool_id))
-        if number is None or not 0 <= number < len(self.shape.pools):
-            name = which if isinstance(which, int) else hex_text(which)
-            raise ConfigError(f"this market holds no pool {name}", way_out="see `market.shape.pools`")
+        if isinstance(which, bytes):
+            number = self.shape.pool_ids.get((which, pool_id))
+            if number is None:
+                raise no_pool(hex_text(which))
+        else:
+            number = operator.index(which)
+            self.shape.check_number(number)
         return Pool(self, number)
 
     @functools.cached_property
@@ -176,23 +191,29 @@ class Market:
 
     def quote(self, pool: int, i: int, j: int, amount_in: int) -> int:
         """Return the exact output of selling `amount_in` of the pool's token `i` for its token `j`."""
-        answer: int = self.fused.function("quote")(self.pool_address(pool), i, j, amount_in)
+        answer: int = self._quote(self._record(pool, i, j), i, j, amount_in)
         return answer
 
     def quote_exact_out(self, pool: int, i: int, j: int, amount_out: int) -> int:
         """Return the exact input of token `i` for `amount_out` of token `j`; 0 where the pool cannot pay."""
-        answer: int = self.fused.function("quote_exact_out")(self.pool_address(pool), i, j, amount_out)
+        answer: int = self._quote_exact_out(self._record(pool, i, j), i, j, amount_out)
         return answer
 
     def curve(self, pool: int, i: int, j: int, amount_in: float) -> tuple[float, float]:
         """Return output and slope in floats, within the error that `tallyio.market.abi` allows."""
-        answer: tuple[float, float] = self.fused.function("curve")(self.pool_address(pool), i, j, amount_in)
+        answer: tuple[float, float] = self._curve(self._record(pool, i, j), i, j, amount_in)
         return answer
 
     def gas(self, pool: int, i: int, j: int, amount_in: int) -> int:
         """Return the estimated gas of a swap inside a larger transaction."""
-        answer: int = self.fused.function("gas")(self.pool_address(pool), i, j, amount_in)
+        answer: int = self._gas(self._record(pool, i, j), i, j, amount_in)
         return answer
+
+    def quoter(self, pool: int, i: int, j: int) -> Quoter:
+        """Return `quote` of one direction as a function of the amount alone, which keeps the market."""
+        quoted = self._make_quoter(self._record(pool, i, j), i, j)
+        vars(quoted)["market"] = self  # whose memory it reads
+        return quoted
 
     def pack(self, block: Block, gas_price_wei: float, next_timestamp: int | None = None) -> int:
         """Write `block` where compiled code can read it, and return the address of its `BLOCK` record.
@@ -253,11 +274,13 @@ class Market:
 
     def hold_row(self, pool: int, row: bytes) -> tuple[int, int]:
         """Return the address of a copy of `row`, valid until the next call, and where it moves if it grew."""
+        self.shape.check_number(pool)
         check_row(self.shape.holdings[self.shape.kinds[pool]], self.shape.pools[pool].address, row)
+        home = self._memory.home_for(pool, len(row))
         if len(row) > self._scratch.size:
             self._scratch = Region(2 * len(row))
         self._scratch.view("u1", len(row))[:] = np.frombuffer(row, "u1")
-        return self._scratch.address, self._memory.home_for(pool, len(row))
+        return self._scratch.address, home
 
     def out_of_order(self, block: Block) -> OutOfOrder:
         """Return the error for a refused block."""
@@ -289,8 +312,10 @@ class Market:
         return JournalStatistics(blocks, int(record["entry_mask"]) + 1, used, int(record["arena_bytes"]))
 
     def close(self) -> None:
-        """Give the memory back. No lane may use it any more."""
+        """Give the memory back. No lane may use it any more, and quoters refuse."""
+        self._close_quoters()
         self._memory.close()
+        self._memory = cast("MarketMemory", ClosedMemory())
         self._scratch.close()
         self._logs.close()
 
@@ -299,6 +324,19 @@ class Market:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _record(self, pool: int, i: int, j: int) -> int:
+        """Return the address of the pool's record, if it sells token `i` for token `j`."""
+        pools = self.shape.pools
+        if 0 <= pool < len(pools):
+            count = len(pools[pool].tokens)
+            if 0 <= i < count and 0 <= j < count and i != j:
+                return self._memory.pools_address + pool * _POOL_BYTES
+        self.shape.check_number(pool)
+        raise ConfigError(
+            f"pool {pool} sells no token {i} for a token {j}: it holds {len(pools[pool].tokens)}",
+            way_out="number the tokens as `PoolSpec.tokens` does",
+        )
 
     def _hold(self, packed: Batch) -> int:
         if len(packed.data) > self._logs.size:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class MarketMemory:
         self._regions: list[Region] = []
         self.shape: Final = shape
         self.pools: Final = self.array(abi.POOL, len(shape.pools))
+        self.pools_address: Final = address_of(self.pools)
         self.journal: Final = self.array(layout.JOURNAL, 1)
         self.market: Final = self.array(abi.MARKET, 1)
         self.state: Final = self.array(layout.STATE, 1)
@@ -116,7 +117,7 @@ class MarketMemory:
 
     def _fill_state(self) -> None:
         market, state = self.market[0], self.state[0]
-        market["pools"], market["pool_count"] = address_of(self.pools), len(self.pools)
+        market["pools"], market["pool_count"] = self.pools_address, len(self.pools)
         market["token_count"] = len(self.shape.tokens)
         market["dirty"], market["native_per_unit"] = address_of(self.dirty), self.prices.table_address
         state["market"], state["journal"] = address_of(self.market), address_of(self.journal)
@@ -145,6 +146,21 @@ class MarketMemory:
             target = begin % len(self._arena)
             self._arena[target : target + end - begin] = old[begin - place : end - place]
         record["arena"], record["arena_bytes"] = address_of(self._arena), len(self._arena)
+
+
+class ClosedMemory:
+    """What stands in the place of a market's memory once that was given back: whoever asks is told."""
+
+    def close(self) -> None:
+        """Closing twice is fine."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        refuse()
+
+
+def refuse(*_: object) -> NoReturn:
+    """Raise what every question to a closed market raises."""
+    raise ValueError("the market is closed; keep it open as long as anything is asked of it")
 
 
 def address_of(array: npt.NDArray[Any]) -> int:

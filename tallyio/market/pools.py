@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from tallyio.market.memory import refuse
 from tallyio.model.errors import ConfigError
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import Address, checksum
-from tallyio.native.jit import entry
+from tallyio.native.jit import HotFunction, entry
 
 if TYPE_CHECKING:
     from tallyio.market.market import Market
 
+Quoter = Callable[[int], int]
 Words = npt.NDArray[np.uint64]
 """Amounts of shape (n, 4): 256 bits each, lowest 64 first."""
 
@@ -43,17 +45,40 @@ def integers(amounts: Words) -> list[int]:
     return [int.from_bytes(raw[start : start + _BYTES], "little") for start in range(0, len(raw), _BYTES)]
 
 
+def quoters(function: HotFunction[..., int]) -> tuple[Callable[[int, int, int], Quoter], Callable[[], None]]:
+    """Return what makes a quoter of a pool's record, `i` and `j`, and what makes all those refuse.
+
+    They share the one cell that names the compiled function, so refusing costs a call no test.
+    """
+    quote: Callable[..., int] = function
+
+    def make(pool: int, i: int, j: int) -> Quoter:
+        nonlocal quote
+        quote = entry(function)
+
+        def quoted(amount_in: int) -> int:
+            return quote(pool, i, j, amount_in)
+
+        return quoted
+
+    def close() -> None:
+        nonlocal quote
+        quote = refuse
+
+    return make, close
+
+
 class Pool:
-    """Pool number `number` of `market`, as of the market's head; valid while the market is open.
+    """Pool number `number` of `market`, as of the market's head.
 
     Tokens are named by address. A pool of two tokens knows the other one; where there are more, name
-    both. Every method raises ConfigError for a token that the pool does not hold. Amounts are in
-    smallest units, and so are prices: units of the token bought for one unit sold, fees included.
+    both. Every method raises ConfigError for a token that the pool does not hold, and ValueError once the
+    market is closed. Amounts are in smallest units, and so are prices: units of the token bought for
+    one unit sold, fees included.
     """
 
     def __init__(self, market: Market, number: int) -> None:
         self._market = market
-        self._address = market.pool_address(number)
         self._many: Any = market.fused.load("tallyio.market.quotes")
         self.number: Final = number
         self.spec: Final[PoolSpec] = market.shape.pools[number]
@@ -67,19 +92,13 @@ class Pool:
         j, i = self._sides(bought, sold)
         return self._market.quote_exact_out(self.number, i, j, amount_out)
 
-    def quoter(self, sold: Address, bought: Address | None = None) -> Callable[[int], int]:
+    def quoter(self, sold: Address, bought: Address | None = None) -> Quoter:
         """Return `quote_exact_in` of one direction as the fastest function that Python can call.
 
-        It takes integers alone and checks nothing but that they fit 256 bits.
+        It takes integers alone and checks nothing but that they fit 256 bits. It keeps the market, and
+        raises ValueError once that is closed.
         """
-        quote = entry(self._market.fused.function("quote"))
-        pool, (i, j) = self._address, self._sides(sold, bought)
-
-        def quoted(amount_in: int) -> int:
-            answer: int = quote(pool, i, j, amount_in)
-            return answer
-
-        return quoted
+        return self._market.quoter(self.number, *self._sides(sold, bought))
 
     def quotes_exact_in(self, sold: Address, amounts_in: Words, bought: Address | None = None) -> Words:
         """Return the exact output of each amount."""
@@ -110,7 +129,9 @@ class Pool:
         if given.ndim != _PAIR or given.shape[1] != _WORDS:
             raise ValueError(f"amounts must have the shape (n, {_WORDS}), not {given.shape}: use `words`")
         answers = np.empty_like(given)
-        function(self._address, *sides, given.ctypes.data, len(given), answers.ctypes.data)
+        function(
+            self._market.pool_address(self.number), *sides, given.ctypes.data, len(given), answers.ctypes.data
+        )
         return answers
 
     def _sides(self, one: Address, other: Address | None) -> tuple[int, int]:
