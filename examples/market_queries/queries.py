@@ -76,7 +76,6 @@ print(f"20 WETH over {len(split.paths)} paths: {split.amount_out / 10**6:.2f} US
 for _ in range(5):
     block = chain.step(seed=7)
     dirty = market.apply(block)
-    market.refresh_prices()
     cycles = market.router.cycles(market.dirty, max_legs=3)
     print(f"block {block.head.number}: {dirty} pools changed, {len(cycles)} cycles gain")
     for cycle in cycles[:2]:

@@ -101,6 +101,7 @@ class Market:
         self.shape: Final = Shape(holdings)
         self._compiled: Any = fused.load("tallyio.market.apply")
         self._pricing: Any = fused.load("tallyio.market.prices")
+        self._is_priced = False
         self._quote, self._quote_exact_out = fused.function("quote"), fused.function("quote_exact_out")
         self._curve, self._gas = fused.function("curve"), fused.function("gas")
         self._make_quoter, self._close_quoters = quoters(self._quote)
@@ -129,7 +130,7 @@ class Market:
 
     @property
     def prices(self) -> PriceMemory:
-        """What one smallest unit of each token is worth, since `refresh_prices`."""
+        """What one smallest unit of each token is worth, as of the last `refresh_prices`."""
         return self._memory.prices
 
     @property
@@ -256,15 +257,21 @@ class Market:
         return status == 0
 
     def refresh_prices(self) -> None:
-        """Price every token anew; the lane does so with each block."""
+        """Price tokens anew after the dirty pools changed, all of them the first time.
+
+        The lane does so with each block, and the router where it compares by prices.
+        """
         self._pricing.refresh_prices(self.state)
+        self._is_priced = True
 
     def set_gas_price(self, wei: float) -> None:
         """Set what one gas costs; `apply` does so with each block."""
         self._memory.market[0]["gas_price_wei"] = wei
 
     def settle(self) -> None:
-        """Forget the dirty pools: detection has looked at them."""
+        """Forget the dirty pools: detection has looked at them. Prices that were asked for follow first."""
+        if self._is_priced:
+            self.refresh_prices()
         self._compiled.clear_dirty(self.state)
 
     def hold_hash(self, block: Hash) -> int:

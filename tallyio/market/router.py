@@ -1,6 +1,6 @@
 """`Router`: best paths and splits over the pools of a market, from Python.
 
-Layer: market. Like the market itself it is not thread-safe, and must not run while a lane writes rows.
+Layer: market. Like the market itself it is not thread-safe, and must not run while a lane works on it.
 
     router = Router(market)
     path = router.best_path(weth, usdc, 10**18)
@@ -165,8 +165,8 @@ class Router:
         """Return `amount_in` divided over up to `max_paths` paths, if that pays more than one after gas.
 
         The paths are the best, then the best without the pools of those before it. Gas is weighed in
-        units of `bought` with the market's price of it; without a price gas counts nothing. Raises: as
-        `best_path`.
+        units of `bought` with the market's price of it, brought up to date; without a price gas counts
+        nothing. Raises: as `best_path`.
         """
         candidates: list[Path] = []
         used: list[int] = []
@@ -178,7 +178,7 @@ class Router:
             used += path.pools
         if not candidates:
             return None
-        worth = self._market.prices.native_per_unit[self._token(bought)]
+        worth = self._worth()[self._token(bought)] if gas_price_wei else 0.0
         gas_cost = gas_price_wei / worth if worth > 0.0 else 0.0
         return max(self._splits(candidates, amount_in), key=lambda one: one.amount_out - one.gas * gas_cost)
 
@@ -187,7 +187,8 @@ class Router:
 
         A cycle is a path that ends with the token it starts with. It starts with the dirty pool; the way
         back is the best for a small amount, then the amount is the one that gains most along it, to
-        the accuracy of floats. Gains in different tokens are compared in the market's prices of them.
+        the accuracy of floats. Gains in different tokens are compared in the market's prices of them,
+        brought up to date; those in tokens without a price come last.
 
         Raises: ValueError: `max_legs` is not 2 to 4. ConfigError: a number in `dirty` that no pool has.
         """
@@ -203,7 +204,13 @@ class Router:
             for j, bought in enumerate(self._shape.pool_tokens[pool])
             if i != j and (cycle := self._cycle(Hop(pool, i, j, 0, 0), sold, bought, max_legs))
         ]
-        return sorted(found, key=self._gain, reverse=True)
+        worth = self._worth()
+
+        def gain(cycle: Path) -> float:
+            first = cycle.hops[0]
+            return (cycle.amount_out - cycle.amount_in) * worth[self._shape.pool_tokens[first.pool][first.i]]
+
+        return sorted(found, key=gain, reverse=True)
 
     def _cycle(self, first: Hop, sold: int, bought: int, max_legs: int) -> Path | None:
         leg = self._curve_of([first])
@@ -221,9 +228,10 @@ class Router:
         cycle = self.walk(Path(hops, 0), int(amount_at(self._curve_of(hops), 1.0, _MOST)))
         return cycle if cycle.amount_out > cycle.amount_in else None
 
-    def _gain(self, cycle: Path) -> float:
-        token = self._shape.pool_tokens[cycle.hops[0].pool][cycle.hops[0].i]
-        return (cycle.amount_out - cycle.amount_in) * self._market.prices.native_per_unit[token]
+    def _worth(self) -> Sequence[float]:
+        """Return what one smallest unit of each token is worth now, by its number."""
+        self._market.refresh_prices()
+        return self._market.prices.native_per_unit
 
     def walk(self, path: Path, amount_in: int) -> Path:
         """Return `path` with another amount."""

@@ -205,7 +205,6 @@ def test_gas_that_costs_more_than_a_split_gains_leaves_one_path(toy: Toy) -> Non
         toys.GENESIS,
         native=toys.address(2),
     ) as market:
-        market.prices.set(market.shape.token_ids[toys.address(2)], 1.0)
         router = Router(market)
         arguments = toys.address(1), toys.address(2), 10**11
         free = router.best_split(*arguments)
@@ -213,6 +212,52 @@ def test_gas_that_costs_more_than_a_split_gains_leaves_one_path(toy: Toy) -> Non
         assert free is not None
         assert dear is not None
         assert (len(free.paths), len(dear.paths)) == (2, 1)
+
+
+def test_gas_is_weighed_at_the_prices_of_the_block(toy: Toy) -> None:
+    """Also where the pool that tells the price changed before the last `settle`."""
+    pools = [toys.pool(0, 1, 2), toys.pool(1, 1, 2), toys.pool(2, 2, 3)]
+    held = [toys.holding(toy[1], pools, [toys.row(10**12, 10**12)] * 3)]
+    with Market(toy[0], held, toys.GENESIS, native=toys.address(3)) as market:
+        router = Router(market)
+
+        def paths() -> int:
+            split = router.best_split(
+                toys.address(1), toys.address(2), 10**11, max_hops=1, gas_price_wei=10**6
+            )
+            assert split is not None
+            return len(split.paths)
+
+        assert paths() == 2
+        for reserve, settles, expected in ((10**8, False, 1), (10**12, True, 2), (10**8, True, 1)):
+            market.apply(toys.block(market.head, [toys.event_log(pools[2], 0, 10**12, reserve)]))
+            if settles:
+                market.settle()
+            assert paths() == expected
+        market.roll_back(market.head.hash)
+        market.settle()
+        assert paths() == 2
+
+
+def test_cycles_are_sorted_by_what_their_gains_are_worth(toy: Toy) -> None:
+    """Token 4 is worth a millionth of the others, so that a cycle through it gains the larger number."""
+    ends = (((1, 2), 10**18, 12 * 10**17), ((2, 1), 10**18, 10**18), ((1, 4), 10**18, 10**24))
+    pools = [toys.pool(number, *tokens) for number, (tokens, _, _) in enumerate(ends)]
+    pools.append(toys.pool(3, 1, 4))
+    rows = [toys.row(one, other) for _, one, other in ends] + [toys.row(10**18, 11 * 10**23)]
+    held = [toys.holding(toy[1], pools, rows)]
+    with Market(toy[0], held, toys.GENESIS, native=toys.address(1)) as market:
+        found = market.router.cycles(range(4), max_legs=2)
+        worth = [
+            (cycle.amount_out - cycle.amount_in)
+            * market.prices.native_per_unit[market.shape.pool_tokens[cycle.hops[0].pool][cycle.hops[0].i]]
+            for cycle in found
+        ]
+        assert len(worth) == 4
+        assert min(worth) > 0.0
+        assert worth == sorted(worth, reverse=True)
+        gains = [cycle.amount_out - cycle.amount_in for cycle in found]
+        assert gains != sorted(gains, reverse=True)
 
 
 def test_a_pool_of_many_tokens_is_an_edge_between_each_two(toy: Toy) -> None:
@@ -241,9 +286,6 @@ def test_cycles_through_dirty_pools_gain_and_more_or_less_gains_less(toy: Toy) -
     rows[1] = toys.row(10**18, 11 * 10**17)
     held = [toys.holding(toy[1], pools, rows)]
     with Market(toy[0], held, toys.GENESIS, native=toys.address(1)) as market:
-        market.prices.set(market.shape.token_ids[toys.address(2)], 1.0)
-        market.prices.set(market.shape.token_ids[toys.address(3)], 1.0)
-        market.prices.set(market.shape.token_ids[toys.address(1)], 1.0)
         router = Router(market)
         found = router.cycles([1])
         (best,) = found
