@@ -32,8 +32,9 @@ from typing import Any, Final, Self
 import llvmlite
 import llvmlite.binding
 import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 from numba.core.runtime.nrt import rtsys
+from numba.core.serialize import dumps
 
 from tallyio.native.sources import digest
 
@@ -116,10 +117,31 @@ class CacheFiles(CompileResultCacheImpl):
         return f"{self._prefix}{super().get_filename_base(fullname, abiflags)}"
 
 
+class _KeyedFiles(IndexDataCacheFile):
+    """An index and the files that it names, each with the key of what is in it.
+
+    The index is written first, and others may write meanwhile: it may name what was made of another key.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        super().save(key, (key, data))
+
+    def load(self, key: Any) -> Any:
+        found = super().load(key)
+        return found[1] if found is not None and found[0] == key else None
+
+
 class DiskCache(FunctionCache):
     """numba's cache of one function, where a bad file or a full disk only costs a compilation."""
 
     _impl_class = CacheFiles
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        locator = self._impl.locator
+        self._cache_file = _KeyedFiles(
+            locator.get_cache_path(), self._impl.filename_base, locator.get_source_stamp()
+        )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was kept, or None if there is nothing, or it cannot be read."""
@@ -141,6 +163,25 @@ class DiskCache(FunctionCache):
             super().save_overload(sig, data)
         except OSError as error:
             _note(f"compiled code is not kept: cannot write to {self.cache_path} ({error.strerror}).")
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        # numba's own leaves out constants and names, in which functions on one line may differ, and gives a
+        # compiled function in the closure another name in every process.
+        code = self._py_func.__code__
+        closed = [self._named(cell.cell_contents, codegen) for cell in self._py_func.__closure__ or ()]
+        content = repr((code.co_code, code.co_consts, code.co_names)).encode()
+        content += dumps(closed) if closed else b""
+        return sig, codegen.magic_tuple(), hashlib.sha256(content).hexdigest()
+
+    def _named(self, value: Any, codegen: Any) -> Any:
+        kept = getattr(value, "_cache", None)
+        if not isinstance(kept, DiskCache):
+            return value
+        return "itself" if value.py_func is self._py_func else kept.place(value.declared, codegen)
+
+    def place(self, sig: Any, codegen: Any) -> str:
+        """Return where code is kept: another place wherever it may be other code."""
+        return f"{self.cache_path} {self._impl.filename_base} {self._index_key(sig, codegen)}"
 
 
 def cache_note() -> str:

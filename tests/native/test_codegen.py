@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from tallyio.native import cache
-from tallyio.native.jit import check_compiles, entry, hot
+from tallyio.native.jit import HotFunction, check_compiles, entry, hot
 from tallyio.native.u256 import muldiv, u256
 
 
@@ -92,6 +92,53 @@ def test_what_is_small_or_always_inlined_leaves_no_call() -> None:
     (own,) = [part for part in caller.linkable().library.parts.values() if "caller" in part.symbol]
     assert all("small" not in symbol and "always" not in symbol for symbol in own.calls)
     assert caller(5, 2) == 2 * 5 + 2 * 3
+
+
+def times(factor: int) -> HotFunction[[int], int]:
+    @hot("int64(int64)")
+    def product(x: int) -> int:
+        return x * factor
+
+    return product
+
+
+def repeated(step: HotFunction[[int], int]) -> HotFunction[[int, int], int]:
+    @hot("int64(int64, int64)")
+    def power(x: int, times: int) -> int:
+        return x if times == 0 else power(step(x), times - 1)
+
+    return power
+
+
+def hits(function: HotFunction[..., object]) -> int:
+    return sum(function.stats.cache_hits.values())
+
+
+def test_a_function_never_gets_what_was_kept_of_another_one(tmp_path: Path) -> None:
+    """The index may name the wrong file: others write, too, and what it names may never have been written."""
+    assert (times(3)(10), times(5)(10)) == (30, 50)
+    for first in tmp_path.rglob("*product*.1.nbc"):
+        second = first.with_name(first.name.replace(".1.nbc", ".2.nbc"))
+        kept_first, kept_second = first.read_bytes(), second.read_bytes()
+        first.write_bytes(kept_second)
+        second.write_bytes(kept_first)
+    third, fifth = times(3), times(5)
+    assert (third(10), fifth(10)) == (30, 50)
+    assert (hits(third), hits(fifth)) == (0, 0)
+    again = times(3)
+    assert (again(10), hits(again)) == (30, 1)
+
+
+def test_functions_on_one_line_are_kept_apart() -> None:
+    one, two = (hot("int64(int64)")(lambda x: x + 1), hot("int64(int64)")(lambda x: x + 2))
+    assert (one(0), two(0)) == (1, 2)
+
+
+def test_a_function_that_was_handed_another_one_is_kept_with_it() -> None:
+    assert repeated(times(3))(2, 2) == 18
+    again, other = repeated(times(3)), repeated(times(5))
+    assert (again(2, 2), hits(again)) == (18, 1)
+    assert (other(2, 2), hits(other)) == (50, 0)
 
 
 FACTORY = """
