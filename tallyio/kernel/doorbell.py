@@ -28,7 +28,8 @@ a sleeper adds 1, a ringer takes 1 and writes, and who disarms takes a 1 back fr
 ringers were faster, from the eventfd. So `armed`, and what ringers have written or are about to,
 is together the number of sleepers that announced themselves and have not gone on; a sleeper that
 finds `armed` at 0 has a write coming, and its read ends. A ring wakes one sleeper. It need not be
-the one that could use it best: each looks again, and each new message rings again.
+the one that could use it best: each looks again, and each new message rings again. It may come before
+the sleeper can do anything; so who goes on rings once more if there is still something for another.
 """
 
 from __future__ import annotations
@@ -74,6 +75,12 @@ def bell_ring(bell: int) -> bool:
             return True
         armed = load_relaxed(bell, _ARMED)
     return False
+
+
+@hot("boolean(int64)", inline=True)
+def bell_is_armed(bell: int) -> bool:
+    """Return whether a sleeper sleeps, or is about to; after a fence that follows publishing."""
+    return load_relaxed(bell, _ARMED) > 0
 
 
 @hot("void(int64)")

@@ -21,7 +21,9 @@ that finds the ring full takes the oldest message out, as a consumer would, and 
 # won the tail, is the only one; it reads the words and gives the cell back by a releasing store of
 # n + capacity. A producer may be interrupted between winning and giving: consumers then see the ring as
 # empty at that position, though later ones are filled, until it goes on. So nobody waits for a lock,
-# but messages can wait for a producer.
+# but messages can wait for a producer. Their bells then wake consumers in vain, who sleep again, and when
+# it goes on it rings once for all of these messages. So a consumer that has taken one wakes another one if
+# there are more; with a consumer interrupted, the same holds of producers and cells.
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 import trio
 
-from tallyio.kernel.doorbell import bell_ring
+from tallyio.kernel.doorbell import bell_is_armed, bell_ring
 from tallyio.kernel.ring_base import RingBase
 from tallyio.kernel.ring_cells import CELL_BYTES, CELL_WORDS
 from tallyio.kernel.ring_layout import (
@@ -57,6 +59,8 @@ from tallyio.kernel.ring_layout import (
     WORD,
     Lag,
     count_push,
+    has_filled,
+    has_free,
     ring_is_closed,
 )
 from tallyio.kernel.ring_wait import wait_until_filled, wait_until_free
@@ -160,6 +164,20 @@ def many_take(ring: int, target: int, words: int) -> bool:
     return True
 
 
+@hot("void(int64)", inline=True)
+def _ring_filled(ring: int) -> None:
+    bell_ring(ring + FILLED_BELL_BYTES)
+    if bell_is_armed(ring + FREE_BELL_BYTES) and has_free(ring):
+        bell_ring(ring + FREE_BELL_BYTES)
+
+
+@hot("void(int64)", inline=True)
+def _ring_free(ring: int) -> None:
+    bell_ring(ring + FREE_BELL_BYTES)
+    if bell_is_armed(ring + FILLED_BELL_BYTES) and has_filled(ring):
+        bell_ring(ring + FILLED_BELL_BYTES)
+
+
 @hot("void(int64)")
 def _drop_oldest(ring: int) -> None:
     # A consumer that was interrupted while it reads holds its cell, and the ring only looks full: to
@@ -179,7 +197,7 @@ def send_many(ring: int, message: int, words: int, spin_cycles: int) -> int:
     lag, waited = load(ring, LAG), False
     while not ring_is_closed(ring):
         if many_put(ring, message, words):
-            bell_ring(ring + FILLED_BELL_BYTES)
+            _ring_filled(ring)
             return SENT
         if lag == LAG_FAIL:
             count_push(ring, REFUSED)
@@ -199,7 +217,7 @@ def take_many(ring: int, target: int, words: int) -> bool:
     """Pop the first words of a message, and wake a producer if one sleeps; False when empty."""
     if not many_take(ring, target, words):
         return False
-    bell_ring(ring + FREE_BELL_BYTES)
+    _ring_free(ring)
     return True
 
 
@@ -292,7 +310,7 @@ def _put_and_ring(ring: int, message: int, words: int) -> int:
     # As `send_many`, but refuse where that waits.
     while not ring_is_closed(ring):
         if many_put(ring, message, words):
-            bell_ring(ring + FILLED_BELL_BYTES)
+            _ring_filled(ring)
             return SENT
         if load(ring, LAG) != LAG_DROP_OLDEST:
             count_push(ring, REFUSED)

@@ -15,7 +15,20 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from tallyio.kernel.bridge import PARK, RingReader, RingWriter, SpinBudget, hybrid
-from tallyio.kernel.many_ring import ManyRing, many_pop, many_push, many_put, many_take, send_many, wait_many
+from tallyio.kernel.doorbell import bell_ring
+from tallyio.kernel.many_ring import (
+    ManyRing,
+    _give_filled,
+    _give_free,
+    _win_filled,
+    _win_free,
+    many_pop,
+    many_push,
+    many_put,
+    many_take,
+    send_many,
+    wait_many,
+)
 from tallyio.kernel.ring import LatencyRing
 from tallyio.kernel.ring_layout import Lag
 from tallyio.native.atomics import load, store
@@ -183,6 +196,48 @@ def test_a_latency_ring_carries_records() -> None:
         ring.pop_record_nowait()
     with pytest.raises(trio.ClosedResourceError):
         ring.push_record_nowait((3, 3.5))
+
+
+def test_who_takes_a_message_wakes_another_consumer_for_the_next() -> None:
+    """A producer is interrupted between winning a position and filling it, while two consumers sleep."""
+    ring = ManyRing(4)
+    bell = ring.filled
+    bell.arm()
+    bell.arm()
+    late = _win_free(ring.address)
+    ring.push_nowait(2)
+    assert bell.answer()  # in vain: what comes before is not there
+    assert ring.is_empty
+    bell.arm()
+    _give_filled(late)
+    bell_ring(bell.address)
+    assert bell.answer()
+    ring.pop_nowait()
+    assert bell.answer()  # the other one
+    assert ring.pop_nowait() == 2
+    assert bell.rung == 3
+
+
+def test_who_finds_room_wakes_another_producer_for_what_is_left() -> None:
+    """A consumer is interrupted between winning a message and giving its cell back; two producers sleep."""
+    ring = ManyRing(2)
+    bell = ring.free
+    ring.push_nowait(1)
+    ring.push_nowait(2)
+    bell.arm()
+    bell.arm()
+    late = _win_filled(ring.address)
+    assert ring.pop_nowait() == 2
+    assert bell.answer()
+    assert ring.is_full
+    bell.arm()
+    _give_free(ring.address, late)
+    bell_ring(bell.address)
+    assert bell.answer()
+    ring.push_nowait(3)
+    assert bell.answer()
+    ring.push_nowait(4)
+    assert bell.rung == 3
 
 
 def test_closing_wakes_every_sleeper() -> None:

@@ -37,6 +37,7 @@ WRONG = [
     ("doorbell NO_SECOND_LOOK", "invalid end state"),
     ("shared_bell NO_RINGER_FENCE", "invalid end state"),
     ("shared_bell KEEP_COUNT", "assertion violated"),
+    ("shared_bell NO_PASSING_ON", "invalid end state"),
 ]
 
 

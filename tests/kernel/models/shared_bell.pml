@@ -1,9 +1,11 @@
 /* The shared doorbell (doorbell.py): several sleep on it, as the consumers of a many-to-many ring do.
  *
- * Two producers publish a message each, two consumers take them; who finds one takes it, so that a
- * sleeper may be woken for a message that is gone. Then the ring is closed. A lost wake-up is an invalid
- * end state. Faults to plant: NO_RINGER_FENCE, KEEP_COUNT (who disarms too late leaves the write in
- * the eventfd, and its announcement in `armed`).
+ * Two producers publish a message each, two consumers take them in order; who finds one takes it, so that
+ * a sleeper may be woken for a message that is gone, or before the one that comes first is there. Who has
+ * taken one may work on it for ever. The ring is closed when both are published, or only when both are
+ * taken. A lost wake-up is an invalid end state. Faults to plant: NO_RINGER_FENCE, KEEP_COUNT (who disarms
+ * too late leaves the write in the eventfd, and its announcement in `armed`), NO_PASSING_ON (who has taken
+ * a message does not wake another one for the next).
  */
 #define MESSAGES 2
 #define CLOSED MESSAGES
@@ -20,7 +22,6 @@
 
 byte count = 0;  /* the eventfd, a semaphore */
 byte producing = 2, taken = 0, sleepers = 0;
-bool gone[MESSAGES];
 
 inline bell_ring(me) {
     RINGER_FENCE(me);
@@ -60,8 +61,8 @@ inline bell_disarm(me) {
     od
 }
 
-#define IS_THERE(n) (memory[n] == 1 && !gone[n])
-#define NEWS (IS_THERE(0) || IS_THERE(1) || memory[CLOSED])
+#define IS_FILLED (taken < MESSAGES && memory[taken] == 1)
+#define NEWS (IS_FILLED || memory[CLOSED])
 
 proctype producer(byte me) {
     byte message = me, armed = 0, k = 0;
@@ -71,6 +72,10 @@ proctype producer(byte me) {
     atomic { FENCE(me); producing-- }
     if
     :: atomic { me == 0 -> producing == 0 } ->
+        if
+        :: true
+        :: true -> taken == MESSAGES
+        fi;
         RELEASE(me, CLOSED, 1);
         do
         :: bell_ring(me); if :: !rung -> break :: else fi
@@ -81,11 +86,20 @@ proctype producer(byte me) {
 
 proctype consumer(byte me) {
     byte armed = 0, k = 0;
-    bool won = false, news = false;
+    bool won = false, rung = false, news = false;
     do
-    :: atomic { IS_THERE(0) -> gone[0] = true; taken++ }
-    :: atomic { IS_THERE(1) -> gone[1] = true; taken++ }
-    :: atomic { !IS_THERE(0) && !IS_THERE(1) && memory[CLOSED] -> break }
+    :: atomic { IS_FILLED -> taken++ }
+#ifndef NO_PASSING_ON
+        if
+        :: IS_FILLED -> bell_ring(me)
+        :: else
+        fi;
+#endif
+        if
+        :: true
+        :: break  /* works on */
+        fi
+    :: atomic { !IS_FILLED && memory[CLOSED] -> break }
     :: d_step { !NEWS -> sleepers++ }
         FETCH_ADD(me, ARMED, 1);
         FENCE(me);
