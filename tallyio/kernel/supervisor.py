@@ -109,9 +109,10 @@ class Supervisor:
         try:
             await self._settled.wait()
         finally:
+            # Also where this call was cancelled in the step in which all ended: see `_supervise`.
             self._in_start = False
-        if self._failure is not None and self._ended.is_set():
-            raise self._failure
+            if self._failure is not None and self._ended.is_set():
+                raise self._failure
 
     async def stop(self) -> None:
         """Stop all services in reverse order; return when they have ended."""
@@ -145,8 +146,8 @@ class Supervisor:
         finally:
             self._ended.set()
             self._settled.set()
-        # `start` raises the failure where it still waits: its wake-up is already decided, so that
-        # the failure is raised there or here, never twice and never not at all.
+        # `start` raises the failure where it still waits, woken by this or by cancellation: the failure is
+        # raised there or here, never twice and never not at all.
         if self._failure is not None and not self._in_start:
             raise self._failure
 

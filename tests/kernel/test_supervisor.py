@@ -187,6 +187,31 @@ async def test_without_a_policy_the_first_failure_is_final(autojump_clock: MockC
     assert failure.__cause__ is not None
 
 
+class _CancelledAtStep(trio.abc.Instrument):
+    """Cancels a scope right before the n-th step of the supervisor's own task."""
+
+    def __init__(self, step: int) -> None:
+        self.scope, self._left = trio.CancelScope(), step
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._left -= task.name == "supervisor"
+        if self._left == 0:
+            self.scope.cancel()
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+async def test_a_failure_is_raised_at_whatever_step_a_scope_around_start_is_cancelled(
+    step: int, autojump_clock: MockClock, diary: Diary
+) -> None:
+    supervisor = Supervisor([Service(name="feed", run=diary.failing("feed", times=1, ready=False))])
+    cancelled = _CancelledAtStep(step)
+    trio.lowlevel.add_instrument(cancelled)
+    with pytest.RaisesGroup(ServiceFailed):
+        async with trio.open_nursery() as nursery:
+            with cancelled.scope:
+                await supervisor.start(nursery)
+
+
 async def test_a_failure_during_the_start_is_raised_by_start(autojump_clock: MockClock, diary: Diary) -> None:
     supervisor = Supervisor(
         [
