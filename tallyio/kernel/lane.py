@@ -165,12 +165,14 @@ class Lane:
         Raises: LaneFailed: the thread could not be set up, with the cause. RuntimeError: on a
         second call.
         """
-        if self._state is not LaneState.PREPARED:
+        if self._state not in {LaneState.NEW, LaneState.PREPARED}:
+            raise RuntimeError(f"lane {self.name!r} can be started only once")
+        if self._state is LaneState.NEW:
             self.prepare()
         self._state = LaneState.WARMING
         self._on_end = on_end
-        self._thread.start()
         atexit.register(self._stop_at_exit)
+        self._thread.start()
         self._settled.wait()
         if not self._was_set_up:
             self.join(None)
@@ -260,6 +262,7 @@ class Lane:
             SEATS.leave(self)
             self.context.close()
             self._settled.set()
+            atexit.unregister(self._stop_at_exit)
             if self._on_end is not None:
                 self._on_end()
 
@@ -285,7 +288,8 @@ class Lane:
 
     def _stop_at_exit(self) -> None:
         self.context.close()
-        self._thread.join(_EXIT_WAIT_S)
+        if self._thread.is_alive():
+            self._thread.join(_EXIT_WAIT_S)
 
 
 async def serve_lane(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -200,6 +202,30 @@ def test_a_lane_goes_through_its_life(state: Region) -> None:
     words[0] = 1
     lane.join(10)
     assert [*map(str, seen)] == ["new", "prepared", "running", "draining", "ended"]
+
+
+def test_a_second_start_is_refused_and_changes_nothing(state: Region) -> None:
+    ends: list[str] = []
+    lane = Lane("once", polling, make_context(state))
+    lane.start(on_end=lambda: ends.append("first"))
+    with pytest.raises(RuntimeError, match="lane 'once' can be started only once"):
+        lane.start(on_end=lambda: ends.append("second"))
+    assert lane.is_running
+    assert lane.stop(within_s=10) == 3
+    assert ends == ["first"]
+    with pytest.raises(RuntimeError, match="only once"):
+        lane.start()
+    assert lane.state is LaneState.ENDED
+
+
+def test_a_lane_that_has_ended_is_kept_by_nobody(state: Region) -> None:
+    lane = Lane("gone", polling, make_context(state))
+    lane.start()
+    lane.stop(within_s=10)
+    left = weakref.ref(lane)
+    del lane
+    gc.collect()
+    assert left() is None
 
 
 def test_a_lane_counts_what_it_does(state: Region) -> None:
