@@ -61,13 +61,18 @@ class Seats:
 def crowd_of(lane: Seated, lanes: Iterable[Seated]) -> tuple[Seated, ...]:
     """Return `lane` and those it shares PUs with if they are more than these PUs, else nothing.
 
-    A lane without a cpuset runs wherever there is room, and crowds nobody.
+    Who may also run elsewhere takes part only where all of its PUs are too few. A lane without a cpuset
+    runs wherever there is room, and crowds nobody.
     """
     if lane.cpuset is None:
         return ()
-    near = tuple(each for each in lanes if each.cpuset is not None and each.cpuset & lane.cpuset)
-    pus = frozenset[int]().union(*(each.cpuset for each in near if each.cpuset is not None))
-    return near if len(near) > len(pus) else ()
+    seated = [(each, each.cpuset) for each in lanes if each.cpuset is not None]
+    near = [pus for _, pus in seated if pus & lane.cpuset]
+    for pus in sorted([frozenset[int]().union(*near), *near], key=len, reverse=True):
+        inside = tuple(each for each, own in seated if own <= pus)
+        if lane.cpuset <= pus and len(inside) > len(pus):
+            return inside
+    return ()
 
 
 SEATS: Final = Seats()

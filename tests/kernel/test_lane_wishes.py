@@ -159,3 +159,23 @@ def test_lanes_are_crowded_while_they_are_more_than_their_pus() -> None:
     assert seats.company(three) == ("b", "c")
     seats.leave(two)
     assert not any(guest.crowded for guest in (alone, one, three, free))
+
+
+def test_a_lane_that_may_also_run_elsewhere_leaves_the_others_crowded() -> None:
+    seats = Seats()
+    one, two, wide = Guest("a", 0), Guest("b", 0), Guest("w", 0, 1, 2)
+    for guest in (one, two, wide):
+        seats.take(guest)
+    assert [guest.crowded for guest in (one, two, wide)] == [True, True, False]
+    assert seats.company(one) == ("b",)
+    seats.take(Guest("c", 1, 2))
+    assert wide.crowded
+    assert seats.company(one) == ("b", "w", "c")
+
+
+def test_lanes_that_are_apart_are_crowded_by_one_that_needs_the_pus_of_both() -> None:
+    seats = Seats()
+    guests = [Guest("a", 0), Guest("b", 1), Guest("c", 0, 1)]
+    for guest in guests:
+        seats.take(guest)
+    assert all(guest.crowded for guest in guests)
