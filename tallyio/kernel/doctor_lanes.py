@@ -70,8 +70,9 @@ def check_cache_sharing(facts: Facts) -> Finding:
 
 def check_cache(facts: Facts) -> Finding:
     """Whether compiled code can be kept."""
-    # The nearest folder that exists decides: the cache itself is made on first use.
-    nearest = next(path for path in (facts.cache, *facts.cache.parents) if path.exists())
+    # The nearest folder that we can see decides: the cache itself is made on first use. Asking `access`
+    # never raises.
+    nearest = next(path for path in (facts.cache, *facts.cache.parents) if os.access(path, os.F_OK))
     usable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
     return Finding(
         name="compile_cache",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -373,6 +375,24 @@ def test_a_cache_that_cannot_be_made_could_cost(tmp_path: Path) -> None:
     blocked = msgspec.structs.replace(fine, cache=tmp_path / "a_file" / "cache")
     assert doctor_lanes.check_cache(fine).grade == "good"
     assert doctor_lanes.check_cache(blocked).grade == "could_cost"
+
+
+def test_a_cache_below_a_folder_that_may_not_be_read_could_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the OS says to users other than root, who may look anywhere."""
+    below = msgspec.structs.replace(facts(tmp_path), cache=tmp_path / "locked" / "cache")
+    below.cache.parent.mkdir()
+    stat = os.stat
+
+    def refusing(path: str | Path, **options: bool) -> os.stat_result:
+        if Path(path) == below.cache:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    monkeypatch.setattr(os, "access", lambda path, mode: path == below.cache.parent and mode == os.F_OK)
+    assert doctor_lanes.check_cache(below).grade == "could_cost"
 
 
 def test_a_round_gives_one_finding_per_check_and_changes_nothing(tmp_path: Path) -> None:
