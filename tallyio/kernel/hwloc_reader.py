@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from pyhwloc.bitmap import Bitmap
 from pyhwloc.hwloc.core import DistancesKind
 from pyhwloc.hwloc.lib import HwLocError
 from pyhwloc.hwobject import ObjType
@@ -41,6 +42,8 @@ _MEASURED = {
 }
 
 _XML_BYTES_MAX = 64 * 1024 * 1024
+
+_COUNT = re.compile(r"(?<![A-Za-z0-9])(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 
 
 def read_this_system(root: Path) -> Machine:
@@ -100,8 +103,8 @@ def read_xml(path: Path) -> Machine:
 
 def read_synthetic(text: str) -> Machine:
     """Build a described machine; see `Machine.from_synthetic`."""
-    # hwloc would build millions of PUs, for minutes: count them first.
-    counts = [int(count) for count in re.findall(r":\s*(\d+)", re.sub(r"\(.*?\)", "", text))]
+    # hwloc would build millions of PUs, for minutes: count them first. A level's type may be left out.
+    counts = [_count(written) for written in _COUNT.findall(re.sub(r"\([^)]*\)", " ", text))]
     if prod(counts) > MAX_PUS:
         raise ConfigError(
             f"the synthetic machine {text!r} has {prod(counts):,} PUs",
@@ -112,6 +115,11 @@ def read_synthetic(text: str) -> Machine:
         way_out='write levels from the package down to the PU, such as "Package:1 L3:2 Core:4 PU:2"',
     )
     return _described(lambda: Topology.from_synthetic(text, load=True), "synthetic", refused)
+
+
+def _count(written: str) -> int:
+    # hwloc reads by C's strtoul: what begins with 0 is octal, with 0x hexadecimal.
+    return int(written, 0) if written[:2] in {"0x", "0X"} or written[0] != "0" else int(written, 8)
 
 
 def _described(load: Callable[[], Topology], name: str, refused: ConfigError) -> Machine:
@@ -145,13 +153,13 @@ def _machine(
             L3Group(pus=_pus(l3), size_bytes=int(l3.size)) for l3 in _objects(topology, ObjType.L3CACHE)
         ),
         cores=cores + tuple(_lone_pus(topology, cores)),
-        core_kinds=_core_kinds(topology),
+        core_kinds=_core_kinds(topology, pus),
         pus=pus,
         allowed=_allowed(topology, pus, limits),
         cpu_quota=quota,
         is_this_system=bool(topology.is_this_system()),
-        allowed_nodes=frozenset(topology.allowed_nodeset or ()),
-        offline=frozenset(topology.get_root_obj().complete_cpuset or ()) - pus,
+        allowed_nodes=_members(topology.allowed_nodeset),
+        offline=_offline(topology, pus),
         distances=tuple(_distances(topology)),
     )
 
@@ -161,7 +169,20 @@ def _objects(topology: Topology, kind: ObjType) -> Iterator[Any]:
 
 
 def _pus(part: Any) -> CpuSet:
-    return frozenset(part.cpuset or ())
+    return _members(part.cpuset)
+
+
+def _members(bitmap: Any) -> frozenset[int]:
+    # A description may say "all" by a set without an end, or number what no machine has.
+    numbers = Bitmap()
+    numbers.set_range(0, MAX_PUS - 1)
+    return frozenset() if bitmap is None else frozenset(numbers & bitmap)
+
+
+def _offline(topology: Topology, pus: CpuSet) -> CpuSet:
+    complete = topology.get_root_obj().complete_cpuset
+    is_endless = complete is not None and complete.weight() < 0
+    return frozenset() if is_endless else _members(complete) - pus
 
 
 def _os_index(part: Any) -> int | None:
@@ -176,7 +197,7 @@ def _lone_pus(topology: Topology, cores: tuple[Core, ...]) -> Iterator[Core]:
             yield Core(os_index=None, pus=(int(pu.os_index),))
 
 
-def _core_kinds(topology: Topology) -> tuple[CoreKind, ...]:
+def _core_kinds(topology: Topology, pus: CpuSet) -> tuple[CoreKind, ...]:
     kinds = topology.get_cpukinds()
     found = [kinds.get_info(index) for index in range(kinds.n_kinds())]
     if len(found) < 2:  # noqa: PLR2004 - one kind is no distinction
@@ -185,7 +206,7 @@ def _core_kinds(topology: Topology) -> tuple[CoreKind, ...]:
         CoreKind(
             name=_KIND_NAMES.get(info.get("CoreType", ""), f"kind {index}"),
             rank=max(efficiency, 0),
-            pus=frozenset(cpuset),
+            pus=_members(cpuset) & pus,
         )
         for index, (cpuset, efficiency, info) in enumerate(found)
     )
@@ -205,7 +226,8 @@ def _distances(topology: Topology) -> Iterator[Distances]:
 
 
 def _allowed(topology: Topology, pus: CpuSet, limits: tuple[CpuSet | None, ...]) -> CpuSet:
-    allowed = pus & frozenset(topology.allowed_cpuset)
+    granted = topology.allowed_cpuset
+    allowed = frozenset(pu for pu in pus if pu in granted)
     for limit in limits:
         allowed = allowed if limit is None else allowed & limit
     if not allowed:

@@ -172,6 +172,30 @@ def test_an_absurd_synthetic_machine_is_refused_before_it_is_built() -> None:
         Machine.from_synthetic("core:1000(size=5) pu:10000")
 
 
+@pytest.mark.parametrize("text", ["Package:0x4000 PU:4", "16 16 16 16", "Package:040000 PU:1", "4096PU:4"])
+def test_an_absurd_machine_is_counted_as_hwloc_counts(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"(16,384|65,536) PUs; describe at most 8,192"):
+        Machine.from_synthetic(text)
+    assert len(Machine.from_synthetic("Package:0x2 [NUMANode(memory=99999)] L3:02 Core:3 PU:1").pus) == 12
+
+
+@pytest.mark.parametrize(
+    ("where", "instead"),
+    [
+        ('complete_cpuset="0x0000000f"', 'complete_cpuset="0xf...f"'),
+        ("</topology>", '<cpukind cpuset="0xf...f" forced_efficiency="9"/></topology>'),
+        ("0x0000000f", "0xf...f"),
+    ],
+)
+def test_a_set_without_an_end_is_cut_to_the_machine(where: str, instead: str, tmp_path: Path) -> None:
+    path = tmp_path / "endless.xml"
+    assert where in HYBRID_XML
+    path.write_text(HYBRID_XML.replace(where, instead))
+    machine = Machine.from_xml(path)
+    assert (set(machine.pus), set(machine.offline)) == ({0, 1, 2, 3}, set())
+    assert all(kind.pus <= machine.pus for kind in machine.core_kinds)
+
+
 def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent.xml: No such file"):
         Machine.from_xml(tmp_path / "absent.xml")
