@@ -247,7 +247,10 @@ class StreamRing(RingBase):
         """Pop what waits, at most `most`, as an array of its own, and wake the producer.
 
         Raises: trio.WouldBlock: the ring is empty. trio.EndOfChannel: it is also closed.
+        ValueError: `most` is negative.
         """
+        if most is not None and most < 0:
+            raise ValueError(f"the most to pop must be >= 0, was {most}")
         closed, count = self.closed, self._waiting(self.address)
         if count == 0:
             raise trio.EndOfChannel if closed else trio.WouldBlock

@@ -5,11 +5,13 @@ Layer: kernel.
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 INK, QUIET, FAINT = "#1d2733", "#5d6b7a", "#c9cfd6"
 PAPER, NEAR, FAR = "#fbfaf7", "#2b3a4a", "#c4511a"
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HALO = ' stroke="#ffffff" stroke-width="4" stroke-linejoin="round"'
 
 
@@ -35,10 +37,10 @@ def text(  # noqa: PLR0913 - what a text takes
     anchor: str = "start",
     more: str = "",
 ) -> str:
-    """Return one line of text; `y` is its base line."""
+    """Return one line of text; `y` is its base line. What XML cannot hold is shown as U+FFFD."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" font-weight="{weight}" fill="{fill}" '
-        f'text-anchor="{anchor}"{more}>{escape(words)}</text>'
+        f'text-anchor="{anchor}"{more}>{escape(_NOT_XML.sub("\ufffd", words))}</text>'
     )
 
 

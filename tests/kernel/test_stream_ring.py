@@ -172,6 +172,14 @@ def test_one_consumer_cannot_drop_the_oldest() -> None:
         StreamRing(4, lag=Lag.DROP_OLDEST)
 
 
+def test_fewer_than_no_messages_are_not_popped() -> None:
+    ring = StreamRing(4)
+    ring.push_many_nowait(np.arange(3))
+    with pytest.raises(ValueError, match="must be >= 0, was -1"):
+        ring.pop_many_nowait(-1)
+    assert list(ring.pop_many_nowait()) == [0, 1, 2]
+
+
 def test_a_refusal_and_a_wait_are_counted() -> None:
     ring, memory = StreamRing(2), Region(64)
     assert [put_and_ring(ring.address, memory.address, 3) for _ in range(2)] == [2, 0]

@@ -88,3 +88,8 @@ def test_memory_only_nodes_stand_below() -> None:
 def test_names_from_outside_are_escaped() -> None:
     machine = msgspec.structs.replace(Machine.from_synthetic("core:2 pu:1"), name="<&>")
     assert words(drawn(machine, load_profile("ci")))[0] == "<&>"
+
+
+def test_what_xml_cannot_hold_is_replaced() -> None:
+    machine = msgspec.structs.replace(Machine.from_synthetic("core:2 pu:1"), name="a\x1b[31m\x00\udc80.xml")
+    assert words(drawn(machine, load_profile("ci")))[0] == "a\ufffd[31m\ufffd\ufffd.xml"
