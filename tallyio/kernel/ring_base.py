@@ -110,7 +110,11 @@ class RingBase:
         return self._region.size
 
     def close(self) -> None:
-        """Refuse further pushes and let waiting end on both sides. What is inside can be popped."""
+        """Refuse further pushes and let waiting end on both sides. What is inside can be popped.
+
+        A push that another thread has begun may still succeed, after the last pop found the ring empty: where
+        that matters, let the producer close.
+        """
         self._close(self.address)
 
     @property
