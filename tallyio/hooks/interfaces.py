@@ -308,7 +308,8 @@ class Signer(Protocol):
     async def create(self) -> Address:
         """Make a new key where the settings point, outside this process; return its account.
 
-        Raises: UnsafeRefused: there is a key already, or this kind of signer makes none.
+        Raises: UnsafeRefused: there is a key already, or this kind of signer makes none. EnvironmentFault:
+        it cannot be kept.
         """
 
     def open(self, limits: Limits) -> AbstractAsyncContextManager[SignerClient]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -31,9 +32,9 @@ class KeystoreError(Exception):
 def open_key(keystore: Path, password_file: Path) -> PrivateKey:
     """Return the key. Raises: KeystoreError."""
     crypto = _load(keystore)
-    password = _private_text(password_file, "password file").rstrip("\n")
+    password = _password(password_file)
     try:
-        key = decrypt(crypto, password.encode())
+        key = decrypt(crypto, password)
         if key is not None:
             return PrivateKey(key)
     except ValueError as error:
@@ -46,15 +47,17 @@ def open_key(keystore: Path, password_file: Path) -> PrivateKey:
 def create_key(keystore: Path, password_file: Path, *, scrypt_n: int) -> Address:
     """Write a new random key to `keystore`, and a random password to `password_file` if that is missing.
 
-    Both files are readable by their owner only. Raises: KeystoreError: a key is there already.
+    Both files are readable by their owner only, and on the disk before this returns.
+    Raises: KeystoreError: a key is there already, or the password is none. OSError: a file cannot be
+    written; then nothing of it is left.
     """
     if keystore.exists():
         raise KeystoreError(f"{keystore} exists; a key is never overwritten, name another file")
     if not password_file.exists():
         _write_private(password_file, secrets.token_hex(32) + "\n")
-    password = _private_text(password_file, "password file").rstrip("\n")
+    password = _password(password_file)
     key = PrivateKey()
-    content = encrypt(key.secret, password.encode(), account=account(key), scrypt_n=scrypt_n)
+    content = encrypt(key.secret, password, account=account(key), scrypt_n=scrypt_n)
     _write_private(keystore, content.decode())
     return account(key)
 
@@ -80,6 +83,16 @@ def _load(keystore: Path) -> Crypto:
     return crypto
 
 
+def _password(path: Path) -> bytes:
+    password = _private_text(path, "password file").rstrip("\n")
+    if not password.strip():
+        raise KeystoreError(
+            f"the password file {path} is empty, and so would protect nothing; put the password into it, or"
+            " remove it where no key uses it yet: `tallyio keys new` makes one"
+        )
+    return password.encode()
+
+
 def _private_text(path: Path, what: str) -> str:
     try:
         mode = path.stat().st_mode
@@ -91,10 +104,22 @@ def _private_text(path: Path, what: str) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
+    """Write a new file, which appears whole and stays, or not at all. Raises: OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # for its owner only
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(temporary)  # a rename would go over a file that another has made meanwhile
+    finally:
+        Path(temporary).unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 __all__ = ["SCRYPT_N", "KeystoreError", "account", "create_key", "open_key"]

@@ -17,7 +17,7 @@ from coincurve import PublicKey
 
 from tallyio.hooks.interfaces import Limits, Settings, Signatures
 from tallyio.hooks.settings import parse_settings
-from tallyio.model.errors import ConfigError, SignerError, SignerRefused, UnsafeRefused
+from tallyio.model.errors import ConfigError, EnvironmentFault, SignerError, SignerRefused, UnsafeRefused
 from tallyio.model.execution import SignedTransaction, UnsignedTransaction
 from tallyio.model.hashing import keccak256
 from tallyio.model.transaction import encode_signed, signing_hash, transaction_hash
@@ -79,15 +79,23 @@ class LocalKey:
     async def create(self) -> Address:
         """Make a new key where the settings point, in a process of its own; return its account.
 
-        A missing password file is made too. Raises: UnsafeRefused: a key is there already.
+        A missing password file is made too. Raises: UnsafeRefused: a key is there already, or the password
+        is empty. ConfigError: `scrypt_n` is none. EnvironmentFault: a file cannot be written.
         """
         settings = self._settings
         arguments = [settings.keystore, settings.password_file, str(settings.scrypt_n)]
         done = await trio.run_process(
             [*_module("create"), *arguments], capture_stdout=True, capture_stderr=True, check=False
         )
+        reason = done.stderr.decode().strip()
+        for refusal in (UnsafeRefused, ConfigError):
+            if done.returncode == refusal.exit_code:
+                raise refusal(f"no key was created: {reason}")
         if done.returncode != 0:
-            raise UnsafeRefused(f"no key was created: {done.stderr.decode().strip()}")
+            raise EnvironmentFault(
+                f"no key was created in {settings.keystore}: {reason}",
+                way_out="mend that and ask again: nothing half-made is left",
+            )
         return Address(bytes.fromhex(done.stdout.decode()))
 
     @asynccontextmanager

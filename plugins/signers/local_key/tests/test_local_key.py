@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -13,10 +14,12 @@ import msgspec
 import pytest
 import trio
 from eth_account import Account
+from tallyio_signer_local_key import keystore as keystore_module
+from tallyio_signer_local_key.keystore import account, create_key, open_key
 from tallyio_signer_local_key.signer import LocalKey, LocalKeyClient
 
 from tallyio.hooks.interfaces import Limits
-from tallyio.model.errors import ConfigError, SignerError, SignerRefused, UnsafeRefused
+from tallyio.model.errors import ConfigError, EnvironmentFault, SignerError, SignerRefused, UnsafeRefused
 from tallyio.model.execution import UnsignedTransaction
 from tallyio.model.transaction import decode
 from tallyio.model.units import Address, Wei
@@ -75,6 +78,67 @@ async def test_a_key_is_never_overwritten(local_key: LocalKey) -> None:
     await local_key.create()
     with pytest.raises(UnsafeRefused, match=r"key\.json exists; a key is never overwritten"):
         await local_key.create()
+
+
+@pytest.mark.parametrize("nothing", ["", "\n", "\r\n", " \n"])
+async def test_a_key_is_never_made_for_an_empty_password(
+    local_key: LocalKey, tmp_path: Path, nothing: str
+) -> None:
+    password = tmp_path / "pw"
+    password.write_text(nothing)
+    password.chmod(0o600)
+    with pytest.raises(UnsafeRefused, match=r"password file .*pw is empty.*`tallyio keys new` makes one"):
+        await local_key.create()
+    assert await trio.to_thread.run_sync(os.listdir, tmp_path) == ["pw"]
+
+
+async def test_a_key_that_cannot_be_kept_is_no_danger_but_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "keys"
+    signer = LocalKey.from_settings({"keystore": f"{folder}/key.json", "password_file": f"{folder}/pw"})
+    with pytest.raises(EnvironmentFault, match=r"no key was created in .*key\.json: .*/file") as failed:
+        await signer.create()
+    assert failed.value.exit_code == 4
+    assert failed.value.way_out
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_full_disk_leaves_no_half_written_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """The password is written first, then the key; with space again, the same call makes the key."""
+    sync, left = os.fsync, iter([*[True] * 2 * written, False])
+
+    def full(handle: int) -> None:
+        if not next(left):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(handle)
+
+    files = tmp_path / "key.json", tmp_path / "pw"
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        create_key(*files, scrypt_n=4096)
+    assert [each.name for each in tmp_path.iterdir()] == ["pw"] * written
+    monkeypatch.setattr(os, "fsync", sync)
+    made = create_key(*files, scrypt_n=4096)
+    assert account(open_key(*files)) == made
+    assert len((tmp_path / "pw").read_text().strip()) == 64
+
+
+def test_a_key_that_came_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keystore, password_file = tmp_path / "key.json", tmp_path / "pw"
+
+    def slow(*_: object, **__: object) -> bytes:
+        keystore.write_text("of another process")
+        return b"ours"
+
+    monkeypatch.setattr(keystore_module, "encrypt", slow)
+    with pytest.raises(FileExistsError):
+        create_key(keystore, password_file, scrypt_n=4096)
+    assert keystore.read_text() == "of another process"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["key.json", "pw"]
 
 
 async def test_one_nonce_is_signed_for_one_content_even_after_a_restart(local_key: LocalKey) -> None:
@@ -251,6 +315,7 @@ def _replace(path: Path, before: str, after: str) -> None:
     ("spoil", "says"),
     [
         (lambda folder: (folder / "pw").write_text("wrong"), "the password in .* does not open"),
+        (lambda folder: (folder / "pw").write_text("\n"), "password file .* is empty"),
         (lambda folder: (folder / "key.json").chmod(0o644), "open to others; run: chmod 600"),
         (lambda folder: (folder / "pw").unlink(), "password file .* cannot be read"),
         (lambda folder: (folder / "key.json.nonces").mkdir(), "signed nonces cannot be opened: .*directory"),

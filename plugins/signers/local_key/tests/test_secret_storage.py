@@ -133,7 +133,10 @@ def test_a_cost_that_scrypt_does_not_know_is_an_error_and_not_a_wrong_password()
 @pytest.mark.parametrize("key", [bytes(32), b"\xff" * 32, b"short"])
 def test_what_is_inside_must_be_a_key_of_the_curve(tmp_path: Path, key: bytes) -> None:
     keystore, password = tmp_path / "key", tmp_path / "password"
-    for path, content in ((keystore, encrypt(key, b"", account=bytes(20), scrypt_n=2)), (password, b"\n")):
+    for path, content in (
+        (keystore, encrypt(key, b"pw", account=bytes(20), scrypt_n=2)),
+        (password, b"pw\n"),
+    ):
         path.touch(mode=0o600)
         path.write_bytes(content)
     with pytest.raises(KeystoreError, match="is not a version 3 keystore"):
