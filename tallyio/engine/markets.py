@@ -25,6 +25,7 @@ from tallyio.model.chain import Head
 from tallyio.model.errors import PluginError
 from tallyio.model.market import PoolSpec
 from tallyio.model.units import HASH_BYTES, Address, hex_text
+from tallyio.native.cache import cache_note
 
 Tell = Callable[[str], None]
 Protocols = Sequence[tuple[str, ExchangeProtocol]]
@@ -66,6 +67,8 @@ async def load_market(  # noqa: PLR0913 - what a market is loaded from
     compiled = [(name, adapter.compiled) for name, adapter in protocols]
     tell("fusing the plugins into one loop (compiled once, then cached)")
     fused = await trio.to_thread.run_sync(partial(fuse, compiled, strategies, progress=progress))
+    if note := cache_note():
+        tell(note)
     return Market(fused, holdings, MarketHead(number=head.number, hash=head.hash), native=native), adapters
 
 

@@ -20,7 +20,8 @@ from tallyio.hooks.search import CompiledSearch
 from tallyio.lending.fusion import fuse_lending
 from tallyio.market.exports import Progress
 from tallyio.market.fusion import Fused, fuse
-from tallyio.native.cache import cache_root
+from tallyio.model.errors import EnvironmentFault
+from tallyio.native.cache import REMEDY, cache_fault, cache_root
 from tallyio.native.jit import HotFunction, own_functions, warm_all
 
 _LANE: Final = "tallyio.engine.market_program"
@@ -45,8 +46,9 @@ class Warmed(msgspec.Struct, frozen=True, kw_only=True):
 def warm_configuration(config: Config, host: PluginHost, progress: Progress | None = None) -> Warmed:
     """Compile, or load from the cache, all functions that `config` leads to; nothing is connected.
 
-    Raises: ConfigError, PluginError: as a start would.
+    Raises: ConfigError, PluginError: as a start would. EnvironmentFault: the machine code is not kept.
     """
+    _check_kept()
     start = time.perf_counter()
     built = build(config, host, live=False)
     protocols = [(instance.name, adapter.compiled) for instance, adapter in built.protocols]
@@ -65,11 +67,17 @@ def warm_configuration(config: Config, host: PluginHost, progress: Progress | No
             for name in strategy.compiled
         )
     warm_all(functions, progress)
+    _check_kept()
     return Warmed(
         functions=len(functions),
         seconds=round(time.perf_counter() - start, 3),
         directory=cache_root(),
     )
+
+
+def _check_kept() -> None:
+    if fault := cache_fault():
+        raise EnvironmentFault(f"compiled code is not kept: {fault}", way_out=REMEDY)
 
 
 def _functions(fused: Fused) -> Iterator[HotFunction[..., Any]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,8 +15,8 @@ from types import ModuleType
 from typing import Any, cast
 
 from tallyio.market.exports import Export, Exported
-from tallyio.model.errors import TallyError
-from tallyio.native.cache import usable_directory
+from tallyio.model.errors import EnvironmentFault, TallyError
+from tallyio.native.cache import REMEDY, usable_directory
 from tallyio.native.jit import check_compiles, is_hot
 
 
@@ -68,9 +67,15 @@ def imports(modules: Sequence[Exported]) -> str:
 
 
 def place(text: str) -> Path:
-    """Write a generated module where equal text, and only that, is found; return its file."""
+    """Write a generated module where equal text, and only that, is found; return its file.
+
+    Raises: EnvironmentFault: it cannot be written.
+    """
     path = usable_directory(text) / "generated.py"
-    _write_once(path, text)
+    try:
+        _write_once(path, text)
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be written: {error.strerror}", way_out=REMEDY) from None
     return path
 
 
@@ -91,10 +96,12 @@ def _write_once(path: Path, text: str) -> None:
     # Other processes may start at the same moment, so the file appears whole or not at all.
     if path.exists():
         return
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, suffix=".new", delete_on_close=False
+    ) as file:
         file.write(text)
-    Path(temporary).replace(path)
+        file.close()
+        Path(file.name).replace(path)
 
 
 def forget(names: Iterable[str]) -> None:

@@ -41,7 +41,11 @@ from tallyio.native.sources import digest
 _UNUSED_AFTER_S: Final = 30 * 86_400
 _NAME_LENGTH: Final = 32
 
+REMEDY: Final = "set TALLYIO_CACHE to a directory of your own with room, or every start compiles anew"
+
 _notes: list[str] = []
+_faults: list[str] = []
+"""The first reason why compiled code is not kept: where a disk is full, every function has one."""
 _of_modules: dict[int, tuple[ModuleSpec, Path]] = {}
 """By the identity of the import specification, of which every import and reload has a new one."""
 
@@ -162,7 +166,7 @@ class DiskCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            _note(f"compiled code is not kept: cannot write to {self.cache_path} ({error.strerror}).")
+            _fault(f"cannot write to {self.cache_path} ({error.strerror})")
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         # numba's own leaves out constants and names, in which functions on one line may differ, and gives a
@@ -186,7 +190,13 @@ class DiskCache(FunctionCache):
 
 def cache_note() -> str:
     """Return what is wrong with keeping compiled code, in whole sentences, or an empty string."""
-    return " ".join(_notes)
+    return " ".join([*_notes, *(f"compiled code is not kept: {fault}; {REMEDY}." for fault in _faults)])
+
+
+def cache_fault() -> str:
+    """Return why compiled code is not kept in `cache_root`, or an empty string: so far all of it is."""
+    _usable_root(cache_root())  # known even where nothing has asked for a directory yet
+    return _faults[0] if _faults else ""
 
 
 def cache_root() -> Path:
@@ -232,10 +242,7 @@ def _usable(directory: Path) -> Path:
 
 
 def _instead_of(directory: Path, error: OSError) -> Path:
-    _note(
-        f"compiled code is not kept: cannot use {directory} ({error.strerror or error}); "
-        "set TALLYIO_CACHE to a directory of your own, or every start compiles anew."
-    )
+    _fault(f"cannot use {directory} ({error.strerror or error})")
     return _temporary()
 
 
@@ -254,6 +261,11 @@ def _temporary() -> Path:
 def _note(sentence: str) -> None:
     if sentence not in _notes:
         _notes.append(sentence)
+
+
+def _fault(reason: str) -> None:
+    if not _faults:
+        _faults.append(reason)
 
 
 def _remove_unused(root: Path) -> None:

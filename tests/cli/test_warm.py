@@ -15,6 +15,7 @@ from numba.core.event import install_recorder
 from tallyio.cli import main
 from tallyio.engine import warming
 from tallyio.market.exports import Progress
+from tallyio.native import cache
 from tallyio.native.jit import HotFunction, warm_all
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
@@ -54,6 +55,27 @@ def test_a_configuration_that_is_wrong_is_refused_as_at_a_start(
     )
     assert main(["warm", str(config)]) == 3
     assert "did you mean" in capsys.readouterr().err
+
+
+def test_code_that_is_not_kept_is_not_warm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cache that cannot be used is refused before the work, a disk that fills up meanwhile after it."""
+    config = demo("tallyio.toml", tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(cache, "_faults", [])
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TALLYIO_CACHE", str(tmp_path / "file" / "cache"))
+        elsewhere.setattr(warming, "build", None)
+        assert main(["warm", str(config), "--json"]) == 4
+    said = json.loads(capsys.readouterr().out)["error"]
+    assert said["message"].startswith(f"compiled code is not kept: cannot use {tmp_path}/file/cache (")
+    assert said["way_out"].startswith("set TALLYIO_CACHE")
+
+    monkeypatch.setattr(cache, "_faults", [])
+    monkeypatch.setattr(warming, "warm_all", lambda *_: cache._faults.append("cannot write to x (full)"))
+    assert main(["warm", str(config)]) == 4
+    assert "compiled code is not kept: cannot write to x (full)" in capsys.readouterr().err
 
 
 def test_what_books_need_is_compiled_too(

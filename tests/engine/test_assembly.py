@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from tallyio.engine import markets
 from tallyio.engine.assembly import open_engine, risk_limits
 from tallyio.engine.config import Config, parse_config
 from tallyio.engine.serving import _only
@@ -17,6 +19,7 @@ from tallyio.kernel.profile import choose_profile
 from tallyio.kernel.supervisor_policy import ServiceFailed
 from tallyio.kernel.threads import PinError
 from tallyio.model.errors import ChainError, UnsafeRefused
+from tallyio.native import cache
 
 ADDRESS = "0x" + "11" * 20
 TEXT = f"""
@@ -55,6 +58,20 @@ async def test_live_is_refused_before_any_plugin_is_loaded(more: str, missing: s
     with pytest.raises(UnsafeRefused, match=f"here.toml: --live needs a table {missing}; .*--live to run"):
         async with open_engine(config(more), PluginHost(Catalog([])), live=True, seat=seat, tell=print):
             raise AssertionError("it opened")
+
+
+async def test_a_start_says_that_compiled_code_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is, nothing is said; neither fusion nor market matters to that."""
+    for name in ("fuse", "Market"):
+        monkeypatch.setattr(markets, name, lambda *_, **__: None)
+    said: list[str] = []
+    for faults in ([], ["cannot use /there (full)"]):
+        monkeypatch.setattr(cache, "_notes", [])
+        monkeypatch.setattr(cache, "_faults", faults)
+        await markets.load_market(Mock(), [], head=Mock(), tell=said.append)
+    assert [line for line in said if not line.startswith("fusing")] == [
+        f"compiled code is not kept: cannot use /there (full); {cache.REMEDY}."
+    ]
 
 
 def test_the_desk_enforces_what_the_file_says() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,11 +12,12 @@ from typing import Final
 
 import pytest
 
+from tallyio.market import generated
 from tallyio.market.exports import Exported
 from tallyio.market.fusion import PROTOCOL_EXPORTS, detectors_source, fuse, fused_source
 from tallyio.market.generated import OutdatedFusionError
 from tallyio.market.market import Market
-from tallyio.model.errors import ConfigError, PluginError
+from tallyio.model.errors import ConfigError, EnvironmentFault, PluginError
 from tests.market import toys
 
 ROOT: Final = Path(__file__).parents[2]
@@ -66,6 +68,25 @@ def test_a_module_that_does_not_import_is_refused_with_its_reason(tmp_path: Path
 def test_a_module_that_is_not_there_is_refused() -> None:
     with pytest.raises(PluginError, match="there is no nowhere_at_all"):
         fuse([("mine", toys.Compiled("nowhere_at_all.hot"))])
+
+
+def test_a_text_that_cannot_be_written_is_a_fault_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as on a full disk; nothing half-written is found there later."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(generated, "usable_directory", lambda _: tmp_path)
+    with monkeypatch.context() as now:
+        now.setattr(Path, "replace", full)
+        with pytest.raises(
+            EnvironmentFault, match=r"generated\.py cannot be written: No space left.*; set TALLYIO"
+        ):
+            generated.place("text")
+    assert not list(tmp_path.iterdir())
+    assert generated.place("text").read_text() == "text"
 
 
 def test_the_generated_text_is_readable_and_complete() -> None:

@@ -17,6 +17,7 @@ from tallyio.native import cache
 def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALLYIO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "_notes", [])
+    monkeypatch.setattr(cache, "_faults", [])
     cache._usable_root.cache_clear()
 
 
@@ -38,7 +39,7 @@ def test_the_directory_is_ours_alone(module: ModuleType, tmp_path: Path) -> None
     directory = place(module)
     assert directory.parent == tmp_path / "cache"
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert cache.cache_note() == ""
+    assert cache.cache_note() == cache.cache_fault() == ""
 
 
 def test_an_edit_after_the_import_is_seen_and_names_no_old_code(module: ModuleType) -> None:
@@ -69,6 +70,11 @@ def test_a_root_that_cannot_be_used_gives_way_to_a_temporary_one_and_a_note(tmp_
     assert not first.is_relative_to(tmp_path / "cache")
     assert re.search(r"cannot use .*cache.*exists.*set TALLYIO_CACHE", cache.cache_note())
     assert cache.cache_note().count("cannot use") == 1
+
+
+def test_a_root_that_cannot_be_used_is_known_before_anything_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    assert re.fullmatch(r"cannot use .*cache \(.*exists\)", cache.cache_fault())
 
 
 def test_a_directory_that_others_may_write_to_is_not_used() -> None:

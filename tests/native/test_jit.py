@@ -284,7 +284,7 @@ def test_a_full_disk_only_costs_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setenv("TALLYIO_CACHE", str(tmp_path))
     monkeypatch.setattr(cache, "_of_modules", {})
-    monkeypatch.setattr(cache, "_notes", [])
+    monkeypatch.setattr(cache, "_faults", [])
     monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
     assert hot("int64(int64)")(add_one)(1) == 2
     assert "cannot write" in cache.cache_note()
