@@ -45,7 +45,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Yield number of the first line and text of each table header and each `key = value`."""
     begun: list[str] = []
     start = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not `splitlines`, which sees ends of lines that are none in TOML, such as U+2028 in a comment.
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if not begun:
             start = number
             if not line.strip() or line.lstrip().startswith("#"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,14 @@ def test_every_kind_of_value_is_found() -> None:
         ("l", "m", 1, "n"): 25,
         ("l", "m", 1, "quoted key"): 26,
     }
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "\xa0"])
+def test_only_a_line_feed_ends_a_line(odd: str, end: str) -> None:
+    """As TOML has it; Python's own idea of lines has more ends."""
+    text = end.join([f"# one{odd}more", f"a = 1 # {odd}", f"b = [ # x{odd}y", f' "{odd}",', "]", "c = 2", ""])
+    assert value_lines(text) == {("a",): 2, ("b",): 3, ("c",): 6}
 
 
 def test_the_values_found_are_those_of_the_file() -> None:
