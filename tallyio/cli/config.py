@@ -6,6 +6,7 @@ Layer: cli.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,5 +125,7 @@ def _read(config: Path) -> tuple[Source, Config]:
 
 def _build(config: Config, host: PluginHost) -> None:
     """Let every plugin read its table, as a run would."""
+    from tallyio.engine.built import build_instance  # noqa: PLC0415 - help needs none of it
+
     for kind, each in config.instances:
-        host.build(kind, each.plugin, each.settings)
+        build_instance(partial(host.build, kind), kind, each, source=config.source)

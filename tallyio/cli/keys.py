@@ -26,6 +26,7 @@ def new(config: Path, *, json: bool = False) -> None:
     """
     import trio  # noqa: PLC0415 - help needs none of it
 
+    from tallyio.engine.built import build_instance  # noqa: PLC0415 - the same
     from tallyio.engine.config import load_config  # noqa: PLC0415 - the same
     from tallyio.hooks.catalog import Catalog  # noqa: PLC0415 - the same
     from tallyio.hooks.host import PluginHost  # noqa: PLC0415 - the same
@@ -35,7 +36,8 @@ def new(config: Path, *, json: bool = False) -> None:
     parsed = load_config(config)
     if parsed.signer is None:
         raise ConfigError(f"{config} names no signer", way_out="add a [signers.NAME] table")
-    signer = PluginHost(Catalog.scan()).signer(parsed.signer.plugin, parsed.signer.settings)
+    host = PluginHost(Catalog.scan())
+    signer = build_instance(host.signer, "signer", parsed.signer, source=parsed.source)
     account = checksum(trio.run(signer.create))
     if json:
         print_json({"account": account})

@@ -5,16 +5,21 @@ Layer: engine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
-from tallyio.engine.config import Config, Instance
+from tallyio.engine.config import KIND_OF, Config, Instance
+from tallyio.hooks.contract import Kind
 from tallyio.hooks.host import PluginHost
-from tallyio.hooks.interfaces import Chain, ExchangeProtocol, Notifier, Signer, Strategy
+from tallyio.hooks.interfaces import Chain, ExchangeProtocol, Notifier, Settings, Signer, Strategy
 from tallyio.hooks.lending import LendingProtocol
 from tallyio.hooks.search import SlowStrategy
 from tallyio.model.errors import ConfigError, PluginError, UnsafeRefused
+
+_TABLE_OF: Final = {kind: table for table, kind in KIND_OF.items()}
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,27 +42,43 @@ def build(config: Config, host: PluginHost, *, live: bool) -> Built:
     """
     if live:
         _check_live(config)
-    try:
-        return _build(config, host, live=live)
-    except PluginError:
-        raise
-    except ConfigError as error:
-        raise ConfigError(f"{config.source}: {error.message}", way_out=error.way_out) from None
-
-
-def _build(config: Config, host: PluginHost, *, live: bool) -> Built:
     signer = config.signer if live else None
     lending, exchanges = _divided(config.protocols, host.lends)
     slow, compiled = _divided(config.strategies, host.is_slow)
+
+    def made[T](hook: Callable[[str, Settings], T], kind: Kind, instance: Instance) -> T:
+        return build_instance(hook, kind, instance, source=config.source)
+
     return Built(
-        chain=host.chain(config.chain.plugin, config.chain.settings),
-        protocols=tuple((each, host.protocol(each.plugin, each.settings)) for each in exchanges),
-        lending=tuple((each, host.lending(each.plugin, each.settings)) for each in lending),
-        strategies=tuple((each, host.strategy(each.plugin, each.settings)) for each in compiled),
-        slow=tuple((each, host.slow_strategy(each.plugin, each.settings)) for each in slow),
-        signer=host.signer(signer.plugin, signer.settings) if signer else None,
-        notifiers=tuple(host.notifier(each.plugin, each.settings) for each in config.notifiers),
+        chain=made(host.chain, "chain", config.chain),
+        protocols=tuple((each, made(host.protocol, "protocol", each)) for each in exchanges),
+        lending=tuple((each, made(host.lending, "protocol", each)) for each in lending),
+        strategies=tuple((each, made(host.strategy, "strategy", each)) for each in compiled),
+        slow=tuple((each, made(host.slow_strategy, "strategy", each)) for each in slow),
+        signer=made(host.signer, "signer", signer) if signer else None,
+        notifiers=tuple(made(host.notifier, "notifier", each) for each in config.notifiers),
     )
+
+
+def build_instance[T](
+    hook: Callable[[str, Settings], T], kind: Kind, instance: Instance, *, source: str
+) -> T:
+    """Return what `hook`, a method of a `PluginHost`, makes of `instance`, which stands in file `source`.
+
+    Raises: PluginError. ConfigError: it names the file and the table in it.
+    """
+    try:
+        return hook(instance.plugin, instance.settings)
+    except PluginError:
+        raise
+    except ConfigError as error:
+        # A plugin knows neither its file nor its table's name: it says `[protocols.PLUGIN.KEY]`, or leaves
+        # out PLUGIN.
+        own = f"[{_TABLE_OF[kind]}.{instance.name}"
+        said = re.compile(rf"\[{_TABLE_OF[kind]}(\.{re.escape(instance.plugin)})?(?=[.\]])")
+        message, way_out = (said.sub(lambda _: own, text) for text in (error.message, error.way_out))
+        place = source if own in message else f"{source}: {own}]"
+        raise ConfigError(f"{place}: {message}", way_out=way_out) from None
 
 
 def _divided(

@@ -21,6 +21,7 @@ from tallyio.hooks.contract import Kind
 from tallyio.hooks.described import settings_type
 from tallyio.hooks.notices import redact
 from tallyio.hooks.settings import parse_settings
+from tallyio.model.errors import ConfigError, PluginError
 
 DEFAULT: Final = "default"
 HIDDEN: Final = "***"
@@ -50,9 +51,14 @@ def effective(source: Source, catalog: Catalog) -> list[Setting]:
     Raises: PluginError, ConfigError: a plugin is not installed, or its table is wrong.
     """
     lines = source.lines()
+    try:
+        values = list(_all_values(source.table, catalog))
+    except PluginError:
+        raise
+    except ConfigError as error:
+        raise ConfigError(f"{source.name}: {error.message}", way_out=error.way_out) from None
     return [
-        Setting(key=written(path), value=value, origin=_origin(path, source, lines))
-        for path, value in _all_values(source.table, catalog)
+        Setting(key=written(path), value=value, origin=_origin(path, source, lines)) for path, value in values
     ]
 
 
@@ -66,17 +72,20 @@ def _all_values(table: Mapping[str, Any], catalog: Catalog) -> Values:
         yield from _below((name,), _shown(parse_settings(kind, table.get(name, {}), where=name)))
     for name, plugin_kind in KIND_OF.items():
         for instance, settings in table.get(name, {}).items():
-            yield from _below((name, instance), _instance_values(plugin_kind, instance, settings, catalog))
+            path = (name, instance)
+            yield from _below(path, _instance_values(plugin_kind, path, settings, catalog))
 
 
-def _instance_values(kind: Kind, name: str, settings: Mapping[str, Any], catalog: Catalog) -> Values:
-    plugin = settings.get("plugin", name)
+def _instance_values(
+    kind: Kind, path: tuple[str, str], settings: Mapping[str, Any], catalog: Catalog
+) -> Values:
+    plugin, where = settings.get("plugin", path[1]), written(path)
     yield ("plugin",), plugin
     shared, own = divide_table(kind, settings)
     if kind in SHARED:
-        yield from _shown(parse_settings(SHARED[kind], shared, where=name))
+        yield from _shown(parse_settings(SHARED[kind], shared, where=where))
     record = settings_type(catalog.sound(kind, plugin))
-    yield from _shown(parse_settings(record, own, where=name) if record else own)
+    yield from _shown(parse_settings(record, own, where=where) if record else own)
 
 
 def _below(path: Path, values: Values) -> Values:

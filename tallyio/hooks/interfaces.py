@@ -33,7 +33,8 @@ from tallyio.model.units import Address, Hash, Wei
 
 Settings = Mapping[str, object]
 """A plugin's own table of the configuration file, as TOML gave it. Parse it with
-`tallyio.hooks.settings.parse_settings`, which names file, table and key in its errors."""
+`tallyio.hooks.settings.parse_settings`, which names table and key in its errors;
+say `where="protocols.PLUGIN"`: TallyIO puts the file and the table's own name there."""
 
 
 Pretended = Mapping[Address, bytes | AccountState]

@@ -62,8 +62,15 @@ def test_what_init_wrote_is_sound_and_fits_the_schema_beside_it(
     ("old", "new", "says"),
     [
         ("chain_id = 1 ", "chain_di = 1 ", 'did you mean "chain_id"'),
-        ("chain_id = 1 ", "chain_id = 0 ", "chain_id"),
-        ('level = "warning"', 'level = "waring"', "level"),
+        ("chain_id = 1 ", "chain_id = '1' ", "tallyio.toml: [chains.ethereum.chain_id] expected `int`"),
+        ("ws://127.0.0.1:8546", "ws://node.example", "tallyio.toml: [chains.ethereum.url] ws://node.example"),
+        (
+            "[notifiers.console]",
+            "[notifiers.me]\nplugin = 'console'\nloud = 1",
+            "toml: [notifiers.me] has an un",
+        ),
+        ('level = "warning"', 'level = "waring"', "tallyio.toml: [notifiers.console.level] has an unknown"),
+        ("[signers.hot] ", "[signers.hot]\ndeadline_s = 'soon' ", "tallyio.toml: [signers.hot.deadline_s]"),
         ('preset = "sushiswap"', 'preset = "sushi"', 'did you mean "sushiswap"'),
         ("[strategies.arbitrage]", "[strategies.arbitrag]", 'did you mean "arbitrage"'),
     ],
@@ -76,6 +83,16 @@ def test_a_mistake_in_a_plugins_table_is_found_without_a_run(
     bot.write_text(text.replace(old, new))
     assert main(["config", "check", str(bot)]) == 3
     assert says in capsys.readouterr().err
+
+
+def test_a_wrong_value_has_the_same_name_where_it_is_shown(
+    bot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bot.write_text(bot.read_text().replace("chain_id = 1 ", "chain_id = '1' "))
+    says = f"{bot}: [chains.ethereum.chain_id] expected `int`"
+    for command in ("check", "show"):
+        assert main(["config", command, str(bot)]) == 3
+        assert says in capsys.readouterr().err
 
 
 def test_a_misspelt_variable_stops_every_command_but_not_its_help(

@@ -75,10 +75,10 @@ def read_settings(settings: Settings) -> tuple[EvmSettings, Endpoint]:
     try:
         endpoint = parse_endpoint(parsed.url)
     except ValueError as fault:
-        raise ConfigError(f"{WHERE}.url: {fault}", way_out="give the node's WebSocket address") from None
+        raise ConfigError(f"[{WHERE}.url] {fault}", way_out="give the node's WebSocket address") from None
     if not (endpoint.tls or endpoint.loopback or parsed.allow_plain):
         raise ConfigError(
-            f"{WHERE}.url: {endpoint} is unencrypted and leaves this machine",
+            f"[{WHERE}.url] {endpoint} is unencrypted and leaves this machine",
             way_out="use wss://, or set `allow_plain = true` if the network between is yours",
         )
     return parsed, endpoint
