@@ -5,7 +5,9 @@ Layer: cli.
 
 from __future__ import annotations
 
-from tallyio.cli.output import console, print_json
+import sys
+
+from tallyio.cli.output import print_json
 
 
 def executor(owner: str, *, json: bool = False) -> None:
@@ -27,4 +29,4 @@ def executor(owner: str, *, json: bool = False) -> None:
     if json:
         print_json({"owner": checksum(account), "init_code": init_code})
     else:
-        console().print(init_code, markup=False)
+        sys.stdout.write(f"{init_code}\n")  # to be copied: whole on a terminal too

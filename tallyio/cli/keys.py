@@ -5,11 +5,12 @@ Layer: cli.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from cyclopts import App
 
-from tallyio.cli.output import console, print_json
+from tallyio.cli.output import print_json
 
 app = App(name="keys", help="Make the key of a configuration's signer.", help_format="plaintext")
 
@@ -42,4 +43,4 @@ def new(config: Path, *, json: bool = False) -> None:
     if json:
         print_json({"account": account})
     else:
-        console().print(account, markup=False)
+        sys.stdout.write(f"{account}\n")

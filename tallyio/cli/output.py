@@ -32,7 +32,8 @@ def console(*, stderr: bool = False) -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return Piped(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    stream = sys.stderr if stderr else sys.stdout
+    return Piped(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not stream.isatty())
 
 
 def _encode(value: object) -> object:

@@ -64,7 +64,7 @@ def _print(funnel: Funnel, opportunities: list[dict[str, object]]) -> None:
         out.print(f"the last {len(opportunities)}:")
     for each in opportunities:
         out.print(f"  #{each['id']} block {each['block_number']}  {each['path']}", markup=False)
-        out.print(f"      {_fate(each)}", markup=False)
+        out.print(f"      {_fate(each)}", markup=False, soft_wrap=True)  # it may name a transaction
 
 
 def _fate(opportunity: dict[str, object]) -> str:

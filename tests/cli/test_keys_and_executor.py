@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from tallyio.cli import main
+from tallyio.cli.output import console
 from tallyio.engine.executor import deployment
 from tallyio.model.units import address, hex_text
 
@@ -42,6 +44,27 @@ def test_without_a_signer_there_is_no_key_to_make(tmp_path: Path, capsys: pytest
 def test_the_executor_is_printed_as_what_deploys_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["executor", OWNER]) == 0
     assert capsys.readouterr().out.strip() == hex_text(deployment(address(OWNER)))
+
+
+def test_what_is_copied_stays_one_line_on_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    keys = f'keystore = "{tmp_path}/key.json"\npassword_file = "{tmp_path}/pw"\nscrypt_n = 4096\n'
+    path = config(tmp_path, f'[signers.hot]\nplugin = "local_key"\n{keys}')
+    for words in (["executor", OWNER], ["keys", "new", str(path)]):
+        assert main(words) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        assert len(line) > 40
+
+
+def test_only_the_stream_that_is_written_to_says_whether_lines_are_broken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert not console().soft_wrap
+    assert console(stderr=True).soft_wrap
 
 
 def test_an_owner_with_a_wrong_checksum_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
