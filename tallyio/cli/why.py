@@ -6,12 +6,15 @@ Layer: cli.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tallyio.cli.output import console, print_json
 
 if TYPE_CHECKING:
     from tallyio.ledger.records import Funnel
+
+LARGEST: Final = 2**63 - 1
+"""Integer that SQLite knows."""
 
 
 def why(
@@ -30,19 +33,25 @@ def why(
     from tallyio.ledger.ledger import LEDGER_FILE  # noqa: PLC0415 - the same
     from tallyio.model.errors import ConfigError  # noqa: PLC0415 - the same
 
+    if last < 0:
+        raise ConfigError(f"--last must be at least 0, was {last}")
     path = data_dir / LEDGER_FILE
-    if not path.is_file():
-        raise ConfigError(
-            f"there is no ledger in {data_dir}", way_out="name the run's data_dir: --data-dir DIR"
-        )
+    way_out = "name the run's data_dir: --data-dir DIR"
+    try:
+        if not path.is_file():
+            raise ConfigError(f"there is no ledger in {data_dir}", way_out=way_out)
+    except OSError as error:
+        raise ConfigError(f"the ledger {path} cannot be read: {error.strerror}", way_out=way_out) from None
     with Journal(path) as journal, journal.faults_told():
         number = run if run is not None else journal.last_run()
-        if number is None or not journal.has_run(number):
+        if number is None:
+            raise ConfigError(f"the ledger in {data_dir} has no run yet", way_out="`tallyio run` begins one")
+        if not 0 <= number <= LARGEST or not journal.has_run(number):
             raise ConfigError(
                 f"the ledger in {data_dir} has no run {number}", way_out="leave out --run for the latest"
             )
         funnel = journal.funnel(number)
-        opportunities = journal.latest(number, last)
+        opportunities = journal.latest(number, min(last, LARGEST))
     if json:
         import msgspec  # noqa: PLC0415 - text needs none of it
 

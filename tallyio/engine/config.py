@@ -244,7 +244,7 @@ def _checked(table: Mapping[str, object], source: str, folder: Path) -> Config:
         raise ConfigError("[signers] names more than one signer; keep the one that owns the executor")
     return Config(
         source=source,
-        data_dir=(folder / file.run.data_dir).resolve(),
+        data_dir=_folder(folder, file.run.data_dir),
         profile=file.run.profile,
         watch_loop=file.run.watch_loop,
         chain=chain,
@@ -279,6 +279,13 @@ def _limited(strategy: Instance) -> Instance:
     own, rest = divide_table("strategy", strategy.settings)
     limits = parse_settings(StrategyTable, own, where=f"strategies.{strategy.name}")
     return Instance(name=strategy.name, plugin=strategy.plugin, settings=rest, limits=limits)
+
+
+def _folder(base: Path, text: str) -> Path:
+    try:
+        return (base / text).resolve()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"[run.data_dir] {text!r} is no path: {error}") from None
 
 
 def _address_or_none(text: str, *, where: str) -> Address | None:

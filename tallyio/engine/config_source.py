@@ -71,11 +71,7 @@ def parse_source(
     text: str, shape: Shape, environment: Mapping[str, str], *, name: str, folder: Path
 ) -> Source:
     """Return the configuration in `text`, with what `environment` overrides. Raises: ConfigError."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name} is not TOML: {error}") from None
-    table = deepcopy(table)
+    table = _loaded(text, f"{name} is not TOML")
     origins: dict[KeyPath, str] = {}
     for variable in sorted(environment):
         if variable.startswith(OVERRIDE):
@@ -101,9 +97,16 @@ def _place(table: Mapping[str, object], shape: Shape, variable: str) -> KeyPath:
 
 
 def _known(variable: str, word: str, choices: Iterable[str], what: str) -> str:
-    by_word = {choice.upper().replace("-", "_"): choice for choice in choices}
-    if word.upper() in by_word:
-        return by_word[word.upper()]
+    by_word: dict[str, list[str]] = {}
+    for choice in choices:
+        by_word.setdefault(choice.upper().replace("-", "_"), []).append(choice)
+    found = by_word.get(word.upper(), [])
+    if len(found) > 1:
+        raise ConfigError(
+            f"{variable}: {word} stands for {' and '.join(found)}", way_out=f"rename one {what}"
+        )
+    if found:
+        return found[0]
     hint = did_you_mean(word.upper(), by_word)
     raise ConfigError(
         f"{variable}: {word} is no {what}{hint}",
@@ -125,7 +128,16 @@ def _put(table: dict[str, object], path: KeyPath, value: object) -> None:
 def _value(variable: str, text: str) -> object:
     if not _TOML.fullmatch(text):
         return text
+    return _loaded(f"value = {text}", f"{variable} is not a TOML value")["value"]
+
+
+def _loaded(text: str, complaint: str) -> dict[str, object]:
+    """Return what `text` says, in tables of our own. Raises: ConfigError: it begins with `complaint`."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return deepcopy(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{variable} is not a TOML value: {error}") from None
+        raise ConfigError(f"{complaint}: {error}") from None
+    except (ValueError, RecursionError):  # of Python's own limits on digits and on calls within calls
+        raise ConfigError(
+            f"{complaint} that can be read: a number is too long, or tables or lists are nested too deep"
+        ) from None

@@ -16,6 +16,7 @@ import pytest
 
 from tallyio.cli import main
 from tallyio.kernel.resources import data_path
+from tallyio.model.units import Address
 from tests.hooks.conftest import GOOD_CONTRACT, MakePlugin, make_plugin
 
 __all__ = ["make_plugin"]
@@ -295,6 +296,7 @@ def test_the_demo_needs_an_npm_client_or_a_filled_cache(
         (("dmeo",), 2, ("dmeo",)),
         (("run",), 2, ("config",)),
         (("why", "--data-dir", "/nonexistent"), 3, ("there is no ledger in /nonexistent", "--data-dir DIR")),
+        (("why", "--data-dir", "x" * 300), 3, ("cannot be read", "too long", "--data-dir DIR")),
         (("plugins", "check", "evn"), 3, ("'evn'", 'did you mean "evm"')),
     ],
 )
@@ -340,5 +342,11 @@ def test_what_init_wrote_is_read_and_asks_for_its_own_addresses(say: Say, tmp_pa
 def test_why_names_a_run_that_is_not_there(say: Say, tmp_path: Path) -> None:
     from tallyio.ledger.journal import Journal  # noqa: PLC0415 - only this test writes one
 
-    with Journal(tmp_path / "ledger.sqlite"):
-        say("why", "--data-dir", tmp_path).check(3, "has no run", "leave out --run")
+    with Journal(tmp_path / "ledger.sqlite") as journal:
+        say("why", "--data-dir", tmp_path).check(3, "has no run yet", "tallyio run")
+        journal.begin_run(mode="paper", chain_id=1, account=Address(bytes(20)), record={})
+        for number in (-1, 2, 10**23):
+            words = ("why", "--data-dir", tmp_path, "--run", number)
+            say(*words).check(3, f"has no run {number}", "leave out --run")
+        say("why", "--data-dir", tmp_path, "--last", -1).check(3, "--last must be at least 0, was -1")
+        assert say("why", "--data-dir", tmp_path, "--last", 10**23).code == 0

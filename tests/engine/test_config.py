@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,12 +62,28 @@ def test_a_table_names_its_plugin_or_is_its_name() -> None:
         (("[strategies.s]", "[strategies]"), r"\[strategies\] is empty; add a table \[strategies.NAME\]"),
         (('plugin = "evm"', "plugin = 3"), r"\[chains.lab.plugin\] expected the name of a plugin, not 3"),
         (("[execution]", "[execution"), r"bot.toml is not TOML: .*line"),
+        (("[execution]", f"[x]\na = {'9' * 5_000}\n[execution]"), "bot.toml is not TOML that .* too long"),
+        (
+            ("[execution]", '[run]\ndata_dir = "a\\u0000b"\n[execution]'),
+            r"\[run.data_dir\] .* is no path: emb",
+        ),
         (("[execution]", "[signers.a]\n[signers.b]\n[execution]"), r"\[signers\] names more than one signer"),
     ],
 )
 def test_each_mistake_is_explained(change: tuple[str, str], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         parse(GOOD.replace(*change, 1))
+
+
+@pytest.mark.parametrize("deep", [f"[x]\na = {'[' * 3_000}{']' * 3_000}\n", f"[x{'.a' * 5_000}]\n"])
+def test_what_is_nested_too_deep_for_python_is_refused(deep: str) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)  # Python's own; libraries of other tests raise it
+    try:
+        with pytest.raises(ConfigError, match=r"bot\.toml is not TOML that can be read: .* nested too deep"):
+            parse(GOOD + deep)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_a_missing_file_names_the_command_that_writes_one(tmp_path: Path) -> None:

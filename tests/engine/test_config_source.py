@@ -67,6 +67,18 @@ def test_a_variable_that_stands_for_no_key_is_refused(name: str, says: str, tmp_
 def test_a_value_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="TALLYIO__RUN__PROFILE is not a TOML value"):
         load(tmp_path, RUN__PROFILE='"open')
+    with pytest.raises(ConfigError, match=r"TALLYIO__LIMITS__MAX_GAS is not a TOML value that .* too long"):
+        load(tmp_path, LIMITS__MAX_GAS="9" * 5_000)
+
+
+@pytest.mark.parametrize("others", [("a-b", "a_b"), ("A", "a")])
+def test_a_variable_that_stands_for_two_tables_is_refused(others: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_text(GOOD + "".join(f"[notifiers.{name}]\n" for name in others))
+    variable = f"TALLYIO__NOTIFIERS__{others[1].upper()}__LEVEL"
+    assert len(load_config(path, {}).notifiers) == 2
+    with pytest.raises(ConfigError, match=f"{variable}: .* stands for {others[0]} and {others[1]}; rename"):
+        load_config(path, {variable: "info"})
 
 
 def test_what_a_file_gives_stays_as_it_was() -> None:
