@@ -294,7 +294,7 @@ async def test_a_work_factor_that_scrypt_does_not_know_makes_no_key(tmp_path: Pa
     odd = LocalKey.from_settings(
         {"keystore": str(tmp_path / "key.json"), "password_file": str(tmp_path / "pw"), "scrypt_n": 3}
     )
-    with pytest.raises(UnsafeRefused, match=r"^no key was created: N must be a power of 2$"):
+    with pytest.raises(ConfigError, match=r"^no key was created: N must be a power of 2$"):
         await odd.create()
 
 
