@@ -7,6 +7,7 @@ unsafe, 130 interrupted, 141 nobody reads the output any more.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -43,11 +44,18 @@ OVERVIEW: Final = frozenset({(), ("--help",), ("-h",)})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code. Expected failures print one message, no traceback."""
+    """Run one command; return its exit code. Expected failures print one message, no traceback.
+
+    Without `arguments` those of this process are taken, which SIGTERM interrupts from now on as Ctrl-C does.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # the process is ours
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         code = _run(words)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BrokenPipeError:
         # What is still buffered would fail again, with words, when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,10 +15,20 @@ import msgspec
 import trio
 from rich.console import Console
 
+from tallyio.cli import INTERRUPTED
 from tallyio.cli.live import plain_teller, show
 from tallyio.cli.output import console as output
 from tallyio.cli.output import print_json
-from tallyio.cli.session import Seat, compiling, log_to, milestones, peak_rss_mb, settle_process, take_seat
+from tallyio.cli.session import (
+    Seat,
+    compiling,
+    log_to,
+    milestones,
+    peak_rss_mb,
+    settle_process,
+    take_seat,
+    until_told,
+)
 from tallyio.engine.assembly import open_engine
 from tallyio.engine.config import Config, parse_config
 from tallyio.engine.engine import Engine
@@ -61,6 +71,13 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run_demo(wishes: Wishes) -> int:
     """Run the demo; return the exit code: 0 when every trade and the sum are exact to the last unit."""
+    code = INTERRUPTED
+    async with until_told():
+        code = await _run(wishes)
+    return code  # noqa: RET504 - a signal ends the block without one
+
+
+async def _run(wishes: Wishes) -> int:
     screen = output(stderr=True)
     log_to(screen)
     tell = plain_teller(screen)

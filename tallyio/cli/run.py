@@ -15,7 +15,7 @@ def run(
     live: bool = False,
     blocks: int | None = None,
     json: bool = False,
-) -> None:
+) -> int:
     """Run CONFIG until interrupted. On paper nothing is signed and nothing is sent.
 
     Args:
@@ -34,4 +34,4 @@ def run(
     if blocks is not None and blocks < 1:
         raise ConfigError(f"--blocks must be at least 1, was {blocks}")
     parsed = load_config(config)
-    trio.run(run_configuration, parsed, profile or parsed.profile, live, blocks, json)
+    return trio.run(run_configuration, parsed, profile or parsed.profile, live, blocks, json)

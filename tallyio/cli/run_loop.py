@@ -5,16 +5,16 @@ Layer: cli.
 
 from __future__ import annotations
 
-import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import trio
 
+from tallyio.cli import INTERRUPTED
 from tallyio.cli.live import plain_teller, show
 from tallyio.cli.output import console as output
 from tallyio.cli.output import print_json
-from tallyio.cli.session import Seat, compiling, log_to, peak_rss_mb, settle_process, take_seat
+from tallyio.cli.session import Seat, compiling, log_to, peak_rss_mb, settle_process, take_seat, until_told
 from tallyio.engine.assembly import open_engine
 from tallyio.hooks.catalog import Catalog
 from tallyio.hooks.host import PluginHost
@@ -34,8 +34,13 @@ async def run_configuration(
     live: bool,  # noqa: FBT001 - the same
     blocks: int | None,
     json: bool,  # noqa: FBT001 - the same
-) -> None:
-    """Run until the goal, Ctrl-C or SIGTERM; then stop in order and print what happened."""
+) -> int:
+    """Run until the goal, Ctrl-C or SIGTERM; then stop in order and print what happened.
+
+    Returns the exit code: a signal before the first block interrupts the start, of which there is nothing
+    to print.
+    """
+    code = INTERRUPTED
     screen = output(stderr=True)
     log_to(screen)
     tell = plain_teller(screen)
@@ -43,15 +48,19 @@ async def run_configuration(
     tell(f"machine: {seat.machine.name}; {seat.why}")
     tell("LIVE: transactions are signed and sent" if live else "paper: nothing is signed, nothing is sent")
     host = PluginHost(Catalog.scan())
-    with ExitStack() as bars:
-        progress = compiling(bars.enter_context(show_progress(screen)), screen)
-        async with open_engine(
-            config, host, live=live, seat=seat.placement, tell=tell, progress=progress
-        ) as engine:
-            bars.close()  # the live view has the screen from here on
-            settle_process(seat)
-            await _watch(engine, seat, screen, blocks)
-    _finish(engine.report, seat, live=live, json=json)
+    async with until_told():
+        with ExitStack() as bars:
+            progress = compiling(bars.enter_context(show_progress(screen)), screen)
+            async with open_engine(
+                config, host, live=live, seat=seat.placement, tell=tell, progress=progress
+            ) as engine:
+                code = 0
+                bars.close()  # the live view has the screen from here on
+                settle_process(seat)
+                await _watch(engine, seat, screen, blocks)
+    if code == 0:
+        _finish(engine.report, seat, live=live, json=json)
+    return code
 
 
 async def _watch(engine: Engine, seat: Seat, screen: Console, blocks: int | None) -> None:
@@ -60,13 +69,7 @@ async def _watch(engine: Engine, seat: Seat, screen: Console, blocks: int | None
         async def draw() -> None:
             await show(engine.report, seat.drawing, console=screen, blocks=blocks)
 
-        async def until_told() -> None:
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for _ in signals:
-                    nursery.cancel_scope.cancel()
-
         nursery.start_soon(draw)
-        nursery.start_soon(until_told)
         if blocks is None:
             await trio.sleep_forever()
         await engine.wait_blocks(blocks)

@@ -1,4 +1,4 @@
-"""What `demo` and `run` share: the machine, the placement, the process's own settings.
+"""What `demo` and `run` share: the end on a signal, the machine, the placement, the process's own settings.
 
 Layer: cli.
 """
@@ -9,12 +9,15 @@ import gc
 import logging
 import os
 import resource
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import trio
 from rich.console import Console
 
 from tallyio.engine.report import Report
@@ -28,6 +31,26 @@ from tallyio.kernel.threads import pin_trio_thread, shorten_switch_interval
 from tallyio.lab.fetch import Progress as LabProgress
 
 CONTROL: Final = "control"
+
+
+@asynccontextmanager
+async def until_told() -> AsyncIterator[None]:
+    """Cancel the block at Ctrl-C or SIGTERM, and go on behind it; another signal hurries nothing.
+
+    What the block has opened is closed in order. A thread that compiles is waited for.
+    """
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as block:
+                nursery.start_soon(_cancel_at, signals, block)
+                yield
+            nursery.cancel_scope.cancel()
+
+
+async def _cancel_at(signals: AsyncIterator[int], block: trio.CancelScope) -> None:
+    # To the end of the block: a signal that is left in the receiver would be raised again behind it.
+    async for _ in signals:
+        block.cancel()
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):

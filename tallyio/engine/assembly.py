@@ -109,8 +109,8 @@ async def open_engine(
         await assembly.prepare(first)
         notices = Notices(built.notifiers)
         engine = await assembly.engine(first, events, notices, tell)
-        tell(f"{_mode(live=live)}: {len(market.shape.pools)} pools, {len(market.shape.tokens)} tokens")
         async with serving(engine, notices, lane, watch_loop=config.watch_loop):
+            tell(f"{_mode(live=live)}: {len(market.shape.pools)} pools, {len(market.shape.tokens)} tokens")
             yield engine
 
 

@@ -6,6 +6,7 @@ and its node with it, when standard input closes: it does not outlive who starte
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import cast
@@ -68,7 +69,10 @@ async def serve(seed: int, port: int, kind: WorldKind, say: Say) -> None:
 
 
 def main() -> int:
-    """Serve; return 0 at the end of the commands, and the error's exit code when the lab cannot come up."""
+    """Serve; return 0 at the end of the commands, and the error's exit code when the lab cannot come up.
+
+    Answers that nobody reads any more are the end, too.
+    """
 
     def say(message: Said) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
@@ -78,6 +82,10 @@ def main() -> int:
     try:
         trio.run(serve, int(seed), int(port), cast("WorldKind", kind), say)
     except BaseException as error:
+        if root_of(error, BrokenPipeError) is not None:
+            # What is still buffered would fail again, with words, when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         known = root_of(error, TallyError)
         if known is None:
             raise

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import Ended, tallyio
+from tests.e2e.harness import Ended, running, tallyio
 
 pytestmark = pytest.mark.node
 
@@ -108,3 +108,19 @@ async def test_the_demo_sums_up_in_words_too(tmp_path: Path) -> None:
     assert "predicted = simulated = realised" in ended.out
     assert f"tallyio why --data-dir {tmp_path}" in ended.out
     assert "next:" in ended.out
+
+
+@pytest.mark.parametrize("stage", ["machine:", "live: 12 pools"])
+async def test_a_demo_that_is_told_to_stop_leaves_no_key_and_says_nothing_more(
+    stage: str, tmp_path: Path
+) -> None:
+    """While the lab comes up, and while it trades."""
+    kept = tmp_path / "tmp"
+    kept.mkdir()
+    words = ("demo", "--json", "--data-dir", tmp_path / "data")
+    async with running(*words, env={"TMPDIR": str(kept)}) as run:
+        await run.wait_said(stage)
+        ended = await run.stop()
+    assert (ended.code, ended.out) == (130, "")
+    assert "Traceback" not in ended.err
+    assert list(kept.iterdir()) == []

@@ -77,6 +77,19 @@ async def test_a_key_is_opened_by_its_password_and_by_one_signer_at_a_time(tmp_p
         assert "guess" not in wrong.err
 
 
+async def test_a_run_that_is_told_to_stop_prints_what_happened_as_soon_as_it_runs(tmp_path: Path) -> None:
+    """Before that it is interrupted."""
+    async with open_lab(seed=7) as lab:
+        bot = await make_bot(lab, tmp_path)
+        for stage, code in (("LIVE:", 130), ("live: 12 pools", 0)):
+            async with running(*bot.live("--json")) as run:
+                await run.wait_said(stage)
+                ended = await run.stop()
+            assert (ended.code, bool(ended.out)) == (code, code == 0), ended.err
+            assert "Traceback" not in ended.err
+        assert json.loads(ended.out)["mode"] == "live"
+
+
 async def test_live_is_refused_without_what_it_needs(tmp_path: Path) -> None:
     """No limits, a stranger's executor or none: refused before anything is signed."""
     async with open_lab(seed=7) as lab:
