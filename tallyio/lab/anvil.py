@@ -1,7 +1,7 @@
 """Start anvil, a real Ethereum node for one machine, on a loopback port, and end it again.
 
 Layer: lab. The node mines only when it is told to, and its clock is the chain's: two runs that
-send the same transactions make the same blocks.
+send the same transactions make the same blocks. It ends with this process, however that ends.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from subprocess import DEVNULL, STDOUT
-from typing import IO
+from subprocess import DEVNULL, PIPE, STDOUT
+from typing import IO, Final
 
 import trio
 
@@ -24,6 +24,9 @@ LISTENING = f"Listening on {HOST}:"
 START_SECONDS = 30
 POLL_SECONDS = 0.005
 BASE_FEE_WEI = 1_000_000_000
+WATCH: Final = ("/bin/sh", "-c", "read -r _; kill -9 0")
+"""Ends its process group when standard input closes. The OS kernel alone would do it at the end of the thread
+that started the node, which is one of Trio's and goes long before the process does."""
 
 
 class Anvil:
@@ -57,7 +60,8 @@ async def open_anvil(
     with tempfile.TemporaryFile() as output:
         process = await _start(program, port, output, largest_code)
         try:
-            yield Anvil(process, await _wait_listening(process, port, output))
+            async with _watched(process.pid):
+                yield Anvil(process, await _wait_listening(process, port, output))
         finally:
             with trio.CancelScope(shield=True):
                 await Anvil(process, port).kill()
@@ -86,6 +90,22 @@ async def _start(program: Path, port: int, output: IO[bytes], largest_code: int 
         )
     except OSError as error:
         raise EnvironmentFault(f"the lab's node does not start: {error}") from None
+
+
+@asynccontextmanager
+async def _watched(node: int) -> AsyncIterator[None]:
+    """End the node with the context, or with this process: either closes the input of who watches."""
+    # Who watches joins the node's group: as long as it lives, the group's id is nobody else's.
+    watch = await trio.lowlevel.open_process(
+        WATCH, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, process_group=node
+    )
+    assert watch.stdin is not None  # noqa: S101 - it was opened with it
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            await watch.stdin.aclose()
+            await watch.wait()
 
 
 async def _wait_listening(process: trio.Process, port: int, output: IO[bytes]) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -90,14 +89,10 @@ class Session:
             self._compare(step, self._printed(words))
 
     def close(self) -> None:
-        """End what goes on behind, and what that started, each by its own id."""
+        """End what goes on behind."""
         for process in self._behind:
-            started = _children(process.pid)
             process.terminate()
             process.communicate(timeout=TIMEOUT_S)
-            for each in started:
-                with suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGTERM)
 
     def _printed(self, words: list[str]) -> str:
         if words[:2] == ["tallyio", "demo"]:
@@ -127,12 +122,6 @@ def session(folder: Path, demos: Mapping[str, Demo], **environment: str) -> Iter
         yield made
     finally:
         made.close()
-
-
-def _children(process: int) -> list[int]:
-    """Return the ids of the processes that a process started, which live on when it is told to end."""
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(word) for task in tasks for word in task.read_text().split()]
 
 
 def parse(words: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,11 +72,15 @@ async def test_the_node_ends_with_the_lab() -> None:
     assert not is_alive(pid)
 
 
-async def test_the_node_ends_when_whoever_started_the_lab_is_killed() -> None:
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM], ids=lambda signum: signum.name)
+@pytest.mark.parametrize("opens", ["open_lab", "open_remote_lab"])
+async def test_the_node_ends_when_whoever_started_the_lab_is_ended(
+    opens: str, signum: signal.Signals
+) -> None:
     program = (
-        "import trio\nfrom tallyio.lab import open_remote_lab\n"
+        f"import trio\nfrom tallyio.lab import {opens}\n"
         "async def main():\n"
-        "    async with open_remote_lab(seed=3) as lab:\n"
+        f"    async with {opens}(seed=3) as lab:\n"
         "        print(lab.pid, flush=True)\n"
         "        await trio.sleep_forever()\n"
         "trio.run(main)\n"
@@ -82,11 +88,20 @@ async def test_the_node_ends_when_whoever_started_the_lab_is_killed() -> None:
     process = await trio.lowlevel.open_process([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert process.stdout is not None
     node = int(await process.stdout.receive_some(64))
-    process.kill()
+    process.send_signal(signum)
     await process.wait()
     await process.stdout.aclose()
     with trio.fail_after(10):
         await until_dead(node)
+
+
+async def test_the_lab_ends_without_a_word_when_nobody_reads_its_answers() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "tallyio.lab.serve", "3", "0", "pools"]
+    with os.fdopen(writing, "wb") as unread:
+        ran = await trio.run_process(command, stdout=unread, capture_stderr=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 async def until_dead(pid: int) -> None:
