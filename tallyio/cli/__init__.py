@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Buffer, Sequence
+from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import Final
 
 USAGE: Final = 2
+ENVIRONMENT: Final = 4
 INTERRUPTED: Final = 130
 UNREAD: Final = 141
 """What a shell says of a program that a closed pipe ended, as in `tallyio topology | head`."""
@@ -49,18 +51,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Without `arguments` those of this process are taken, which SIGTERM interrupts from now on as Ctrl-C does.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments is None:  # the process is ours
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if arguments is None:
+        _settle_process()
+    if sys.stdout is None:  # closed; the next file to be opened would take its place
+        return _unwritable("it is closed")
     try:
         code = _run(words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # What is still buffered would fail again, with words, when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return UNREAD
+    except _Unwritable as error:
+        _forget_output()
+        return _unwritable(str(error))
     return code
+
+
+class _Unwritable(Exception):
+    """Standard output takes no more."""
+
+
+class _Output(FileIO):
+    """Standard output's file, whose failures are told from those of others."""
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _Unwritable(error.strerror) from error
+
+
+def _settle_process() -> None:
+    """Let SIGTERM interrupt as Ctrl-C does, and `?` stand for what standard output cannot encode."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    old = sys.stdout
+    if isinstance(old, TextIOWrapper):
+        file = BufferedWriter(_Output(old.fileno(), "w", closefd=False))
+        sys.stdout = TextIOWrapper(file, old.encoding, "replace", line_buffering=old.line_buffering)
+
+
+def _forget_output() -> None:
+    # What is still buffered would fail again, with words, when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritable(why: str) -> int:
+    message = f"standard output cannot be written: {why}"
+    return _fail((), ENVIRONMENT, "environment", message, "send it to a file or a pipe, or to /dev/null")
 
 
 def _run(words: Sequence[str]) -> int:
@@ -70,20 +111,23 @@ def _run(words: Sequence[str]) -> int:
     from cyclopts import App, CycloptsError  # noqa: PLC0415 - nothing is imported before it is needed
 
     from tallyio import __version__  # noqa: PLC0415 - the same
+    from tallyio.cli.output import console  # noqa: PLC0415 - the same
 
+    asks = not QUESTIONS.isdisjoint(words)
     app = App(
         name="tallyio",
         help=PURPOSE,
         version=__version__,
         help_format="plaintext",
         result_action="return_value",
+        console=console() if asks else None,
     )
     for name, summary in COMMANDS.items():
         app.command(f"tallyio.cli.{name}:{name}", name=name, help=summary)
     for name, summary in GROUPS.items():
         app.command(f"tallyio.cli.{name}:app", name=name, help=summary)
     try:
-        if not QUESTIONS & set(words):
+        if not asks:
             _check_environment()
         outcome = app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -110,9 +154,10 @@ def _report(words: Sequence[str], error: BaseException) -> int:
     """Print an expected failure; raise a bug again."""
     from tallyio.model.errors import TallyError, root_of  # noqa: PLC0415 - only failures need it
 
-    if root_of(error, BrokenPipeError) is not None and root_of(error, TallyError) is None:
-        raise BrokenPipeError from error
     known = root_of(error, TallyError)
+    for unwritten in (BrokenPipeError, _Unwritable):
+        if known is None and (found := root_of(error, unwritten)) is not None:
+            raise unwritten(*found.args) from error
     if isinstance(error, BaseExceptionGroup) and error.split((TallyError, KeyboardInterrupt))[1] is not None:
         raise error  # a bug does not hide behind what it caused
     if known is None:

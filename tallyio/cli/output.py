@@ -5,6 +5,8 @@ Layer: cli.
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,10 +15,14 @@ if TYPE_CHECKING:
 
 
 def print_json(value: object) -> None:
-    """Print `value` as one line of JSON on standard output; records become objects, bytes hex text."""
+    """Print `value` as one line of JSON on standard output; records become objects, bytes hex text.
+
+    It is ASCII: what standard output cannot encode would be no JSON, or be lost.
+    """
     import msgspec  # noqa: PLC0415 - `tallyio --help` prints no JSON
 
-    sys.stdout.write(msgspec.json.encode(value, enc_hook=_encode).decode() + "\n")
+    text = msgspec.json.encode(value, enc_hook=_encode).decode()
+    sys.stdout.write(re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text) + "\n")
 
 
 def console(*, stderr: bool = False) -> Console:

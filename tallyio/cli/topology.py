@@ -107,7 +107,8 @@ def _write_svg(path: Path, machine: Machine, placement: Placement, choice: Choic
     meant = choice.profile.machine.topology_hash == machine.topology_hash and not machine.is_this_system
     try:
         path.write_text(
-            draw_svg(machine, placement, title=summary[:1].upper() + summary[1:] if meant else "")
+            draw_svg(machine, placement, title=summary[:1].upper() + summary[1:] if meant else ""),
+            encoding="utf-8",
         )
     except OSError as fault:
         raise EnvironmentFault(

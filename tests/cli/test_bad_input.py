@@ -322,7 +322,17 @@ def test_init_says_where_it_cannot_write(say: Say) -> None:
     say("init", "/proc/bot").check(4, "cannot write into /proc/bot", "name a folder of your own")
 
 
-@pytest.mark.parametrize("words", [("--help",), ("topology",), ("topology", "--json"), ("plugins", "list")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("demo", "--help"),
+        ("--version",),
+        ("topology",),
+        ("topology", "--json"),
+        ("plugins", "list"),
+    ],
+)
 def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(words: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
