@@ -67,6 +67,7 @@ class Session:
         self._demos = demos
         self._environment = environment
         self._behind: list[subprocess.Popen[str]] = []
+        self._has_own = False
 
     def take(self, step: Step) -> None:
         """Run a step, or only parse it, and compare what it prints with what the page shows."""
@@ -78,6 +79,7 @@ class Session:
             words = _made(words)
         if words[0] == "tallyio":
             parse(words[1:])
+            self._check_configurations(step, words)
         elif not step.is_run:
             assert words[0] in OTHERS | {"make"}, f"{step.where}: what is {step.command}?"
             subprocess.run(["sh", "-n", "-c", step.command], check=True)  # noqa: S607 - as a reader's shell
@@ -93,6 +95,13 @@ class Session:
         for process in self._behind:
             process.terminate()
             process.communicate(timeout=TIMEOUT_S)
+
+    def _check_configurations(self, step: Step, words: list[str]) -> None:
+        """After `init`, commands that are not run name a configuration from where the reader is, too."""
+        self._has_own |= step.is_run and words[1:2] == ["init"]
+        named = [word for word in words if word.endswith(".toml")] if self._has_own else []
+        missing = [word for word in named if not (self._folder / word).is_file()]
+        assert not missing, f"{step.where}: `{step.command}` is in {self._folder}, which has no {missing}"
 
     def _printed(self, words: list[str]) -> str:
         if words[:2] == ["tallyio", "demo"]:
