@@ -120,7 +120,7 @@ def _beside(report: BenchReport, folder: Path, *, to_stderr: bool) -> bool:
     out, found, excuses = console(stderr=to_stderr), drifts(report, kept), list(differences(report, kept))
     out.print(table_of_drifts(found))
     for excuse in excuses:
-        out.print(excuse, style="dim", markup=False)
+        out.print(excuse, style="dim")
     return bool(excuses) or all(each.state != "slower" for each in found)
 
 
@@ -130,7 +130,7 @@ def _print_report(report: BenchReport) -> None:
     out = console()
     out.print(table_of(report.promises))
     for line in about(report.surroundings):
-        out.print(line, style="dim", markup=False)
+        out.print(line, style="dim")
 
 
 def _print_comparison(comparison: Comparison, *, json: bool) -> int:
@@ -142,5 +142,5 @@ def _print_comparison(comparison: Comparison, *, json: bool) -> int:
         out = console()
         out.print(table_of_changes(comparison))
         for note in comparison.notes:
-            out.print(note, style="dim", markup=False)
+            out.print(note, style="dim")
     return NOT_KEPT if comparison.has_slower else 0

@@ -49,7 +49,7 @@ def c2c(*, rounds: int = 300, json: bool = False) -> None:
     out.print(_heat_table(matrix))
     for line in _summary(machine, matrix):
         out.print(line)
-    out.print(f"kept in {path}; placement uses it from now on", style="dim", markup=False)
+    out.print(f"kept in {path}; placement uses it from now on", style="dim")
 
 
 def _measure(machine: Machine, rounds: int, pairs: int) -> CoreMatrix:

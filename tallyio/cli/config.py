@@ -94,7 +94,7 @@ def check(config: Path, *, json: bool = False) -> None:
         print_json(facts)
     else:
         plugins = len(parsed.instances)
-        console().print(f"{config}: sound; {plugins} plugins read their tables", markup=False)
+        console().print(f"{config}: sound; {plugins} plugins read their tables")
 
 
 def installed_schema() -> dict[str, Any]:

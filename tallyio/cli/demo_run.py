@@ -213,9 +213,8 @@ def _print(wishes: Wishes, report: Report, *, exact: bool) -> None:
         f"{'✔' if exact else '✗'} {report.blocks} blocks · {report.found} opportunities ·"
         f" {report.landed} landed · profit {profit or 'none'} · {equal} ·"
         f" bytes in → signed p50 {signed:.1f} ms",
-        markup=False,
     )
     died = " · ".join(f"{count} {gate}" for gate, count in report.died.most_common())
     where = "" if wishes.data_dir == Path.cwd() / "tallyio-data" else f" --data-dir {wishes.data_dir}"
-    out.print(f"  why not? {died or 'all landed'}   (tallyio why{where})", markup=False)
-    out.print("next:  tallyio init my-bot   ·   tallyio doctor   ·   tallyio topology", markup=False)
+    out.print(f"  why not? {died or 'all landed'}   (tallyio why{where})")
+    out.print("next:  tallyio init my-bot   ·   tallyio doctor   ·   tallyio topology")

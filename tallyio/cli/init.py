@@ -55,7 +55,5 @@ def init(folder: Path, *, template: str = "arbitrage", json: bool = False) -> No
         return
     out = console()
     for path in wanted:
-        out.print(f"wrote {path}", markup=False)
-    out.print(
-        f"next: edit {folder / 'tallyio.toml'}, then: tallyio run {folder / 'tallyio.toml'}", markup=False
-    )
+        out.print(f"wrote {path}")
+    out.print(f"next: edit {folder / 'tallyio.toml'}, then: tallyio run {folder / 'tallyio.toml'}")

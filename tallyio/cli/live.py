@@ -88,8 +88,6 @@ async def _lines(report: Report, console: Console, blocks: int | None) -> None:
             goal = f"/{blocks}" if blocks and said <= blocks else ""
             console.print(
                 f"block {said}{goal}: {report.found} found, {report.landed} landed",
-                markup=False,
-                highlight=False,
             )
 
 
@@ -97,6 +95,6 @@ def plain_teller(console: Console) -> Callable[[str], None]:
     """Return a function that prints one line of progress."""
 
     def tell(text: str) -> None:
-        console.print(f"· {text}", markup=False, highlight=False)
+        console.print(f"· {text}")
 
     return tell

@@ -73,8 +73,8 @@ def plugin(  # noqa: PLR0913 - what may be said of a new package, each once
         return 0
     out = console()
     for file in files:
-        out.print(f"wrote {file}", markup=False)
-    out.print(f"next: read {target / 'README.md'}, then: tallyio plugins check {target}", markup=False)
+        out.print(f"wrote {file}")
+    out.print(f"next: read {target / 'README.md'}, then: tallyio plugins check {target}")
     return 0
 
 
@@ -94,7 +94,7 @@ def _tell(done: Update) -> None:
 
     out = console()
     for path, change in done.changes.items():
-        out.print(f"{change:<9} {path}", markup=False)
-    out.print(f"from {done.from_version} to {done.to_version}: {counted(done.changes)}", markup=False)
+        out.print(f"{change:<9} {path}")
+    out.print(f"from {done.from_version} to {done.to_version}: {counted(done.changes)}")
     for path in done.conflicts:
-        out.print(f"way out: mend what is between the conflict marks in {path}", style="yellow", markup=False)
+        out.print(f"way out: mend what is between the conflict marks in {path}", style="yellow")

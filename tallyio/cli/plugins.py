@@ -95,7 +95,7 @@ def _check_installed(catalog: Catalog, name: str, *, json: bool) -> int:
     if json:
         print_json({"name": name, "faults": faults})
     else:
-        console().print("\n".join(faults) or f"{name}: sound", markup=False)
+        console().print("\n".join(faults) or f"{name}: sound")
     return BROKEN if faults else 0
 
 
@@ -103,9 +103,7 @@ def _check_source(folder: Path, *, quick: bool, json: bool) -> int:
     from tallyio.authoring.check import check_project  # noqa: PLC0415 - help needs none of it
 
     progress = console(stderr=True)
-    report = check_project(
-        folder, quick=quick, tell=lambda what: progress.print(what, style="dim", markup=False)
-    )
+    report = check_project(folder, quick=quick, tell=lambda what: progress.print(what, style="dim"))
     if json:
         print_json(report)
         return report.exit_code
@@ -119,10 +117,10 @@ def _tell(plugin: Checked) -> None:
     for outcome in plugin.outcomes:
         said = "passed" if outcome.passed else "failed"
         facts = f": {outcome.facts}" if outcome.facts else ""
-        out.print(f"{who}: {outcome.step} {said}{facts}", markup=False)
+        out.print(f"{who}: {outcome.step} {said}{facts}")
         for fault in outcome.faults:
-            out.print(f"  {fault.message}\n  way out: {fault.way_out}", style="red", markup=False)
-    out.print(f"{plugin.name}: {'sound' if plugin.passed else 'broken'}", markup=False)
+            out.print(f"  {fault.message}\n  way out: {fault.way_out}", style="red")
+    out.print(f"{plugin.name}: {'sound' if plugin.passed else 'broken'}")
 
 
 def _facts(plugin: Installed) -> dict[str, object]:

@@ -70,5 +70,5 @@ def _print(found: Survey) -> None:
         style = "bold red" if each.liquidatable else ""
         cells = [each.venue, each.account, f"{each.health:.4f}", change, gain or each.reason or ""]
         table.add_row(*[*cells, each.auction or ""][: len(titles)], style=style)
-    out.print(f"block {found.block}: {found.positions} positions", markup=False, highlight=False)
+    out.print(f"block {found.block}: {found.positions} positions")
     out.print(table)

@@ -94,5 +94,4 @@ def _finish(report: Report, seat: Seat, *, live: bool, json: bool) -> None:
     output().print(
         f"{facts['mode']}: {report.blocks} blocks · {report.found} opportunities ·"
         f" {report.landed} landed · {died or 'none died'}   (tallyio why)",
-        markup=False,
     )

@@ -131,4 +131,4 @@ class _Lines(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(f"! {redact(record.getMessage())}", markup=False, highlight=False)
+        self._console.print(f"! {redact(record.getMessage())}")

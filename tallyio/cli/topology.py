@@ -69,7 +69,7 @@ def topology(
     lost = [lane.lane for lane in placement.lanes if lane.degraded]
     weaker = [f"lanes with less than the profile asks for: {', '.join(lost)}"] if lost else []
     for line in (words, *unlike, *weaker, *placement.reasons, *([f"drawn into {svg}"] if svg else [])):
-        out.print(f"  {line}", style="dim", markup=False)
+        out.print(f"  {line}", style="dim")
 
 
 def read_machine(description: str | None) -> Machine:

@@ -38,6 +38,4 @@ def warm(config: Path, *, json: bool = False) -> None:
         return
     console().print(
         f"{warmed.functions} functions are compiled ({warmed.seconds:.1f} s), kept in {warmed.directory}",
-        markup=False,
-        highlight=False,
     )

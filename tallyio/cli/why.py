@@ -68,12 +68,12 @@ def _print(funnel: Funnel, opportunities: list[dict[str, object]]) -> None:
         + "  →  ".join(f"{getattr(funnel, step)} {step}" for step in steps)
     )
     for death in funnel.deaths:
-        out.print(f"  {death.count:>6} stopped at {death.gate}: e.g. {death.reason}", markup=False)
+        out.print(f"  {death.count:>6} stopped at {death.gate}: e.g. {death.reason}")
     if opportunities:
         out.print(f"the last {len(opportunities)}:")
     for each in opportunities:
-        out.print(f"  #{each['id']} block {each['block_number']}  {each['path']}", markup=False)
-        out.print(f"      {_fate(each)}", markup=False, soft_wrap=True)  # it may name a transaction
+        out.print(f"  #{each['id']} block {each['block_number']}  {each['path']}")
+        out.print(f"      {_fate(each)}", soft_wrap=True)  # it may name a transaction
 
 
 def _fate(opportunity: dict[str, object]) -> str:
