@@ -120,7 +120,7 @@ def _run(words: Sequence[str]) -> int:
         version=__version__,
         help_format="plaintext",
         result_action="return_value",
-        console=console() if asks else None,
+        console=console(wraps=True) if asks else None,
     )
     for name, summary in COMMANDS.items():
         app.command(f"tallyio.cli.{name}:{name}", name=name, help=summary)

@@ -25,8 +25,8 @@ def print_json(value: object) -> None:
     sys.stdout.write(re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text) + "\n")
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return a console that knows its terminal; plain text where there is none.
+def console(*, stderr: bool = False, wraps: bool = False) -> Console:
+    """Return a console that knows its terminal; plain text where there is none, in whole lines or wrapped.
 
     It prints strings as they are: many hold what a plugin, a token or a file calls itself.
     """
@@ -39,7 +39,9 @@ def console(*, stderr: bool = False) -> Console:
             raise BrokenPipeError
 
     stream = sys.stderr if stderr else sys.stdout
-    return Piped(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not stream.isatty())
+    return Piped(
+        stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not (wraps or stream.isatty())
+    )
 
 
 def _encode(value: object) -> object:
