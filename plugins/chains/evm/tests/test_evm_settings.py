@@ -93,7 +93,9 @@ def test_an_error_about_a_url_hides_its_key() -> None:
     ],
 )
 def test_a_url_that_no_request_can_hold_is_refused_without_its_key(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"^chains.evm.url: .*; give the node's WebSocket address") as fault:
+    with pytest.raises(
+        ConfigError, match=r"^\[chains.evm.url\] .*; give the node's WebSocket address"
+    ) as fault:
         read_settings({"url": url, "chain_id": 1})
     assert str(fault.value).isprintable()
     for secret in ("0123456789", "pa55word"):
