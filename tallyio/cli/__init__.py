@@ -87,11 +87,17 @@ class _Output(FileIO):
 
 def _settle_process() -> None:
     """Let SIGTERM interrupt as Ctrl-C does, and `?` stand for what standard output cannot encode."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     old = sys.stdout
     if isinstance(old, TextIOWrapper):
         file = BufferedWriter(_Output(old.fileno(), "w", closefd=False))
         sys.stdout = TextIOWrapper(file, old.encoding, "replace", line_buffering=old.line_buffering)
+
+
+def _interrupt(*_: object) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it that starts us behind
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)  # which Trio knows how to take
 
 
 def _forget_output() -> None:

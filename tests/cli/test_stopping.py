@@ -14,6 +14,7 @@ from tallyio.cli.session import until_told
 
 INTERRUPTED_BY_ITSELF = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.{at_first})
 from tallyio import cli
 cli._run = lambda words: os.kill(os.getpid(), signal.{name})
 sys.exit(cli.main())
@@ -56,8 +57,12 @@ async def test_what_the_block_raises_comes_out_of_it() -> None:
             raise ZeroDivisionError
 
 
-@signals
-def test_a_command_that_has_not_begun_yet_is_interrupted_without_a_word(signum: signal.Signals) -> None:
-    program = INTERRUPTED_BY_ITSELF.format(name=signum.name)
+@pytest.mark.parametrize(
+    ("name", "at_first"),
+    [("SIGINT", "default_int_handler"), ("SIGTERM", "default_int_handler"), ("SIGTERM", "SIG_IGN")],
+)
+def test_a_command_that_has_not_begun_yet_is_interrupted_without_a_word(name: str, at_first: str) -> None:
+    """A shell has a program that it starts behind ignore Ctrl-C."""
+    program = INTERRUPTED_BY_ITSELF.format(name=name, at_first=at_first)
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
