@@ -91,16 +91,17 @@ class PluginHost:
         return self._build(kind, name, settings)
 
     def check(self, kind: Kind, name: str) -> str:
-        """Load plugin `name`, let it build from an empty table, and return the name of its hook.
+        """Load plugin `name`, let it build from an empty table, which it may refuse; return its hook's name.
 
-        A plugin that refuses the empty table asks for its settings, as it should. Raises: PluginError.
+        Raises: PluginError.
         """
         hook = self.load(kind, name)
         try:
             self._build(kind, name, {})
-        except TallyError as error:
-            if isinstance(error, PluginError):
-                raise
+        except PluginError:
+            raise
+        except TallyError:
+            pass  # it asks for its settings, as it should
         return hook
 
     def _build(self, kind: Kind, name: str, settings: Settings) -> object:
