@@ -37,7 +37,8 @@ _CLOSING_IN: Final = 3
 HALVINGS: Final = 12
 _MOST_FALLS: Final = 3
 """After so many halves in a row that bring less, the highest point lies above them."""
-_NUDGE: Final = 6
+_NUDGE: Final = 10
+"""In the last 1,024th an edge may be passed over: at most what falls from it to the most is lost there."""
 _END: Final = const(0)
 _ONE: Final = const(1)
 

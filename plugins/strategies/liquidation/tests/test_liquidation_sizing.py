@@ -70,6 +70,16 @@ def test_an_edge_and_a_gap_in_what_is_lawful_are_climbed_too(
         assert max(nets.values()) > rise - 0.001 * max(rise, fall)
 
 
+def test_an_edge_right_below_the_most_costs_a_thousandth_at_most() -> None:
+    for permille in range(900, 1_000):
+        edge = 10**15 * permille
+
+        def roof(amount: int, edge: int = edge) -> float:
+            return min(13.0 * amount, 15.0 * edge - 2.0 * amount) / edge
+
+        assert max(tried(roof, 10**18).values()) > 13.0 * 0.999
+
+
 @pytest.mark.parametrize("top", [0.2, 0.59, 0.9, 2.0])
 def test_a_gap_right_below_the_most_hides_nothing(top: float) -> None:
     def roof(amount: int) -> float:
