@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ settings.load_profile("tallyio")
 # Nobody sees the errors that numba makes and drops while it looks for types, so they need no colours: that is
 # two percent of all compiling. Workers and commands inherit it.
 os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
+
+# Most of what tests hold lives as long as they do: the code of thousands of functions, compilers' types.
+# Looking through it again and again would be a twelfth of all processor time.
+gc.set_threshold(50_000)
+
+# numpy starts a thread for each core, that waits for matrices by spinning; here nobody multiplies any.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 COMPILED = ("plugins", "tests/market", "tests/lending", "tests/engine")
 """Their tests compile what commands and nodes' tests use, and keep it."""

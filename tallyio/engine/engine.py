@@ -352,8 +352,9 @@ class Engine:
 def collect_young(number: int) -> None:
     """Collect garbage after block `number`, so that the collector need not in the middle of one.
 
-    A block makes some hundred containers that live on, and the collector waits for 700. What outlives a block
-    is looked at every sixteenth time, and everything that start-up did not freeze every 1,024th.
+    A block makes some hundred containers that live on, and the collector, left alone, comes after some number
+    of them. What outlives a block is looked at every sixteenth time, and everything that start-up did not
+    freeze every 1,024th.
     """
     gc.collect(2 if number % 1_024 == 0 else 1 if number % 16 == 0 else 0)
 
