@@ -19,6 +19,7 @@ from tallyio.market.generated import (
     OutdatedFusionError,
     dispatcher,
     forget,
+    forget_edited,
     heading,
     imports,
     is_same,
@@ -26,7 +27,6 @@ from tallyio.market.generated import (
     place,
     register,
 )
-from tallyio.native.cache import is_edited
 from tallyio.native.jit import own_functions, warm_all
 
 FUSED: Final = "tallyio.lending.fused"
@@ -85,9 +85,8 @@ def fuse_lending(protocols: Sequence[Plugin], *, progress: Progress | None = Non
     """
     for plugin in protocols:
         check_present(*plugin)
-    own = tops(protocols)
-    edited = [name for name in sys.modules if name.partition(".")[0] in own and is_edited(sys.modules[name])]
-    forget([*edited, FUSED, PROGRAM, *_built_on_fusion])
+    forget_edited(tops(protocols))
+    forget([FUSED, PROGRAM, *_built_on_fusion])
     _built_on_fusion.clear()
     steps = Steps(len(protocols) * len(EXPORTS) + 1, progress)
     modules = [check_exports(*plugin, EXPORTS, steps, look_at=abi.__name__) for plugin in protocols]

@@ -36,6 +36,7 @@ from tallyio.market.generated import (
     defines_hot,
     dispatcher,
     forget,
+    forget_edited,
     heading,
     imports,
     is_same,
@@ -44,7 +45,6 @@ from tallyio.market.generated import (
     register,
 )
 from tallyio.market.inverse import LEAST_INPUT
-from tallyio.native.cache import is_edited
 from tallyio.native.jit import HotFunction
 
 FUSED: Final = "tallyio.market.fused"
@@ -166,12 +166,11 @@ def detectors_source(modules: Sequence[str]) -> str:
 
 def _forget_outdated(protocols: Iterable[Plugin], strategies: Iterable[Plugin]) -> None:
     """Drop what is built on an earlier fusion, or may be as strategies are, and what was edited since."""
-    own, built = tops(protocols), tops(strategies)
+    built = tops(strategies)
+    forget_edited(tops(protocols) | built)
     forget(
         name
         for name, module in list(sys.modules.items())
-        if name in _built_on_fusion
-        or (name.partition(".")[0] in built and defines_hot(module))
-        or (name.partition(".")[0] in own and is_edited(module))
+        if name in _built_on_fusion or (name.partition(".")[0] in built and defines_hot(module))
     )
     _built_on_fusion.clear()

@@ -9,7 +9,7 @@ import contextlib
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -18,6 +18,7 @@ from tallyio.market.exports import Export, Exported
 from tallyio.model.errors import EnvironmentFault, TallyError
 from tallyio.native.cache import REMEDY, usable_directory
 from tallyio.native.jit import check_compiles, is_hot
+from tallyio.native.sources import edited
 
 
 class OutdatedFusionError(TallyError):
@@ -102,6 +103,16 @@ def _write_once(path: Path, text: str) -> None:
         file.write(text)
         file.close()
         Path(file.name).replace(path)
+
+
+def forget_edited(packages: Collection[str]) -> None:
+    """Have those modules of `packages` imported afresh that changed since, or depend on what did."""
+    changed = edited(packages)
+    for module in changed.values():
+        # Python tells the bytecode of an earlier text by its size and by whole seconds.
+        if module.__spec__ is not None and module.__spec__.cached is not None:
+            Path(module.__spec__.cached).unlink(missing_ok=True)
+    forget(changed)
 
 
 def forget(names: Iterable[str]) -> None:

@@ -26,7 +26,6 @@ import time
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, Self
 
 import llvmlite
@@ -63,12 +62,6 @@ def directory_of(function: Callable[..., Any]) -> Path:
         if spec:
             _of_modules[id(spec)] = spec, known
     return known
-
-
-def is_edited(module: ModuleType) -> bool:
-    """Return whether a source that the compiled code of `module` came from changed since its import."""
-    known = _known(module.__spec__)
-    return known is not None and known.name != _name_for(module.__name__, str(module.__file__))
 
 
 def _known(spec: ModuleSpec | None) -> Path | None:

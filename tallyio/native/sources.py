@@ -8,7 +8,7 @@ Followed are imports within a package, into the core, whose layouts and constant
 into any module with compiled functions; what the standard library, numpy or numba give to compiled code
 changes with their versions. Not seen are an import inside a function, and a plain module of yet another
 package: keep constants that are compiled in beside the code. Files may lie anywhere: names and contents
-count.
+count. What a process has imported counts as it was then, whatever its file holds by now.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import functools
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Final, NamedTuple
 
 _IMPORT: Final = re.compile(r"^from (\.*[\w.]*) import (\([^)]*\)|.*)$|^import ([\w., ]+)$", re.MULTILINE)
@@ -48,12 +50,59 @@ class _Text(NamedTuple):
     """Origin (as written, with its dots) and members of each import."""
 
 
+_imported: Final[dict[int, tuple[ModuleSpec, Source, bytes]]] = {}
+"""By the identity of the import specification, of which every import and reload has a new one: what its file
+held when it was first looked at, which is while somebody imported it."""
+
+
 def digest(module: str, file: Path) -> str:
     """Return the digest of what the compiled functions of `module`, written in `file`, depend on."""
+    return _whole(Source(module, file), _as_imported)
+
+
+def edited(packages: Collection[str]) -> dict[str, ModuleType]:
+    """Return by name the modules of `packages` that compiled code was made of and that changed on disk since.
+
+    One that imports a changed one, directly or not, has changed too.
+    """
+    if not any(_is_changed(source, content) for _, source, content in _imported.values()):
+        return {}
+    known = [(name, each) for name, each in list(sys.modules.items()) if name.partition(".")[0] in packages]
+    return {name: module for name, module in known if _is_outdated(module)}
+
+
+def _is_changed(source: Source, content: bytes) -> bool:
+    try:
+        return _on_disk(source) != content
+    except FileNotFoundError:
+        return True
+
+
+def _is_outdated(module: ModuleType) -> bool:
+    found = _imported.get(id(getattr(module, "__spec__", None)))
+    if found is None:
+        return False
+    source = found[1]
+    try:
+        return _whole(source, _on_disk) != _whole(source, _as_imported)
+    except FileNotFoundError:
+        return True
+
+
+def _whole(root: Source, content: Callable[[Source], bytes]) -> str:
     whole = hashlib.sha256()
-    for source in sorted(closure(Source(module, file))):
-        whole.update(source.name.encode() + b"\0" + _read(source.file).digest)
+    for source in sorted(closure(root)):
+        whole.update(source.name.encode() + b"\0" + content(source))
     return whole.hexdigest()
+
+
+def _on_disk(source: Source) -> bytes:
+    return _read(source.file).digest
+
+
+def _as_imported(source: Source) -> bytes:
+    spec, content = getattr(sys.modules.get(source.name), "__spec__", None), _on_disk(source)
+    return content if spec is None else _imported.setdefault(id(spec), (spec, source, content))[2]
 
 
 def closure(root: Source) -> set[Source]:

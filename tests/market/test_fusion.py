@@ -217,16 +217,47 @@ def test_an_edit_inside_a_strangers_package_is_never_answered_by_old_code(tmp_pa
     assert answers == [996 + 5, 996 + 6, 996 + 5]
 
 
-def test_an_edit_is_seen_by_the_next_fusion_of_one_process(tmp_path: Path) -> None:
+def test_an_edit_is_seen_by_the_next_fusion_of_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a second, so that Python takes the bytecode of the earlier text for that of the later."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     name = toys.write_module(tmp_path, toys.SOURCE.replace("{bonus}", "1"))
-    compiled = toys.Compiled(name)
+    second = 1_700_000_000_000_000_000
     quotes = []
     for bonus in (1, 2):
         toys.write_module(tmp_path, toys.SOURCE.replace("{bonus}", str(bonus)), name)
-        fused = fuse([("toy", compiled)])
-        with toys.market(fused, compiled, [toys.pool(0, 1, 2)], [toys.row(10**12, 10**12)]) as market:
-            quotes.append(market.quote(0, 0, 1, 1000))
+        os.utime(tmp_path / f"{name}.py", ns=(second, second + bonus))
+        quotes.append(quoted(toys.Compiled(name)))
+        # What was compiled may have been found in the cache, where it is right.
+        assert bonus == sys.modules[name].BONUS
     assert quotes == [997, 998]
+
+
+def test_an_edit_of_what_is_not_compiled_itself_is_seen_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The constant comes through a module that stays as it is, into a package of its own."""
+    package = tmp_path / "edited_constants"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    source = toys.SOURCE.replace("BONUS = const({bonus})", "from edited_constants.between import BONUS")
+    (package / "hot.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (package / "between.py").write_text("from edited_constants.plain import BONUS as BONUS\n")
+    quotes = []
+    for bonus in (1, 12):
+        constant = f"from tallyio.native.u256 import const\nBONUS = const({bonus})\n"
+        (package / "plain.py").write_text(constant)
+        quotes.append(quoted(toys.Compiled("edited_constants.hot")))
+    assert quotes == [997, 1008]
+
+
+def quoted(compiled: toys.Compiled) -> int:
+    with toys.market(
+        fuse([("toy", compiled)]), compiled, [toys.pool(0, 1, 2)], [toys.row(10**12, 10**12)]
+    ) as market:
+        return market.quote(0, 0, 1, 1000)
 
 
 @pytest.mark.parametrize("module", ["fused", "detectors"])

@@ -8,7 +8,7 @@ import pytest
 
 from tallyio.market import abi
 from tallyio.native import divide
-from tallyio.native.sources import Source, closure, digest
+from tallyio.native.sources import Source, closure, digest, edited
 
 FILES = {
     "firm/__init__.py": "",
@@ -61,10 +61,31 @@ def test_it_follows_imports_within_the_package_and_to_compiled_modules(folder: P
 
 
 @pytest.mark.parametrize("changed", ["firm/fast.py", "firm/shape.py", "firm/units.py", "lib/tables.py"])
-def test_an_edit_in_any_of_them_changes_it(folder: Path, changed: str) -> None:
+def test_an_edit_in_any_of_them_changes_it_for_who_imports_it_anew(folder: Path, changed: str) -> None:
     before = of_fast(folder)
+    assert edited({"firm", "lib"}) == {}
     (folder / changed).write_text((folder / changed).read_text() + "# edited\n")
+    assert of_fast(folder) == before, "what is in memory came from the old text"
+    old = edited({"firm", "lib"})
+    assert {"firm.fast", changed.removesuffix(".py").replace("/", ".")} <= set(old)
+    assert edited({"nobody"}) == {}
+    for name in old:
+        del sys.modules[name]
+    import_module("firm.fast")
     assert of_fast(folder) != before
+    assert edited({"firm", "lib"}) == {}
+
+
+def test_what_is_between_an_edit_and_compiled_code_is_imported_anew_too(folder: Path) -> None:
+    of_fast(folder)
+    (folder / "firm/units.py").write_text("WEI = 2\n")
+    assert set(edited({"firm"})) == {"firm.fast", "firm.shape", "firm.units"}
+
+
+def test_a_file_that_is_gone_has_changed(folder: Path) -> None:
+    of_fast(folder)
+    (folder / "firm/shape.py").unlink()
+    assert "firm.fast" in edited({"firm"})
 
 
 def test_it_follows_imports_into_the_core_where_nothing_is_compiled(folder: Path) -> None:
