@@ -47,7 +47,10 @@ def dispatcher(
     branches = [
         f"    if key == {number}:\n        return {export.name}_{number}({arguments})" for number in numbers
     ]
-    head = [f'@hot("{signature}", brief={brief})', f"def {export.name}({subject}, {export.parameters}):"]
+    head = [
+        f'@hot("{signature}", brief={brief}, late=True)',
+        f"def {export.name}({subject}, {export.parameters}):",
+    ]
     look = [f"    key = {number_of}"] if branches else []
     return "\n".join([*head, *look, *branches, f"    return {export.otherwise}"])
 
@@ -88,9 +91,10 @@ def register(name: str, path: Path) -> None:
     spec.loader.exec_module(module)
     parent, _, last = name.rpartition(".")
     setattr(sys.modules[parent], last, module)
-    for function in vars(module).values():
-        if is_hot(function) and function.__module__ == name:
-            check_compiles(function)
+    own = [each for each in vars(module).values() if is_hot(each) and each.__module__ == name]
+    vars(module)["__late__"] = " ".join(function.late for function in own)
+    for function in own:
+        check_compiles(function)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ BITS: Final = 256
 
 LEAST_INPUT: Final = """ONE = const(1)
 
-@hot("u256(int64, int64, int64, u256)")
+@hot("u256(int64, int64, int64, u256)", late=True)
 def least_input(pool, i, j, amount_out):
     if amount_out == NOTHING:
         return NOTHING

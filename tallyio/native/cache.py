@@ -45,31 +45,27 @@ REMEDY: Final = "set TALLYIO_CACHE to a directory of your own with room, or ever
 _notes: list[str] = []
 _faults: list[str] = []
 """The first reason why compiled code is not kept: where a disk is full, every function has one."""
-_of_modules: dict[int, tuple[ModuleSpec, Path]] = {}
-"""By the identity of the import specification, of which every import and reload has a new one."""
+_of_modules: dict[tuple[int, bool], tuple[ModuleSpec, Path]] = {}
+"""By the identity of the import specification, of which every import and reload has a new one, and whether
+late functions count."""
 
 
-def directory_of(function: Callable[..., Any]) -> Path:
+def directory_of(function: Callable[..., Any], *, whole: bool = False) -> Path:
     """Return the directory for the compiled functions of the module that defines `function`.
 
-    For use while the module is imported, before somebody edits it.
+    For use while the module is imported, before somebody edits it. `whole` is for code that late functions
+    are part of; other code is the same whatever they do.
     """
     spec = function.__globals__.get("__spec__")
-    known = _known(spec)
-    if known is None:
-        name = _name_for(function.__module__, function.__code__.co_filename)
-        known = _usable(_usable_root(cache_root()) / name)
-        if spec:
-            _of_modules[id(spec)] = spec, known
-    return known
-
-
-def _known(spec: ModuleSpec | None) -> Path | None:
-    return _of_modules[id(spec)][1] if id(spec) in _of_modules else None
-
-
-def _name_for(module: str, file: str) -> str:
-    return _name(_toolchain() + digest(module, Path(file)))
+    key = id(spec), whole
+    if spec is not None and key in _of_modules:
+        return _of_modules[key][1]
+    file = Path(function.__code__.co_filename)
+    name = _name(_toolchain() + digest(function.__module__, file, whole=whole))
+    found = _usable(_usable_root(cache_root()) / name)
+    if spec is not None:
+        _of_modules[key] = spec, found
+    return found
 
 
 def _name(content: str) -> str:
@@ -84,9 +80,11 @@ def usable_directory(content: str) -> Path:
 class _Locator(_CacheLocator):
     """Where a function's code is kept; that it is fresh, the directory's name says."""
 
+    _whole = False
+
     def __init__(self, function: Callable[..., Any], file: str) -> None:
         self._py_file = file
-        self._directory = str(directory_of(function))
+        self._directory = str(directory_of(function, whole=self._whole))
         self._line = function.__code__.co_firstlineno
 
     def get_cache_path(self) -> str:
@@ -101,6 +99,12 @@ class _Locator(_CacheLocator):
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Self:
         return cls(py_func, py_file)
+
+
+class WholeLocator(_Locator):
+    """Where code is kept that late functions are part of."""
+
+    _whole = True
 
 
 class CacheFiles(CompileResultCacheImpl):

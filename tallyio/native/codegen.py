@@ -7,6 +7,9 @@ called by compiled ones alone, and most are too large to be inlined. So a functi
 call the parts there, so LLVM inlines what has one caller, and drops what is passed in vain: optimising the
 whole once more takes a tenth of the time of a compilation, and makes kernels faster. The wrapper stays apart:
 it calls the function and never inlines it.
+
+A *late* function is left out of linkable code: what calls it holds its name, and is the same whatever stands
+behind the name. Machine code is made with the function that has the name by then.
 """
 
 # mypy: disable-error-code="no-untyped-call,misc"
@@ -15,7 +18,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, Self
 
 import llvmlite.binding as llvm
@@ -23,7 +26,7 @@ from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
 from numba.core.compiler import CompilerBase, compile_result
 
-from tallyio.native.cache import CacheFiles, DiskCache
+from tallyio.native.cache import CacheFiles, DiskCache, WholeLocator
 from tallyio.native.passes import pipeline
 
 Compiled = Any
@@ -59,12 +62,28 @@ class Part(NamedTuple):
     declaration: str
     """As text, with all that LLVM found out about it, such as which memory it writes."""
 
+    @classmethod
+    def late(cls, symbol: str) -> Self:
+        """Return what stands for a late function among the parts of its callers."""
+        return cls(symbol, calls=(), may_be_inlined=False, bitcode=b"", declaration="")
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it only stands for a function."""
+        return not self.bitcode
+
 
 class Linkable(CPUCodeLibrary):
     """A function and all that it calls, as LLVM's bitcode."""
 
     parts: dict[str, Part]
     """By symbol, what is called before who calls it; the last is the function itself."""
+    late: str = ""
+    """What callers know it by, if it is late."""
+
+    def offered(self) -> dict[str, Part]:
+        """Return what becomes part of a caller."""
+        return {self.late: Part.late(self.late)} if self.late else self.parts
 
     def finalize(self) -> None:
         """Optimise this function."""
@@ -89,7 +108,7 @@ class Linkable(CPUCodeLibrary):
         own, called = self._final_module, dict[str, Part]()
         for library in dict.fromkeys(self._linking_libraries):
             if isinstance(library, Linkable):
-                called.update(library.parts)
+                called.update(library.offered())
             else:  # numba's own
                 own.link_in(library._get_module_for_linking(), preserve=True)  # noqa: SLF001 - as numba
         direct = _declared(own, called)
@@ -118,20 +137,37 @@ class Linkable(CPUCodeLibrary):
         # and more, over all of them.
         ll_module.data_layout = self._codegen._data_layout  # noqa: SLF001 - as numba
 
-    def merged(self) -> Any:
-        """Return a module of this function and all that it calls, optimised as a whole."""
+    def merged(self, late: Callable[[str], Self]) -> Any:
+        """Return a module of this function and all that it calls, optimised as a whole.
+
+        `late` returns the function that has the name of a late one.
+        """
         module = self._empty()
         # Callers first: the linker takes only what is called by then, and drops what was inlined everywhere.
-        for place, part in enumerate(reversed(self.parts.values())):
+        for place, (name, part) in enumerate(reversed(self._with(late).items())):
             body = llvm.parse_bitcode(part.bitcode)
+            function = body.get_function(part.symbol)
+            function.name = name
             if place == 0:
-                body.get_function(part.symbol).linkage = llvm.Linkage.external
+                function.linkage = llvm.Linkage.external
             module.link_in(body)
         for function in module.functions:
             if not function.is_declaration and function.linkage is not llvm.Linkage.external:
                 function.linkage = llvm.Linkage.internal
         self._optimize(module)
         return module
+
+    def _with(self, late: Callable[[str], Self]) -> dict[str, Part]:
+        """Return the parts by the names that they are called by, with late ones in place; the order stays."""
+        parts: dict[str, Part] = {}
+        for part in self.parts.values():
+            if part.is_late:
+                *called, (_, own) = late(part.symbol)._with(late).items()  # noqa: SLF001 - of this class
+                for name, each in [*called, (part.symbol, own)]:
+                    parts.setdefault(name, each)
+            else:
+                parts.setdefault(part.symbol, part)
+        return parts
 
     def _optimize(self, module: Any, **options: bool) -> None:
         passes, builder = self._codegen._module_pass_manager(**options)  # noqa: SLF001 - as numba
@@ -250,13 +286,13 @@ def _environments(result: Compiled) -> list[Any]:
     return environments
 
 
-def machine_code_of(linkable: Compiled, *, release_gil: bool) -> Compiled:
-    """Make machine code of linkable code; its `entry_point` is a Python callable."""
+def machine_code_of(linkable: Compiled, body: Any, *, release_gil: bool) -> Compiled:
+    """Make machine code of linkable code, `body` being all of it; its `entry_point` is a Python callable."""
     context, described = linkable.target_context, linkable.fndesc
     context.refresh()  # the wrapper converts all types
     entries = (described.llvm_func_name, described.llvm_cpython_wrapper_name)
     library = MachineCode(context.codegen(), described.qualname)
-    library.set_body(linkable.library.merged(), entries)
+    library.set_body(body, entries)
     with context.push_code_library(library):
         context.create_cpython_wrapper(
             library, described, linkable.environment, call_helper=None, release_gil=release_gil
@@ -288,6 +324,7 @@ class _LinkableFiles(CacheFiles):
 class _MachineCodeFiles(CacheFiles):
     """Machine code in files."""
 
+    _locator_classes = [WholeLocator]  # noqa: RUF012 - a list to numba
     _prefix = "code-"
 
     def reduce(self, cres: Compiled) -> Any:

@@ -15,4 +15,4 @@ _ALLOCATES: Final = re.compile(r"@(NRT_(?:Allocate|MemInfo_(?:alloc|new|varsize_
 
 def allocations(function: HotFunction[..., Any]) -> list[str]:
     """Return the functions by which the code of `function` would take memory: none, by the rules."""
-    return sorted(set(_ALLOCATES.findall(str(function.linkable().library.merged()))))
+    return sorted(set(_ALLOCATES.findall(str(function.merged()))))

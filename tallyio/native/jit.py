@@ -21,7 +21,9 @@ as does -2**63 // -1; neither traps.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
+from copy import copy
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeGuard, cast
@@ -85,6 +87,7 @@ class HotFunction[**P, R](CPUDispatcher):
     def __init__(self, py_func: Any, locals: Any = None, targetoptions: Any = None) -> None:  # noqa: A002 - numba's own names
         options = dict(targetoptions)
         self.declared = parse(options.pop("declared"))
+        self.late = _late_name(py_func, self.declared) if options.pop("late") else ""
         super().__init__(py_func, locals, options, pipeline_class=ToLinkable)
         _check_parameters(py_func, self.declared)
         self._code: Any = None
@@ -93,6 +96,9 @@ class HotFunction[**P, R](CPUDispatcher):
         if Path(py_func.__code__.co_filename).is_file():  # not typed at a prompt
             self._cache = LinkableCache(py_func)
             self._code_cache = MachineCodeCache(py_func)
+        if self.late:
+            _late_functions.update({self.late: self})
+        self._late_functions = _late_functions.copy()
 
     def compile(self, sig: Any = None) -> Any:  # noqa: ARG002 - only the declared signature exists
         """Compile or load the declared signature for compiled callers, whatever `sig` is."""
@@ -107,7 +113,10 @@ class HotFunction[**P, R](CPUDispatcher):
                     with trigger_event("numba:compile", data={"dispatcher": self}):
                         made = self._compiler.compile(*normalize_signature(self.declared))
                     self._cache.save_overload(self.declared, made)
-                self.targetctx.insert_user_function(made.entry_point, made.fndesc, [made.library])
+                made.library.late = self.late
+                described = copy(made.fndesc)
+                described.mangled_name = self.late or made.fndesc.mangled_name
+                self.targetctx.insert_user_function(made.entry_point, described, [made.library])
                 self.overloads[self.declared.args] = made
             return self.overloads[self.declared.args]
 
@@ -117,10 +126,16 @@ class HotFunction[**P, R](CPUDispatcher):
             if self._code is None:
                 made = self._from(self._code_cache)
                 if made is None:
-                    made = machine_code_of(self.linkable(), release_gil=self.targetoptions["nogil"])
+                    made = machine_code_of(
+                        self.linkable(), self.merged(), release_gil=self.targetoptions["nogil"]
+                    )
                     self._code_cache.save_overload(self.declared, made)
                 self._code, self._entry = made, made.entry_point
             return self._code
+
+    def merged(self) -> Any:
+        """Return LLVM's module of this function and all that it calls, optimised as a whole."""
+        return self.linkable().library.merged(lambda name: self._late_functions[name].linkable().library)
 
     def _from(self, kept: Any) -> Compiled | None:
         found = kept.load_overload(self.declared, self.targetctx)
@@ -145,12 +160,16 @@ class HotFunction[**P, R](CPUDispatcher):
 
     def _reduce_states(self) -> dict[str, Any]:
         states = super()._reduce_states()  # type: ignore[misc]  # numba's types leave it out
-        options = {**states["targetoptions"], "declared": render(self.declared)}
+        options = {**states["targetoptions"], "declared": render(self.declared), "late": bool(self.late)}
         return {**states, "targetoptions": options, "sigs": []}
 
 
+_late_functions: Final[dict[str, HotFunction[..., Any]]] = {}
+"""By the name that callers know it by, the last one that was declared."""
+
+
 def hot[**P, R](
-    signature: str, *, inline: bool = False, brief: bool = False
+    signature: str, *, inline: bool = False, brief: bool = False, late: bool = False
 ) -> Callable[[Callable[P, R]], HotFunction[P, R]]:
     """Declare a compiled function of one signature, such as `"u256(int64, u256)"`.
 
@@ -159,13 +178,17 @@ def hot[**P, R](
     A call from Python lets other threads run meanwhile; `brief` is for what ends within microseconds, so
     that letting go of the GIL and taking it again would be a quarter of the call.
 
+    `late` is for what is generated: callers are compiled against its module, name and signature alone, and so
+    need not be compiled anew for another body. Their machine code calls the one that was the last to be
+    declared when the function that Python calls was declared.
+
     Annotate parameters and result with the types that Python sees: int, float, bool.
 
     Raises: SignatureError: for an unknown type, or if the parameters do not fit.
     """
 
     def declare(function: Callable[P, R]) -> HotFunction[P, R]:
-        options = {**_OPTIONS, "nogil": not brief, "forceinline": inline, "declared": signature}
+        options = {**_OPTIONS, "nogil": not brief, "forceinline": inline, "declared": signature, "late": late}
         return HotFunction(function, targetoptions=options)
 
     return declare
@@ -221,6 +244,13 @@ def own_functions(modules: Iterable[ModuleType]) -> list[HotFunction[..., Any]]:
         for name, value in vars(module).items()
         if not name.startswith("_") and is_hot(value) and value.__module__ == module.__name__
     ]
+
+
+def _late_name(function: Callable[..., Any], declared: Any) -> str:
+    whole = f"{function.__module__}.{function.__qualname__} {render(declared)}"
+    readable = re.sub(r"\W+", "_", whole)
+    # As numba's names are made, so that it can derive others from it.
+    return f"_ZN4late{len(readable)}{readable}E"
 
 
 def _check_parameters(function: Callable[..., Any], declared: Any) -> None:

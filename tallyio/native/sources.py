@@ -9,6 +9,9 @@ into any module with compiled functions; what the standard library, numpy or num
 changes with their versions. Not seen are an import inside a function, and a plain module of yet another
 package: keep constants that are compiled in beside the code. Files may lie anywhere: names and contents
 count. What a process has imported counts as it was then, whatever its file holds by now.
+
+Of a generated module with late functions their names and signatures count, which is what its attribute
+`__late__` holds, unless the digest is for the whole.
 """
 
 from __future__ import annotations
@@ -55,9 +58,12 @@ _imported: Final[dict[int, tuple[ModuleSpec, Source, bytes]]] = {}
 held when it was first looked at, which is while somebody imported it."""
 
 
-def digest(module: str, file: Path) -> str:
-    """Return the digest of what the compiled functions of `module`, written in `file`, depend on."""
-    return _whole(Source(module, file), _as_imported)
+def digest(module: str, file: Path, *, whole: bool = False) -> str:
+    """Return the digest of what the compiled functions of `module`, written in `file`, depend on.
+
+    `whole` is with what late functions do.
+    """
+    return _over(Source(module, file), _as_imported, whole=whole)
 
 
 def edited(packages: Collection[str]) -> dict[str, ModuleType]:
@@ -84,16 +90,22 @@ def _is_outdated(module: ModuleType) -> bool:
         return False
     source = found[1]
     try:
-        return _whole(source, _on_disk) != _whole(source, _as_imported)
+        return _over(source, _on_disk) != _over(source, _as_imported)
     except FileNotFoundError:
         return True
 
 
-def _whole(root: Source, content: Callable[[Source], bytes]) -> str:
-    whole = hashlib.sha256()
-    for source in sorted(closure(root)):
-        whole.update(source.name.encode() + b"\0" + content(source))
-    return whole.hexdigest()
+def _over(root: Source, content: Callable[[Source], bytes], *, whole: bool = True) -> str:
+    over = hashlib.sha256()
+    for source in sorted(closure(root, whole=whole)):
+        late = None if whole or source == root else _late(source)
+        over.update(source.name.encode() + b"\0" + (content(source) if late is None else late.encode()))
+    return over.hexdigest()
+
+
+def _late(source: Source) -> str | None:
+    late: str | None = getattr(sys.modules.get(source.name), "__late__", None)
+    return late
 
 
 def _on_disk(source: Source) -> bytes:
@@ -105,15 +117,19 @@ def _as_imported(source: Source) -> bytes:
     return content if spec is None else _imported.setdefault(id(spec), (spec, source, content))[2]
 
 
-def closure(root: Source) -> set[Source]:
-    """Return `root`, and the modules that it imports and that are followed, and so on."""
+def closure(root: Source, *, whole: bool = True) -> set[Source]:
+    """Return `root`, and the modules that it imports and that are followed, and so on.
+
+    Unless it is for the `whole`, modules with late functions are not followed further.
+    """
     found: set[Source] = set()
     waiting = [root]
     while waiting:
         source = waiting.pop()
         if source not in found:
             found.add(source)
-            waiting.extend(_followed(source))
+            if whole or source == root or _late(source) is None:
+                waiting.extend(_followed(source))
     return found
 
 

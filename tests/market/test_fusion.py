@@ -18,6 +18,7 @@ from tallyio.market.fusion import PROTOCOL_EXPORTS, detectors_source, fuse, fuse
 from tallyio.market.generated import OutdatedFusionError
 from tallyio.market.market import Market
 from tallyio.model.errors import ConfigError, EnvironmentFault, PluginError
+from tallyio.native.jit import check_compiles
 from tests.market import toys
 
 ROOT: Final = Path(__file__).parents[2]
@@ -266,6 +267,17 @@ def test_importing_the_fused_functions_before_fusion_says_what_to_do(tmp_path: P
     assert done.returncode == 1
     assert f"tallyio.market.{module} does not exist before the enabled plugins are fused" in done.stderr
     assert ConfigError.__name__ in done.stderr
+
+
+def test_what_is_built_on_a_fusion_is_compiled_once_for_all_of_them(tmp_path: Path) -> None:
+    quotes = []
+    for bonus in (3, 4):
+        quotes.append(quoted(compiled := toys.toy(tmp_path, bonus=bonus)))
+        loops = fuse([("toy", compiled)]).load("tallyio.market.quotes")
+        check_compiles(loops.quote_amounts)
+    assert quotes == [999, 1000]
+    assert sum(loops.quote_amounts.stats.cache_hits.values()) == 1
+    assert not loops.quote_amounts.stats.cache_misses
 
 
 def test_a_fusion_keeps_its_functions_when_another_one_follows(tmp_path: Path) -> None:

@@ -94,6 +94,48 @@ def test_what_is_small_or_always_inlined_leaves_no_call() -> None:
     assert caller(5, 2) == 2 * 5 + 2 * 3
 
 
+def late(factor: int) -> HotFunction[[int], int]:
+    @hot("int64(int64)", late=True)
+    def scaled(x: int) -> int:
+        return x * factor
+
+    return scaled
+
+
+def on_two_late_ones(factor: int) -> HotFunction[[int], int]:
+    """Return a function on one late function that is on another one."""
+    scaled = late(factor)
+
+    @hot("int64(int64)", late=True)
+    def more(x: int) -> int:
+        return scaled(x) + 1
+
+    @hot("int64(int64)")
+    def top(x: int) -> int:
+        return more(x) + scaled(x)
+
+    return top
+
+
+def test_a_caller_holds_the_name_of_a_late_function_and_nothing_of_it() -> None:
+    top = on_two_late_ones(3)
+    parts = list(top.linkable().library.parts.values())
+    assert [part.is_late for part in parts] == [True, True, False]
+    assert set(parts[-1].calls) == {part.symbol for part in parts[:-1]}
+    assert top(10) == 61
+
+
+def test_each_caller_calls_the_late_function_that_was_there_when_it_was_declared() -> None:
+    first, second = on_two_late_ones(3), on_two_late_ones(5)
+    third = on_two_late_ones(7)
+    assert (second(10), third(10), first(10)) == (101, 141, 61)
+
+
+def test_a_late_function_is_called_from_python_as_any_other() -> None:
+    one, other = late(2), late(9)
+    assert (one(10), other(10), one(10)) == (20, 90, 20)
+
+
 def times(factor: int) -> HotFunction[[int], int]:
     @hot("int64(int64)")
     def product(x: int) -> int:

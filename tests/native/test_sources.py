@@ -103,6 +103,21 @@ def test_an_edit_elsewhere_keeps_it(folder: Path, changed: str) -> None:
     assert of_fast(folder) == before
 
 
+def test_of_late_functions_the_names_count_unless_it_is_for_the_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = folder / "firm" / "fast.py"
+    monkeypatch.setattr(sys.modules["lib.math"], "__late__", "g void()", raising=False)
+    before = digest("firm.fast", file), digest("firm.fast", file, whole=True)
+    assert "lib.tables" not in {each.name for each in closure(Source("firm.fast", file), whole=False)}
+    monkeypatch.delitem(sys.modules, "lib.tables")
+    (folder / "lib" / "tables.py").write_text("ROWS = 4\n")
+    assert digest("firm.fast", file) == before[0]
+    assert digest("firm.fast", file, whole=True) != before[1]
+    monkeypatch.setattr(sys.modules["lib.math"], "__late__", "g void(int64)")
+    assert digest("firm.fast", file) != before[0]
+
+
 def test_the_same_files_in_another_place_have_the_same(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "moved"
     elsewhere.mkdir()
