@@ -6,8 +6,9 @@ over pools imports those, so the compiler sees through the dispatch into each pl
 
 Machine code is kept by a digest over the sources along a module's imports (`tallyio.native.cache`).
 What is built on the fused modules imports them, so an edit of a plugin, or plugins enabled in another
-order, give other names to its code and never stale code; a plugin's own functions, and the core's, are
-compiled once for all the orders. What was built on an earlier fusion, or edited, is imported afresh.
+order, give other names to its code and never stale code. The fused functions are late: linkable code of
+what is built on them, of plugins and of the core is compiled once for all fusions. What was built on an
+earlier fusion, or edited, is imported afresh.
 """
 
 from __future__ import annotations
