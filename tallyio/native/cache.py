@@ -136,6 +136,8 @@ class DiskCache(FunctionCache):
     """numba's cache of one function, where a bad file or a full disk only costs a compilation."""
 
     _impl_class = CacheFiles
+    _of = "_cache"
+    """Where a compiled function has its own cache of this form."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
@@ -175,7 +177,7 @@ class DiskCache(FunctionCache):
         return sig, codegen.magic_tuple(), hashlib.sha256(content).hexdigest()
 
     def _named(self, value: Any, codegen: Any) -> Any:
-        kept = getattr(value, "_cache", None)
+        kept = getattr(value, self._of, None)
         if not isinstance(kept, DiskCache):
             return value
         return "itself" if value.py_func is self._py_func else kept.place(value.declared, codegen)

@@ -370,3 +370,4 @@ class MachineCodeCache(DiskCache):
     """Machine code of one function, kept."""
 
     _impl_class = _MachineCodeFiles
+    _of = "_code_cache"

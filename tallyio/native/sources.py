@@ -20,7 +20,7 @@ import functools
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,7 +63,11 @@ def digest(module: str, file: Path, *, whole: bool = False) -> str:
 
     `whole` is with what late functions do.
     """
-    return _over(Source(module, file), _as_imported, whole=whole)
+    root, over = Source(module, file), hashlib.sha256()
+    for source in sorted(closure(root, whole=whole)):
+        late = None if whole or source == root else _late(source)
+        over.update(source.name.encode() + b"\0" + (_content(source) if late is None else late.encode()))
+    return over.hexdigest()
 
 
 def edited(packages: Collection[str]) -> dict[str, ModuleType]:
@@ -71,36 +75,28 @@ def edited(packages: Collection[str]) -> dict[str, ModuleType]:
 
     One that imports a changed one, directly or not, has changed too.
     """
-    if not any(_is_changed(source, content) for _, source, content in _imported.values()):
+    changed = {source for spec, source, content in _imported.values() if _is_changed(spec, source, content)}
+    if not changed:
         return {}
     known = [(name, each) for name, each in list(sys.modules.items()) if name.partition(".")[0] in packages]
-    return {name: module for name, module in known if _is_outdated(module)}
+    return {name: module for name, module in known if _depends(module, changed)}
 
 
-def _is_changed(source: Source, content: bytes) -> bool:
+def _is_changed(spec: ModuleSpec, source: Source, content: bytes) -> bool:
+    if _spec_of(source.name) is not spec:
+        return False  # another import took its place
     try:
-        return _on_disk(source) != content
+        return _read(source.file).digest != content
     except FileNotFoundError:
         return True
 
 
-def _is_outdated(module: ModuleType) -> bool:
-    found = _imported.get(id(getattr(module, "__spec__", None)))
-    if found is None:
-        return False
-    source = found[1]
+def _depends(module: ModuleType, changed: set[Source]) -> bool:
+    found = _imported.get(id(_spec_of(module.__name__)))
     try:
-        return _over(source, _on_disk) != _over(source, _as_imported)
+        return found is not None and not changed.isdisjoint(closure(found[1]))
     except FileNotFoundError:
         return True
-
-
-def _over(root: Source, content: Callable[[Source], bytes], *, whole: bool = True) -> str:
-    over = hashlib.sha256()
-    for source in sorted(closure(root, whole=whole)):
-        late = None if whole or source == root else _late(source)
-        over.update(source.name.encode() + b"\0" + (content(source) if late is None else late.encode()))
-    return over.hexdigest()
 
 
 def _late(source: Source) -> str | None:
@@ -108,13 +104,14 @@ def _late(source: Source) -> str | None:
     return late
 
 
-def _on_disk(source: Source) -> bytes:
-    return _read(source.file).digest
-
-
-def _as_imported(source: Source) -> bytes:
-    spec, content = getattr(sys.modules.get(source.name), "__spec__", None), _on_disk(source)
+def _content(source: Source) -> bytes:
+    spec, content = _spec_of(source.name), _read(source.file).digest
     return content if spec is None else _imported.setdefault(id(spec), (spec, source, content))[2]
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    spec: ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
+    return spec
 
 
 def closure(root: Source, *, whole: bool = True) -> set[Source]:
