@@ -11,8 +11,11 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# The first example of a property may compile the function under test, which takes seconds.
-settings.register_profile("tallyio", deadline=None)
+# Properties are tried with the same examples each time, so that what fails now and did not before is due to a
+# change. `--hypothesis-profile=explore` tries others, and more. There is no deadline: the first example may
+# compile the function under test, which takes seconds.
+settings.register_profile("tallyio", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("tallyio")
 
 # Nobody sees the errors that numba makes and drops while it looks for types, so they need no colours: that is

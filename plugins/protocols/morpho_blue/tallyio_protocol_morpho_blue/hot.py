@@ -172,7 +172,8 @@ def health(book: int, position: int, time: int, number: int, out: int) -> int:  
     if owed != _ZERO:
         factor = divmod256(limit * _WAD, owed)[0]  # limit is below 2**136
     store256(out + 64, factor)
-    return status if is_sound or status == HEALTHY else UNKNOWN
+    # Without debt nobody asks what it has grown to.
+    return status if is_sound or owed == _ZERO else UNKNOWN
 
 
 @hot("u256(int64, u256, u256, u256, u256)")

@@ -90,6 +90,25 @@ def test_health_is_the_references(
     assert memory.numbers(3) == [limit, owed, limit * WAD // owed if owed else 2**256 - 1]
 
 
+def test_debt_that_has_grown_by_nobody_knows_what_is_not_called_healthy(memory: Memory) -> None:
+    """More is lent than was supplied, so that there is no rate; without interest the collateral would do."""
+    market = Market(
+        supply_assets=0,
+        borrow_assets=1,
+        borrow_shares=1,
+        last_update=NOW - 12,
+        rate=0,
+        irm=Irm.ADAPTIVE,
+        lltv=86 * 10**16,
+        incentive=reference.incentive_factor(86 * 10**16),
+        price=2 * 10**36,
+    )
+    for shares, status in ((1, abi.UNKNOWN), (0, abi.HEALTHY)):
+        memory.put(market, 1, shares)
+        assert hot.health(memory.book, memory.position, NOW, 0, memory.out.address) == status
+        assert (reference.health(market, 1, shares, NOW) is None) == (status == abi.UNKNOWN)
+
+
 @settings(max_examples=250)
 @given(markets(), sized(128), st.data())
 def test_liquidation_is_the_references(
