@@ -29,6 +29,9 @@ gc.set_threshold(50_000)
 # numpy starts a thread for each core, that waits for matrices by spinning; here nobody multiplies any.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# What is drawn on a terminal is drawn alike, whatever terminal the tests run on.
+os.environ["TERM"] = "xterm"
+
 COMPILED = ("plugins", "tests/market", "tests/lending", "tests/engine")
 """Their tests compile what commands and nodes' tests use, and keep it."""
 
