@@ -144,7 +144,7 @@ class Linkable(CPUCodeLibrary):
         """
         module = self._empty()
         # Callers first: the linker takes only what is called by then, and drops what was inlined everywhere.
-        for place, (name, part) in enumerate(reversed(self._with(late).items())):
+        for place, (name, part) in enumerate(reversed(self.resolved(late).items())):
             body = llvm.parse_bitcode(part.bitcode)
             function = body.get_function(part.symbol)
             function.name = name
@@ -157,12 +157,12 @@ class Linkable(CPUCodeLibrary):
         self._optimize(module)
         return module
 
-    def _with(self, late: Callable[[str], Self]) -> dict[str, Part]:
-        """Return the parts by the names that they are called by, with late ones in place; the order stays."""
+    def resolved(self, late: Callable[[str], Self]) -> dict[str, Part]:
+        """Return the parts by the names that they are called by, late ones filled in; the order stays."""
         parts: dict[str, Part] = {}
         for part in self.parts.values():
             if part.is_late:
-                *called, (_, own) = late(part.symbol)._with(late).items()  # noqa: SLF001 - of this class
+                *called, (_, own) = late(part.symbol).resolved(late).items()
                 for name, each in [*called, (part.symbol, own)]:
                     parts.setdefault(name, each)
             else:

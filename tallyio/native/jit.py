@@ -97,7 +97,7 @@ class HotFunction[**P, R](CPUDispatcher):
             self._cache = LinkableCache(py_func)
             self._code_cache = MachineCodeCache(py_func)
         if self.late:
-            _late_functions.update({self.late: self})
+            _late_functions[self.late] = self
         self._late_functions = _late_functions.copy()
 
     def compile(self, sig: Any = None) -> Any:  # noqa: ARG002 - only the declared signature exists
